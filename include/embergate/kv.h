@@ -1,0 +1,92 @@
+/* The key-value store (LMDB): named databases, transactions with a sticky error, and the committer that groups writes. */
+#ifndef EMBERGATE_KV_H
+#define EMBERGATE_KV_H
+
+#include <embergate/bytes.h>
+
+typedef struct eg_kv eg_kv;             /* one environment a process */
+typedef struct eg_kv_txn eg_kv_txn;
+typedef struct eg_kv_cursor eg_kv_cursor;
+typedef struct eg_committer eg_committer;
+
+/* Every database of every room, so that ids are fixed and none is forgotten by backup. X(identifier, name). */
+#define EG_KV_DB_LIST(X)                                                        \
+    X(META, "meta")                     /* format version, install id */        \
+    X(FS_ACCOUNT, "fs.account")         /* storage/ */                          \
+    X(FS_ENTRY, "fs.entry")             /* (container, parent, name) → child */ \
+    X(FS_INODE, "fs.inode")             /* inode id → attributes, MAC */        \
+    X(FS_EXTENT, "fs.extent")           /* (inode, offset) → segment range */   \
+    X(FS_STAGED, "fs.staged")           /* (inode, offset) → not yet flushed */ \
+    X(FS_SEGMENT, "fs.segment")         /* segment id → where it lies */        \
+    X(FS_ORPHAN, "fs.orphan")           /* what the reclaimer deletes */        \
+    X(BATCH, "compute.batch")           /* compute/ */                          \
+    X(BATCH_NAME, "compute.batch_name")                                         \
+    X(CLUSTER, "compute.cluster")                                               \
+    X(IDEMPOTENCY, "compute.idempotency")                                       \
+    X(CREDENTIAL, "compute.credential") /* sha256(credential) → job */          \
+    X(USAGE, "compute.usage")                                                   \
+    X(PRINCIPAL, "identity.principal")  /* gateway/identity: local principals */\
+    X(REVOKED, "identity.revoked")                                              \
+    X(OUTBOX, "audit.outbox")           /* audit/ */                            \
+    X(AUDIT_INDEX, "audit.index")                                               \
+    X(AUDIT_STATE, "audit.state")                                               \
+    X(TEST, "test")
+
+typedef enum eg_kv_db {
+#define X(id, name) EG_DB_##id,
+    EG_KV_DB_LIST(X)
+#undef X
+    EG_DB_COUNT
+} eg_kv_db;
+
+#define EG_KV_KEY_MAX 511 /* LMDB's */
+
+typedef struct eg_kv_options {
+    const char *dir;        /* made if missing, 0700 */
+    uint64_t map_size;      /* bytes, sparse; 0 = 1 TiB (16 GiB under sanitizers) */
+    unsigned max_readers;   /* 0 = 512 */
+    bool no_sync;           /* only for tests */
+} eg_kv_options;
+
+/* Takes an exclusive lock on the directory: EG_ERR_LOCKED names the other process. */
+eg_err eg_kv_open(const eg_kv_options *o, eg_kv **ret, eg_problem *p) EG_MUST_CHECK;
+void eg_kv_close(eg_kv *kv);
+
+/* A read transaction never outlives a callback or request step. */
+eg_err eg_kv_read_begin(eg_kv *kv, eg_kv_txn **ret) EG_MUST_CHECK;
+void eg_kv_read_end(eg_kv_txn *t);
+EG_DEFINE_CLEANUP(eg_kv_txn, eg_kv_read_end)
+
+/* Borrowed until the transaction ends or the next write in it. EG_ERR_NOT_FOUND. */
+eg_err eg_kv_get(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes *ret) EG_MUST_CHECK;
+/* Writes: the first failure sticks to the transaction, which then can't commit. EG_ERR_MAP_FULL, EG_ERR_DISK_FULL. */
+eg_err eg_kv_put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value);
+eg_err eg_kv_put_new(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value) EG_MUST_CHECK; /* EG_ERR_EXISTS, not sticky */
+eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key);  /* deleting what isn't there is EG_OK */
+
+/* Ordered iteration. Starts at the first key >= `from`; next() is EG_ERR_NOT_FOUND at the end. */
+eg_err eg_kv_cursor_open(eg_kv_txn *t, eg_kv_db db, eg_bytes from, eg_kv_cursor **ret) EG_MUST_CHECK;
+eg_err eg_kv_cursor_next(eg_kv_cursor *c, eg_bytes *ret_key, eg_bytes *ret_value) EG_MUST_CHECK;
+/* The last key < `before` (or the last of all when before.ptr is NULL): for "newest first". */
+eg_err eg_kv_cursor_prev_of(eg_kv_cursor *c, eg_bytes before, eg_bytes *ret_key, eg_bytes *ret_value) EG_MUST_CHECK;
+eg_err eg_kv_cursor_del(eg_kv_cursor *c); /* what next() last gave; in a write transaction */
+void eg_kv_cursor_close(eg_kv_cursor *c);
+EG_DEFINE_CLEANUP(eg_kv_cursor, eg_kv_cursor_close)
+
+/* One step of a durable change. Runs in the committer's thread inside the write transaction, so it must not block,
+ * log or keep borrowed values. A failure undoes this commit's steps and no others'. */
+typedef struct eg_txn_op {
+    eg_err (*apply)(eg_kv_txn *t, void *ctx, eg_problem *p);
+    void *ctx;
+} eg_txn_op;
+
+#define EG_COMMIT_OPS_MAX 8
+
+/* The one writer of the store. Groups what many threads queue into one fsynced transaction. */
+eg_err eg_committer_start(eg_kv *kv, eg_committer **ret) EG_MUST_CHECK;
+void eg_committer_stop(eg_committer *c); /* after what was queued is committed */
+/* Blocks until all ops (at most EG_COMMIT_OPS_MAX, one atomic change) are durable, or until one refused: then nothing
+ * of this call was written, and *p is what that op said. Call from pool threads, never from a worker. */
+eg_err eg_commit(eg_committer *c, const eg_txn_op *ops, size_t n, eg_problem *p) EG_MUST_CHECK;
+
+#endif

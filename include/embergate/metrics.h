@@ -1,0 +1,51 @@
+/* Every metric in one list; counters are relaxed atomics that any thread may add to. */
+#ifndef EMBERGATE_METRICS_H
+#define EMBERGATE_METRICS_H
+
+#include <embergate/bytes.h>
+
+/* X(identifier, prometheus name, type, help) */
+#define EG_METRIC_LIST(X)                                                                                       \
+    X(CONNECTIONS_ACCEPTED, "embergate_connections_accepted_total", "counter", "Connections accepted before any rule")      \
+    X(CONNECTIONS_DENIED, "embergate_connections_denied_total", "counter", "Connections closed by a network rule before the handshake") \
+    X(CONNECTIONS_OPEN, "embergate_connections_open", "gauge", "Connections open now")                          \
+    X(TLS_HANDSHAKES, "embergate_tls_handshakes_total", "counter", "TLS handshakes completed")                  \
+    X(TLS_FAILED, "embergate_tls_failed_total", "counter", "TLS handshakes that failed")                        \
+    X(REQUESTS, "embergate_requests_total", "counter", "Requests answered")                                     \
+    X(REQUESTS_REFUSED, "embergate_requests_refused_total", "counter", "Requests refused by framing")           \
+    X(REQUESTS_DENIED, "embergate_requests_denied_total", "counter", "Requests answered 401 or 403")            \
+    X(REQUESTS_FAILED, "embergate_requests_failed_total", "counter", "Requests answered 5xx")                   \
+    X(TOKEN_CACHE_HITS, "embergate_token_cache_hits_total", "counter", "Tokens found verified in the cache")    \
+    X(TOKEN_CACHE_MISSES, "embergate_token_cache_misses_total", "counter", "Tokens that had to be verified")    \
+    X(TOKENS_ISSUED, "embergate_tokens_issued_total", "counter", "Tokens issued by the gateway's own issuer")   \
+    X(JWKS_FETCHES, "embergate_jwks_fetches_total", "counter", "Fetches of an outside issuer's keys")           \
+    X(JWKS_FETCH_FAILED, "embergate_jwks_fetch_failed_total", "counter", "Fetches of keys that failed")         \
+    X(AUDIT_RECORDS, "embergate_audit_records_total", "counter", "Audit records made durable")                  \
+    X(AUDIT_SIZE, "embergate_audit_log_size", "gauge", "Entries in the logs' newest checkpoints, added up")     \
+    X(AUDIT_FAILED, "embergate_audit_failed_total", "counter", "Records that could not be made durable")        \
+    X(POLICY_VERSION, "embergate_policy_version", "gauge", "Version of the policy in force")                    \
+    X(POLICY_RELOAD_FAILED, "embergate_policy_reload_failed_total", "counter", "Policy directories refused")    \
+    X(COMMITS, "embergate_commits_total", "counter", "Durable transactions")                                    \
+    X(COMMIT_OPS, "embergate_commit_ops_total", "counter", "Changes grouped into them")                         \
+    X(STORAGE_READ_BYTES, "embergate_storage_read_bytes_total", "counter", "Plain bytes read from storage")     \
+    X(STORAGE_WRITTEN_BYTES, "embergate_storage_written_bytes_total", "counter", "Plain bytes written to storage") \
+    X(STORAGE_CORRUPT, "embergate_storage_corrupt_total", "counter", "Chunks or records that failed verification") \
+    X(BATCHES_SUBMITTED, "embergate_batches_submitted_total", "counter", "Batches accepted")                    \
+    X(BATCHES_RUNNING, "embergate_batches_running", "gauge", "Batches with a live driver")                      \
+    X(RUNNERS_STARTED, "embergate_runners_started_total", "counter", "Runners started")                         \
+    X(KEEPER_CALLS, "embergate_keeper_calls_total", "counter", "Calls to the keeper")                           \
+    X(POOL_QUEUED, "embergate_pool_queued", "gauge", "Tasks that wait for a pool thread")
+
+typedef enum eg_metric {
+#define X(id, name, type, help) EG_METRIC_##id,
+    EG_METRIC_LIST(X)
+#undef X
+    EG_METRIC_COUNT
+} eg_metric;
+
+void eg_metric_add(eg_metric m, int64_t n);
+void eg_metric_set(eg_metric m, int64_t v);
+int64_t eg_metric_get(eg_metric m);
+eg_err eg_metrics_render(eg_buf *ret); /* Prometheus text format 0.0.4 */
+
+#endif
