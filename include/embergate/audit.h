@@ -1,0 +1,86 @@
+/* The tamper-evident log: records in by two ways, one order, tiles and signed checkpoints out. audit/ implements it. */
+#ifndef EMBERGATE_AUDIT_H
+#define EMBERGATE_AUDIT_H
+
+#include <embergate/clock.h>
+#include <embergate/http.h>
+#include <embergate/keys.h>
+#include <embergate/kv.h>
+#include <embergate/principal.h>
+
+typedef struct eg_audit eg_audit;
+
+/* A record before it is written; every pointer is borrowed for the call. docs/AUDIT-RECORD.md is the schema. */
+typedef struct eg_audit_record {
+    eg_str tenant;             /* whose log: a tenant's id; "" = the server's own log */
+    const char *event;         /* "job.submit", "storage.file.read", "identity.token.issue", "server.start", … */
+    const char *outcome;       /* "allowed" | "denied" | "failed" */
+    int64_t time_ns;           /* wall clock; 0 = now */
+    const eg_principal *actor; /* NULL = nobody known, or the server itself */
+    eg_str on_behalf_of;       /* object id asked for (doAs), "" = none */
+    eg_str action;
+    eg_str resource;           /* resource id, or resource id and path */
+    eg_str job;                /* "{cluster}/{batch id}" or "" */
+    eg_str rule;               /* which rule decided */
+    uint64_t policy_version;
+    eg_err error;              /* EG_OK, or the code */
+    int status;                /* HTTP status answered; 0 = no request */
+    eg_str request_id;
+    eg_str source_address;
+    eg_str tls;                /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+    uint64_t bytes;            /* data bytes moved; with count for aggregates */
+    uint64_t count;            /* requests that this record stands for; 0 = 1 */
+    const json_t *details;     /* sealed under the tenant's audit key, as the actor's name is; NULL = none */
+} eg_audit_record;
+
+typedef struct eg_audit_options {
+    const char *dir;           /* audit/: journal and one folder a log */
+    eg_kv *kv;
+    eg_committer *committer;
+    const eg_keys *keys;
+    const eg_clock *clock;
+    const char *origin;        /* checkpoint origin prefix: "embergate.example/log"; a log's is "{origin}/{tenant or 'server'}" */
+    uint64_t journal_bytes;    /* preallocated; 0 = 64 MiB */
+    unsigned checkpoint_ms;    /* 0 = 1000 */
+} eg_audit_options;
+
+/* Recovers (replays journal and outbox into tiles, each record once), starts the journal and sequencer threads. */
+eg_err eg_audit_open(const eg_audit_options *o, eg_audit **ret, eg_problem *p) EG_MUST_CHECK;
+void eg_audit_close(eg_audit *a);     /* all that was accepted is in a checkpoint */
+
+/* First way in: the journal. done(ctx, err) runs in the journal's thread once the record is durable (or failed:
+ * EG_ERR_AUDIT_UNAVAILABLE, and the request must then be answered 503). Bounded queue: EG_ERR_BUSY when full. */
+eg_err eg_audit_append(eg_audit *a, const eg_audit_record *r, void (*done)(void *ctx, eg_err e), void *ctx) EG_MUST_CHECK;
+/* The same, waiting; not on a worker. */
+eg_err eg_audit_append_wait(eg_audit *a, const eg_audit_record *r) EG_MUST_CHECK;
+/* Second way in: the record as a step of a durable transaction (the outbox). The record is encoded now, into arena memory;
+ * the op is valid as long as the arena. On failure *ret's apply fails the commit, so nothing is done unrecorded. */
+eg_txn_op eg_audit_op(eg_audit *a, eg_arena *arena, const eg_audit_record *r);
+/* To be called after a commit that held such ops, so that the sequencer looks soon; not needed for correctness. */
+void eg_audit_poke(eg_audit *a);
+
+/* Failures before authentication, added up per (code, /24 or /48, minute) with a bounded table, so that a flood can't fill the disk;
+ * one summary record a minute for each row, and one for what didn't fit. Never blocks. */
+void eg_audit_count_failure(eg_audit *a, eg_err e, eg_str source_address);
+/* Repeated accesses of one resource by one principal or job (EG_RECORD_FIRST): true = this is the first, write a record;
+ * false = it was added to the running sum, whose closing record comes after 60 s without access or eg_audit_access_close. */
+bool eg_audit_access(eg_audit *a, const eg_audit_record *r);
+void eg_audit_access_close(eg_audit *a, eg_str job);
+
+/* True while records can be made durable; false = fail closed (healthz says so). */
+bool eg_audit_healthy(const eg_audit *a);
+
+/* GET /audit/{log}/checkpoint, /tile/…, /records?job=&actor=&from=&to=&outcome=&after=, mounted by the gateway. room = eg_audit*. */
+const eg_route *eg_audit_routes(size_t *ret_n);
+
+/* Verification without a server: recomputes every tile, root and signature beneath a log's folder. */
+typedef struct eg_audit_verdict {
+    uint64_t size;             /* entries of the checkpoint */
+    uint64_t damaged;          /* index of the first damaged record; UINT64_MAX = none */
+    char damaged_what[160];    /* "record 41 (tile/entries/000.p/57) does not hash to its leaf" */
+    char root[65];
+} eg_audit_verdict;
+/* verifier_key: "name+hash+base64", or NULL to take the folder's own vkey file (which proves less: said in the verdict). */
+eg_err eg_audit_verify(const char *log_dir, const char *verifier_key, eg_audit_verdict *ret, eg_problem *p) EG_MUST_CHECK;
+
+#endif

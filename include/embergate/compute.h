@@ -1,0 +1,85 @@
+/* The compute room as the gateway sees it: clusters, batches behind Livy's API, and the identity of jobs. compute/ implements it. */
+#ifndef EMBERGATE_COMPUTE_H
+#define EMBERGATE_COMPUTE_H
+
+#include <embergate/audit.h>
+#include <embergate/clock.h>
+#include <embergate/http.h>
+#include <embergate/keys.h>
+#include <embergate/pool.h>
+#include <embergate/usage.h>
+
+typedef struct eg_compute eg_compute;
+
+/* A cluster as configured. All text borrowed for the life of eg_compute. */
+typedef struct eg_cluster_config {
+    const char *name;
+    const char *tenant;
+    const char *resource_id;      /* /subscriptions/…/Microsoft.HDInsight/clusters/{name} */
+    const char *user;             /* UNIX user of its processes; "" = ours (isolation is then missing, and said) */
+    unsigned workers;
+    unsigned worker_cores;
+    unsigned worker_memory_mb;
+    unsigned idle_stop_s;         /* 0 = never */
+    bool csrf;                    /* X-Requested-By owed for writes that are not signed in by bearer token */
+    const char *const *file_roots;  /* directories that job files may come from, NULL-terminated */
+    const char *spark_home;
+    const char *python;
+    const char *java_home;        /* "" = the system's */
+    const char *const *jars;      /* NULL-terminated: hadoop-azure */
+} eg_cluster_config;
+
+typedef struct eg_compute_options {
+    const char *clusters_dir;     /* state/clusters */
+    const char *launcher_socket;
+    const char *public_url;       /* "https://127.0.0.1:8443": token endpoint and storage as jobs see them */
+    const char *trust_store;      /* PEM of the CA that jobs must trust */
+    const eg_cluster_config *clusters;
+    size_t cluster_count;
+    eg_kv *kv;
+    eg_committer *committer;
+    const eg_keys *keys;
+    eg_audit *audit;              /* records of what happens without a request: job end, cluster start */
+    eg_pool *pool;
+    const eg_clock *clock;
+} eg_compute_options;
+
+/* Recovers: finds the runners of batches that were alive, settles those that ended meanwhile. Starts the watcher thread. */
+eg_err eg_compute_open(const eg_compute_options *o, eg_compute **ret, eg_problem *p) EG_MUST_CHECK;
+void eg_compute_close(eg_compute *c);  /* runners go on */
+
+/* Livy routes; the router has set rq->cluster, rq->tenant, rq->scope (the cluster's resource id) and rq->path = what follows "/livy". room = eg_compute*. */
+const eg_route *eg_compute_routes(size_t *ret_n);
+
+/* Who a job's opaque credential stands for. EG_ERR_OAUTH_CLIENT when unknown, or the job does not run. Blocks briefly on LMDB only. */
+typedef struct eg_job_identity {
+    char tenant[EG_UUID_LEN];
+    char object_id[EG_UUID_LEN];   /* the submitter's */
+    eg_principal_kind submitter_kind;
+    char name[128];
+    char cluster[64];
+    char job[64];                  /* "{cluster}/{batch id}" */
+    size_t group_count;
+    char groups[EG_PRINCIPAL_GROUPS_MAX][EG_UUID_LEN]; /* the submitter's when it submitted */
+} eg_job_identity;
+eg_err eg_compute_job_by_credential(eg_compute *c, eg_bytes credential, eg_job_identity *ret) EG_MUST_CHECK;
+/* Whether a job's tokens are still good. Never blocks. */
+bool eg_compute_job_running(eg_compute *c, eg_str job);
+/* Where storage tells what jobs moved. */
+eg_usage_sink eg_compute_usage_sink(eg_compute *c);
+/* {"clusters":[{name,state,workers,…}],"isolation":[…missing…]} for /healthz; taken by the caller. */
+json_t *eg_compute_health(eg_compute *c);
+
+/* The launcher process: the only one with privileges. Serves until *stop. */
+typedef struct eg_launcher_options {
+    int listen_fd;
+    uid_t gateway_uid;
+    gid_t gateway_gid;
+    const char *clusters_dir;
+    const eg_cluster_config *clusters;   /* it trusts its own configuration, never a path or user from a message */
+    size_t cluster_count;
+} eg_launcher_options;
+eg_err eg_launcher_run(const eg_launcher_options *o, const volatile int *stop, eg_problem *p) EG_MUST_CHECK;
+/* Makes or mends a cluster's directories with their owners; needs privileges when the users differ. Called by the launcher. */
+
+#endif

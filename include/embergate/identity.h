@@ -1,0 +1,57 @@
+/* Identity as the pipeline sees it: token in, principal out; and the gateway's own issuer. gateway/identity implements it. */
+#ifndef EMBERGATE_IDENTITY_H
+#define EMBERGATE_IDENTITY_H
+
+#include <embergate/clock.h>
+#include <embergate/http.h>
+#include <embergate/keys.h>
+#include <embergate/pool.h>
+
+typedef struct eg_identity eg_identity;
+struct eg_compute;
+
+typedef struct eg_outside_issuer {
+    const char *issuer;           /* exact `iss`, or with "{tenantid}" */
+    const char *tenant;           /* our tenant that its tokens belong to */
+    const char *discovery_url;    /* https only */
+    const char *ca_file;          /* "" = the system's */
+    const char *const *audiences; /* NULL-terminated */
+} eg_outside_issuer;
+
+typedef struct eg_identity_options {
+    const char *public_url;       /* own issuer: "{public_url}/{tenant}/v2.0" */
+    const char *const *tenants;   /* ids, NULL-terminated */
+    const eg_outside_issuer *issuers;
+    size_t issuer_count;
+    eg_kv *kv;
+    eg_committer *committer;
+    const eg_keys *keys;
+    eg_pool *pool;
+    const eg_clock *clock;
+    struct eg_compute *compute;   /* job credentials; may be NULL in tests */
+    size_t cache_entries;         /* 0 = 65,536 */
+} eg_identity_options;
+
+eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_problem *p) EG_MUST_CHECK;
+void eg_identity_close(eg_identity *i);
+
+/* What the audience of a token must be for a surface: storage takes "https://storage.azure.com[/]", livy and arm take the gateway's own
+ * ("https://management.azure.com[/]", "https://management.core.windows.net[/]", {public_url}); a token for one is refused on the other. */
+typedef enum eg_audience { EG_AUDIENCE_NONE = 0, EG_AUDIENCE_GATEWAY, EG_AUDIENCE_STORAGE } eg_audience;
+
+/* A bearer token (without the scheme) verified, at the latest from the cache. Never blocks: when keys must be fetched first the answer is
+ * EG_ERR_BUSY and `later` (if not NULL) is called once from a pool thread when it is worth asking again; a second EG_ERR_BUSY counts as failure.
+ * *ret holds a reference for the caller. The errors are the TOKEN_* ones; a job whose run has ended gives EG_ERR_JOB_ENDED. */
+eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx,
+                          eg_principal **ret, eg_problem *p) EG_MUST_CHECK;
+
+/* Local principals (service principals of the gateway's own issuer), for init and the `principal` command. The secret is
+ * returned once (base64url of 256 bits); scrypt of it is stored. */
+eg_err eg_identity_add_local(eg_kv *kv, eg_committer *c, eg_str tenant, eg_str name, eg_principal_kind kind,
+                             char ret_client_id[EG_UUID_LEN], char ret_object_id[EG_UUID_LEN], eg_buf *ret_secret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_identity_disable_local(eg_kv *kv, eg_committer *c, eg_str client_id, eg_problem *p) EG_MUST_CHECK;
+
+/* /{tenant}/oauth2/v2.0/token, /{tenant}/v2.0/.well-known/openid-configuration, /{tenant}/discovery/v2.0/keys. room = eg_identity*. */
+const eg_route *eg_identity_routes(size_t *ret_n);
+
+#endif

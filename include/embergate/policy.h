@@ -1,0 +1,58 @@
+/* Pure decisions over an immutable snapshot: role assignments, network security rules. policies/ implements it. */
+#ifndef EMBERGATE_POLICY_H
+#define EMBERGATE_POLICY_H
+
+#include <embergate/principal.h>
+
+typedef struct eg_policy eg_policy;  /* immutable snapshot, reference-counted */
+
+/* Reads every *.json beneath dir (roleDefinitions/, roleAssignments/, networkSecurityGroups/, virtualNetworks/), in Azure's shapes,
+ * over the built-in roles. Bounded in files, bytes and rows. Any invalid file refuses the whole directory (the old
+ * snapshot stays in force): EG_ERR_POLICY_INVALID, the problem names file and field. `version` is the snapshot's number. */
+eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
+eg_policy *eg_policy_ref(eg_policy *p);
+void eg_policy_unref(eg_policy *p);
+uint64_t eg_policy_version(const eg_policy *p);
+/* Digest of all that was read: equal digests mean equal decisions. */
+void eg_policy_digest(const eg_policy *p, uint8_t ret[EG_SHA256_LEN]);
+EG_DEFINE_CLEANUP(eg_policy, eg_policy_unref)
+
+typedef struct eg_access {
+    const eg_principal *who;
+    eg_str resource_tenant;   /* tenant that owns the resource */
+    eg_str action;            /* "Microsoft.HDInsight/clusters/jobs/submit/action" */
+    bool data_action;
+    eg_str scope;             /* resource id; compared without case, segment by segment */
+} eg_access;
+
+/* 0 is deny. */
+typedef struct eg_decision {
+    bool allowed;
+    eg_err error;             /* why not: EG_ERR_DENIED_ROLE, _DATA, _TENANT, _NETWORK; EG_OK when allowed */
+    char rule[192];           /* "roleAssignment {name} ({role name}) at {scope}", "securityRule {nsg}/{rule}", "default deny" */
+    char reason[256];         /* a sentence for a person */
+    uint64_t policy_version;
+} eg_decision;
+
+/* Pure: no allocation, no clock, no I/O. Default deny; a principal of another tenant than the resource's is always denied
+ * (EG_ERR_DENIED_TENANT). Azure semantics: Actions minus NotActions within one role, union over assignments; wildcards;
+ * inheritance from scope to what lies below; assignments to the principal's object id or to one of its groups. */
+void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret);
+
+typedef struct eg_flow {
+    eg_str source_address;    /* text */
+    uint16_t source_port;
+    uint16_t destination_port;
+    eg_str destination_address;
+    eg_str subnet;            /* resource id of the subnet the listener sits in */
+} eg_flow;
+
+/* Inbound TCP through the network security group of the subnet: rules by priority, then Azure's default rules
+ * (AllowVnetInBound, AllowAzureLoadBalancerInBound, DenyAllInBound). A subnet without a group, or no subnet: allowed by "no network security group". An
+ * unknown subnet is denied. */
+void eg_policy_network(const eg_policy *pol, const eg_flow *f, eg_decision *ret);
+
+/* Who may do what: writes, for people, each assignment that grants `action` at `scope` (check access). */
+eg_err eg_policy_explain(const eg_policy *pol, const eg_access *a, eg_buf *ret);
+
+#endif
