@@ -1,0 +1,126 @@
+/* AES-256-GCM, from OpenSSL: one key for many messages, and small values sealed whole. */
+#include <embergate/crypto.h>
+
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+struct eg_aead {
+    EVP_CIPHER_CTX *seal;
+    EVP_CIPHER_CTX *open;
+};
+
+static EVP_CIPHER_CTX *keyed(const uint8_t *key, int encrypt) {
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    if (!ctx || EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, NULL, encrypt) != 1) {
+        EVP_CIPHER_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+eg_aead *eg_aead_new(const uint8_t key[EG_KEY_LEN]) {
+    eg_aead *a = calloc(1, sizeof *a);
+    if (!a) {
+        return NULL;
+    }
+    a->seal = keyed(key, 1);
+    a->open = keyed(key, 0);
+    if (!a->seal || !a->open) {
+        eg_aead_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+void eg_aead_free(eg_aead *a) {
+    if (!a) {
+        return;
+    }
+    EVP_CIPHER_CTX_free(a->seal); /* cleanses its key schedule */
+    EVP_CIPHER_CTX_free(a->open);
+    free(a);
+}
+
+/* The nonce, then the additional data; -1 keeps the direction and the key. */
+static bool start(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, eg_bytes ad) {
+    int n = 0;
+    return EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, -1) == 1 &&
+           (ad.len == 0 || EVP_CipherUpdate(ctx, NULL, &n, ad.ptr, (int)ad.len) == 1);
+}
+
+eg_err eg_aead_seal(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) {
+    int n = 0;
+    int tail = 0;
+    if (in.len > INT_MAX - EG_GCM_TAG_LEN || ad.len > INT_MAX) {
+        return EG_ERR_LIMIT;
+    }
+    if (!start(a->seal, nonce, ad) || (in.len > 0 && EVP_CipherUpdate(a->seal, ret, &n, in.ptr, (int)in.len) != 1) ||
+        EVP_CipherFinal_ex(a->seal, ret + n, &tail) != 1 ||
+        EVP_CIPHER_CTX_ctrl(a->seal, EVP_CTRL_AEAD_GET_TAG, EG_GCM_TAG_LEN, ret + in.len) != 1) {
+        return EG_ERR_CRYPTO;
+    }
+    return EG_OK;
+}
+
+eg_err eg_aead_open(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) {
+    int n = 0;
+    int tail = 0;
+    if (in.len > INT_MAX || ad.len > INT_MAX) {
+        return EG_ERR_LIMIT;
+    }
+    if (in.len < EG_GCM_TAG_LEN) {
+        return EG_ERR_CORRUPT;
+    }
+    size_t len = in.len - EG_GCM_TAG_LEN;
+    uint8_t tag[EG_GCM_TAG_LEN];
+    memcpy(tag, in.ptr + len, sizeof tag);
+    if (!start(a->open, nonce, ad) || (len > 0 && EVP_CipherUpdate(a->open, ret, &n, in.ptr, (int)len) != 1) ||
+        EVP_CIPHER_CTX_ctrl(a->open, EVP_CTRL_AEAD_SET_TAG, EG_GCM_TAG_LEN, tag) != 1) {
+        eg_cleanse(ret, len);
+        return EG_ERR_CRYPTO;
+    }
+    uint8_t none[16];
+    if (EVP_CipherFinal_ex(a->open, none, &tail) != 1) {
+        eg_cleanse(ret, len);
+        return EG_ERR_CORRUPT;
+    }
+    return EG_OK;
+}
+
+eg_err eg_seal(eg_bytes key32, eg_bytes ad, eg_bytes in, eg_buf *ret) {
+    if (key32.len != EG_KEY_LEN || in.len > INT_MAX - EG_SEALED_OVERHEAD) {
+        return EG_ERR_INVALID;
+    }
+    char *at = NULL;
+    EG_TRY(eg_buf_reserve(ret, in.len + EG_SEALED_OVERHEAD, &at));
+    EG_CLEANUP(eg_aead_free_p) eg_aead *a = eg_aead_new(key32.ptr);
+    if (!a) {
+        return EG_ERR_NO_MEMORY;
+    }
+    uint8_t *out = (uint8_t *)at;
+    eg_random(out, EG_GCM_NONCE_LEN);
+    EG_TRY(eg_aead_seal(a, out, ad, in, out + EG_GCM_NONCE_LEN));
+    ret->len += in.len + EG_SEALED_OVERHEAD;
+    return EG_OK;
+}
+
+eg_err eg_open_sealed(eg_bytes key32, eg_bytes ad, eg_bytes in, eg_buf *ret) {
+    if (key32.len != EG_KEY_LEN) {
+        return EG_ERR_INVALID;
+    }
+    if (in.len < EG_SEALED_OVERHEAD) {
+        return EG_ERR_CORRUPT;
+    }
+    size_t len = in.len - EG_SEALED_OVERHEAD;
+    char *at = NULL;
+    EG_TRY(eg_buf_reserve(ret, len, &at));
+    EG_CLEANUP(eg_aead_free_p) eg_aead *a = eg_aead_new(key32.ptr);
+    if (!a) {
+        return EG_ERR_NO_MEMORY;
+    }
+    eg_bytes body = {in.ptr + EG_GCM_NONCE_LEN, in.len - EG_GCM_NONCE_LEN};
+    EG_TRY(eg_aead_open(a, in.ptr, ad, body, (uint8_t *)at));
+    ret->len += len;
+    return EG_OK;
+}

@@ -1,0 +1,129 @@
+/* Random bytes, digests and key derivation, from OpenSSL. */
+#include <embergate/crypto.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+#include <embergate/encoding.h>
+
+void eg_random(void *p, size_t n) {
+    if (RAND_priv_bytes_ex(NULL, p, n, 0) != 1) {
+        abort(); /* a key or nonce that is not random must never exist */
+    }
+}
+
+void eg_uuid_new(char ret[EG_UUID_LEN]) {
+    uint8_t raw[16];
+    eg_random(raw, sizeof raw);
+    raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* RFC 9562 section 5.4: version and variant */
+    raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
+    char hex[33];
+    eg_hex((eg_bytes){raw, sizeof raw}, hex);
+    static const uint8_t groups[] = {8, 4, 4, 4, 12};
+    size_t in = 0;
+    size_t out = 0;
+    for (size_t i = 0; i < sizeof groups; i++) {
+        memcpy(ret + out, hex + in, groups[i]);
+        in += groups[i];
+        out += groups[i];
+        ret[out++] = i + 1 < sizeof groups ? '-' : '\0';
+    }
+}
+
+bool eg_uuid_valid(eg_str s) {
+    if (s.len != EG_UUID_LEN - 1) {
+        return false;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (dash ? c != '-' : !hex) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void eg_sha256(eg_bytes in, uint8_t ret[EG_SHA256_LEN]) {
+    eg_sha256_v(&in, 1, ret);
+}
+
+/* Digests fail only without memory or with a broken OpenSSL; going on with a wrong digest is worse than stopping. */
+void eg_sha256_v(const eg_bytes *in, size_t n, uint8_t ret[EG_SHA256_LEN]) {
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = in[i].len == 0 || EVP_DigestUpdate(ctx, in[i].ptr, in[i].len) == 1;
+    }
+    if (!ok || EVP_DigestFinal_ex(ctx, ret, NULL) != 1) {
+        abort();
+    }
+    EVP_MD_CTX_free(ctx);
+}
+
+void eg_md5(eg_bytes in, uint8_t ret[16]) {
+    if (EVP_Digest(in.ptr, in.len, ret, NULL, EVP_md5(), NULL) != 1) {
+        abort();
+    }
+}
+
+void eg_hmac_sha256(eg_bytes key, eg_bytes in, uint8_t ret[EG_SHA256_LEN]) {
+    static const uint8_t none[1];
+    if (key.len > INT32_MAX ||
+        !HMAC(EVP_sha256(), key.len ? key.ptr : none, (int)key.len, in.len ? in.ptr : none, in.len, ret, NULL)) {
+        abort();
+    }
+}
+
+/* OpenSSL's parameter takes a pointer to non-const but only reads. */
+static OSSL_PARAM octets(const char *name, eg_bytes b) {
+    static uint8_t none[1];
+    union {
+        const uint8_t *in;
+        uint8_t *out;
+    } u = {.in = b.ptr};
+    return OSSL_PARAM_construct_octet_string(name, b.len ? u.out : none, b.len);
+}
+
+eg_err eg_hkdf_sha256(eg_bytes key, eg_bytes salt, eg_bytes info, uint8_t *ret, size_t n) {
+    if (n == 0 || n > (size_t)255 * EG_SHA256_LEN) {
+        return EG_ERR_INVALID;
+    }
+    char digest[] = "SHA256";
+    OSSL_PARAM params[5];
+    size_t count = 0;
+    params[count++] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);
+    params[count++] = octets(OSSL_KDF_PARAM_KEY, key);
+    if (salt.len > 0) {
+        params[count++] = octets(OSSL_KDF_PARAM_SALT, salt);
+    }
+    if (info.len > 0) {
+        params[count++] = octets(OSSL_KDF_PARAM_INFO, info);
+    }
+    params[count] = OSSL_PARAM_construct_end();
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    bool ok = ctx && EVP_KDF_derive(ctx, ret, n, params) == 1;
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+    return ok ? EG_OK : EG_ERR_CRYPTO;
+}
+
+eg_err eg_scrypt(eg_bytes password, eg_bytes salt, uint8_t *ret, size_t n) {
+    const uint64_t max_memory = 64u << 20;
+    if (EVP_PBE_scrypt(password.len ? (const char *)password.ptr : "", password.len, salt.ptr, salt.len, 1u << 15, 8, 1,
+                       max_memory, ret, n) != 1) {
+        return EG_ERR_CRYPTO;
+    }
+    return EG_OK;
+}
+
+bool eg_ct_eq(const void *a, const void *b, size_t n) {
+    return n == 0 || CRYPTO_memcmp(a, b, n) == 0;
+}
