@@ -1,0 +1,42 @@
+/* The actions and data actions that routes ask for: Azure's own names where Azure has them, else names under the same provider. */
+#ifndef EMBERGATE_ACTIONS_H
+#define EMBERGATE_ACTIONS_H
+
+/* docs/POLICIES.md lists these for people; tests/unit/policies/test_builtin_roles.c checks that each is granted by some built-in role. */
+
+/* Clusters. Control actions, Azure's. */
+#define EG_ACTION_CLUSTER_READ "Microsoft.HDInsight/clusters/read"
+#define EG_ACTION_CLUSTER_WRITE "Microsoft.HDInsight/clusters/write"
+#define EG_ACTION_CLUSTER_DELETE "Microsoft.HDInsight/clusters/delete"
+
+/* Jobs (Livy batches and sessions). Data actions of ours: route rows carry EG_ROUTE_DATA_ACTION. */
+#define EG_ACTION_JOB_SUBMIT "Microsoft.HDInsight/clusters/jobs/submit/action"
+#define EG_ACTION_JOB_READ "Microsoft.HDInsight/clusters/jobs/read"
+#define EG_ACTION_JOB_LOG_READ "Microsoft.HDInsight/clusters/jobs/log/read"
+#define EG_ACTION_JOB_DELETE "Microsoft.HDInsight/clusters/jobs/delete"
+
+/* Containers (filesystems of the Data Lake API). Control actions, Azure's. */
+#define EG_ACTION_CONTAINER_READ "Microsoft.Storage/storageAccounts/blobServices/containers/read"
+#define EG_ACTION_CONTAINER_WRITE "Microsoft.Storage/storageAccounts/blobServices/containers/write"
+#define EG_ACTION_CONTAINER_DELETE "Microsoft.Storage/storageAccounts/blobServices/containers/delete"
+
+/* Blobs, files and directories. Data actions, Azure's: route rows carry EG_ROUTE_DATA_ACTION. */
+#define EG_ACTION_BLOB_READ "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+#define EG_ACTION_BLOB_WRITE "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
+#define EG_ACTION_BLOB_DELETE "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"
+#define EG_ACTION_BLOB_ADD "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action"
+#define EG_ACTION_BLOB_MOVE "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/move/action"
+#define EG_ACTION_BLOB_OWN "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/manageOwnership/action"
+#define EG_ACTION_BLOB_PERMISSIONS "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/modifyPermissions/action"
+
+/* The audit log. Data action of ours: route rows carry EG_ROUTE_DATA_ACTION. Its scope is the subscription. */
+#define EG_ACTION_AUDIT_READ "Microsoft.Insights/auditRecords/read"
+
+/* Counters of the running gateway. Control action, Azure's. */
+#define EG_ACTION_METRICS_READ "Microsoft.Insights/metrics/read"
+
+/* Keys. Control actions, Azure's names. */
+#define EG_ACTION_KEY_READ "Microsoft.KeyVault/vaults/keys/read"
+#define EG_ACTION_KEY_WRITE "Microsoft.KeyVault/vaults/keys/write"
+
+#endif
