@@ -112,6 +112,9 @@ typedef struct eg_request_ops {
      * is the HTTP status that will be answered. For handlers that change something: pass it to eg_commit with their own ops.
      * The op is valid until the request is answered. */
     eg_txn_op (*record_op)(eg_request *rq, int status);
+    /* A handler's second question: may the principal also do `action` at rq->scope (such as: with the job of somebody else)?
+     * EG_OK or the denial's code; never blocks. NULL = nobody may: handlers then refuse. */
+    eg_err (*decide)(eg_request *rq, const char *action, bool data_action, eg_problem *p);
 } eg_request_ops;
 
 struct eg_request {
@@ -156,6 +159,7 @@ struct eg_request {
 
     /* What the record of this request says beyond the fixed fields. */
     char record_resource[1024];   /* e.g. container/path; "" = scope */
+    char record_job[64];          /* "{cluster}/{batch id}" that it is about; "" = the principal's own job, if it is one */
     json_t *record_details;       /* sealed in the record; NULL = none. Owned by the request, freed with it */
     uint64_t record_bytes;        /* data bytes read or written by it */
 
