@@ -14,6 +14,8 @@
 #define EG_ACTION_JOB_READ "Microsoft.HDInsight/clusters/jobs/read"
 #define EG_ACTION_JOB_LOG_READ "Microsoft.HDInsight/clusters/jobs/log/read"
 #define EG_ACTION_JOB_DELETE "Microsoft.HDInsight/clusters/jobs/delete"
+/* Log, arguments and deletion of a job that somebody else submitted; asked besides the three above. */
+#define EG_ACTION_JOB_MANAGE "Microsoft.HDInsight/clusters/jobs/manage/action"
 
 /* Containers (filesystems of the Data Lake API). Control actions, Azure's. */
 #define EG_ACTION_CONTAINER_READ "Microsoft.Storage/storageAccounts/blobServices/containers/read"
