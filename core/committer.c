@@ -1,0 +1,192 @@
+/* The one writer: groups what threads queue into one durable transaction, each change nested so that it fails alone. */
+#include <embergate/kv.h>
+#include <embergate/metrics.h>
+
+#include "kv_txn.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define GROUP_MAX 256
+
+/* Lives on the stack of the thread that waits for it. */
+typedef struct request {
+    struct request *next;
+    const eg_txn_op *ops;
+    size_t count;
+    eg_problem problem;
+    eg_err result;
+    bool done;
+    pthread_cond_t woken;
+} request;
+
+struct eg_committer {
+    eg_kv *kv;
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    request *first;
+    request **last;
+    bool stopping;
+    pthread_t thread;
+};
+
+static eg_err apply_ops(eg_kv_txn *t, request *r) {
+    for (size_t i = 0; i < r->count; i++) {
+        EG_TRY(r->ops[i].apply(t, r->ops[i].ctx, &r->problem));
+    }
+    return EG_OK;
+}
+
+/* Nested, so that a refusal undoes this request and no other. */
+static void apply_nested(eg_kv *kv, eg_kv_txn *group, request *r) {
+    eg_kv_txn *t = NULL;
+    r->result = eg_kv_write_begin(kv, group, &t);
+    if (r->result != EG_OK) {
+        return;
+    }
+    r->result = apply_ops(t, r);
+    if (r->result != EG_OK) {
+        eg_kv_write_abort(t);
+    } else {
+        r->result = eg_kv_write_commit(t);
+    }
+}
+
+/* One request needs no nesting: its refusal undoes the whole transaction, which is its own. */
+static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
+    eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_write_begin(kv, NULL, &t));
+    bool any = false;
+    *ret_ops = 0;
+    for (request *r = group; r; r = r->next) {
+        if (group->next) {
+            apply_nested(kv, t, r);
+        } else {
+            r->result = apply_ops(t, r);
+        }
+        any = any || r->result == EG_OK;
+        *ret_ops += r->result == EG_OK ? r->count : 0;
+    }
+    if (!any) {
+        eg_kv_write_abort(t);
+        return EG_OK;
+    }
+    EG_TRY(eg_kv_write_commit(t));
+    eg_metric_add(EG_METRIC_COMMITS, 1);
+    return EG_OK;
+}
+
+static void run_group(eg_committer *c, request *group) {
+    size_t ops = 0;
+    eg_err e = apply_group(c->kv, group, &ops);
+    if (e == EG_OK) {
+        eg_metric_add(EG_METRIC_COMMIT_OPS, (int64_t)ops);
+    }
+    pthread_mutex_lock(&c->lock);
+    for (request *r = group; r;) {
+        request *next = r->next; /* r is gone once it is woken */
+        if (e != EG_OK && r->result == EG_OK) {
+            /* What was not made durable must not look as if it was. */
+            r->result = eg_fail(&r->problem, e, "The change could not be made durable: %s.", eg_err_code(e));
+        }
+        r->done = true;
+        pthread_cond_signal(&r->woken);
+        r = next;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Cuts at most GROUP_MAX requests off the queue. */
+static request *take_group(eg_committer *c) {
+    request *group = c->first;
+    request *end = group;
+    for (int i = 1; i < GROUP_MAX && end->next; i++) {
+        end = end->next;
+    }
+    c->first = end->next;
+    if (!c->first) {
+        c->last = &c->first;
+    }
+    end->next = NULL;
+    return group;
+}
+
+static void *run(void *arg) {
+    eg_committer *c = arg;
+    pthread_mutex_lock(&c->lock);
+    for (;;) {
+        while (!c->first && !c->stopping) {
+            pthread_cond_wait(&c->filled, &c->lock);
+        }
+        if (!c->first) {
+            break;
+        }
+        request *group = take_group(c);
+        pthread_mutex_unlock(&c->lock);
+        run_group(c, group);
+        pthread_mutex_lock(&c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+eg_err eg_committer_start(eg_kv *kv, eg_committer **ret) {
+    eg_committer *c = calloc(1, sizeof *c);
+    if (!c) {
+        return EG_ERR_NO_MEMORY;
+    }
+    c->kv = kv;
+    c->last = &c->first;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->filled, NULL);
+    if (pthread_create(&c->thread, NULL, run, c) != 0) {
+        pthread_cond_destroy(&c->filled);
+        pthread_mutex_destroy(&c->lock);
+        free(c);
+        return EG_ERR_NO_MEMORY;
+    }
+    *ret = c;
+    return EG_OK;
+}
+
+void eg_committer_stop(eg_committer *c) {
+    if (!c) {
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_cond_signal(&c->filled);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    pthread_cond_destroy(&c->filled);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+eg_err eg_commit(eg_committer *c, const eg_txn_op *ops, size_t n, eg_problem *p) {
+    if (n == 0 || n > EG_COMMIT_OPS_MAX) {
+        return eg_fail(p, EG_ERR_LIMIT, "A change has from 1 to %d steps, not %zu.", EG_COMMIT_OPS_MAX, n);
+    }
+    request r = {.ops = ops, .count = n};
+    pthread_cond_init(&r.woken, NULL);
+    pthread_mutex_lock(&c->lock);
+    if (c->stopping) {
+        r.result = eg_fail(&r.problem, EG_ERR_CANCELLED, "The store is being closed.");
+    } else {
+        *c->last = &r;
+        c->last = &r.next;
+        pthread_cond_signal(&c->filled);
+        while (!r.done) {
+            pthread_cond_wait(&r.woken, &c->lock);
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    pthread_cond_destroy(&r.woken);
+    if (r.result != EG_OK && p) {
+        if (r.problem.code != r.result || r.problem.message[0] == '\0') {
+            eg_fail(&r.problem, r.result, "The change was refused: %s.", eg_err_code(r.result));
+        }
+        *p = r.problem;
+    }
+    return r.result;
+}

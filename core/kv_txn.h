@@ -1,0 +1,13 @@
+/* Write transactions, which only the committer begins. */
+#ifndef EG_CORE_KV_TXN_H
+#define EG_CORE_KV_TXN_H
+
+#include <embergate/kv.h>
+
+/* With a parent: a nested transaction, whose end leaves the parent usable. */
+eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn *parent, eg_kv_txn **ret) EG_MUST_CHECK;
+/* Ends the transaction whatever comes. The sticky error, if there was one, is returned and nothing is written. */
+eg_err eg_kv_write_commit(eg_kv_txn *t) EG_MUST_CHECK;
+void eg_kv_write_abort(eg_kv_txn *t);
+
+#endif
