@@ -1,6 +1,8 @@
 /* Bump allocation in chunks, with one bound and a list of what runs at the end. */
 #include <embergate/arena.h>
 
+#include "arena_holds.h"
+
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,4 +130,15 @@ eg_err eg_arena_defer(eg_arena *a, void (*fn)(void *), void *p) {
     *d = (deferred){a->last, fn, p};
     a->last = d;
     return EG_OK;
+}
+
+bool eg_arena_holds(const eg_arena *a, eg_bytes b) {
+    for (const chunk *c = a->newest; c; c = c->older) {
+        uintptr_t start = (uintptr_t)c->data;
+        uintptr_t p = (uintptr_t)b.ptr;
+        if (p >= start && p <= start + c->used && b.len <= start + c->used - p) {
+            return true;
+        }
+    }
+    return false;
 }
