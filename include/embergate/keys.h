@@ -34,6 +34,9 @@ void eg_keeper_client_free(eg_keys *k);
 eg_err eg_keeper_init(const char *dir, eg_buf *ret_recovery_key, eg_problem *p) EG_MUST_CHECK;
 /* Makes a tenant's key; EG_ERR_EXISTS. Offline (init) or through the keeper's message table. */
 eg_err eg_keeper_add_tenant(const char *dir, eg_str tenant, eg_problem *p) EG_MUST_CHECK;
+/* Writes the master key anew from recovery.sealed and the recovery key's text. Offline. EG_ERR_INVALID when it is mistyped,
+ * EG_ERR_CORRUPT when it belongs to another directory. */
+eg_err eg_keeper_recover(const char *dir, eg_str recovery_key, eg_problem *p) EG_MUST_CHECK;
 /* The keys of a directory, in this process: for init and tests, which have no keeper process yet. */
 eg_err eg_keeper_open_local(const char *dir, eg_keys **ret, eg_problem *p) EG_MUST_CHECK;
 void eg_keeper_local_free(eg_keys *k);

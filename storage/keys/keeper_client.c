@@ -1,0 +1,169 @@
+/* The keys as a client of the keeper's socket sees them. */
+#include <embergate/keys.h>
+
+#include "keeper_file.h"
+#include "keeper_protocol.h"
+
+#include <embergate/metrics.h>
+
+#include <stdlib.h>
+
+#define TIMEOUT_MS 5000
+#define CONNECTIONS 8u
+
+/* Errors that the keeper itself answers with; all others mean that it could not be asked. */
+static bool is_answer(eg_err e) {
+    switch (e) {
+    case EG_ERR_INVALID:
+    case EG_ERR_NOT_FOUND:
+    case EG_ERR_CORRUPT:
+    case EG_ERR_KEY_DESTROYED:
+    case EG_ERR_LIMIT:
+    case EG_ERR_NO_MEMORY:
+    case EG_ERR_CRYPTO:
+    case EG_ERR_FORMAT_VERSION:
+    case EG_ERR_DISK_FULL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static eg_err call(void *ctx, eg_ipc_msg *m) {
+    eg_metric_add(EG_METRIC_KEEPER_CALLS, 1);
+    eg_err e = m->payload.err;
+    if (e == EG_OK) {
+        e = eg_ipc_call(ctx, m, TIMEOUT_MS, NULL);
+    }
+    return e == EG_OK || is_answer(e) ? e : EG_ERR_KEEPER;
+}
+
+static void begin(eg_ipc_msg *m, uint16_t type, eg_str a, eg_str b) {
+    eg_ipc_msg_init(m, type);
+    if (a.ptr) {
+        eg_ipc_put(m, eg_str_bytes(a));
+    }
+    if (b.ptr) {
+        eg_ipc_put(m, eg_str_bytes(b));
+    }
+}
+
+/* A reply of another shape than asked for: not a keeper of ours. */
+static eg_err take_exact(eg_ipc_reader *in, uint8_t *ret, size_t n) {
+    eg_bytes b;
+    if (eg_ipc_take(in, &b) != EG_OK || b.len != n) {
+        return EG_ERR_KEEPER;
+    }
+    memcpy(ret, b.ptr, n);
+    return EG_OK;
+}
+
+static eg_err take_key(eg_ipc_reader *in, eg_secret **ret) {
+    eg_bytes b;
+    if (eg_ipc_take(in, &b) != EG_OK || b.len != EG_KEY_LEN) {
+        return EG_ERR_KEEPER;
+    }
+    eg_secret *s = eg_secret_new(b.ptr, b.len);
+    if (!s) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *ret = s;
+    return EG_OK;
+}
+
+/* The reply's one field, added to *ret. */
+static eg_err call_for_text(void *ctx, eg_ipc_msg *m, eg_buf *ret) {
+    EG_TRY(call(ctx, m));
+    eg_ipc_reader in = eg_ipc_read(m);
+    eg_bytes b;
+    if (eg_ipc_take(&in, &b) != EG_OK) {
+        return EG_ERR_KEEPER;
+    }
+    return eg_buf_add(ret, b.ptr, b.len);
+}
+
+static eg_err new_data_key(void *ctx, eg_str tenant, eg_str purpose, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_NEW_DATA_KEY, tenant, purpose);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    eg_bytes wrapped;
+    EG_TRY(take_key(&in, &key));
+    if (eg_ipc_take(&in, &wrapped) != EG_OK || wrapped.len == 0 || wrapped.len > EG_WRAPPED_KEY_MAX) {
+        return EG_ERR_KEEPER;
+    }
+    memcpy(ret_wrapped, wrapped.ptr, wrapped.len);
+    *ret_n = wrapped.len;
+    *ret_key = key;
+    key = NULL;
+    return EG_OK;
+}
+
+static eg_err unwrap(void *ctx, eg_str tenant, eg_str purpose, eg_bytes wrapped, eg_secret **ret_key) {
+    if (wrapped.len == 0 || wrapped.len > EG_WRAPPED_KEY_MAX) {
+        return EG_ERR_CORRUPT;
+    }
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_UNWRAP, tenant, purpose);
+    eg_ipc_put(&m, wrapped);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    return take_key(&in, ret_key);
+}
+
+static eg_err sign_token(void *ctx, eg_str claims_json, eg_buf *ret) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_SIGN_TOKEN, claims_json, (eg_str){NULL, 0});
+    return call_for_text(ctx, &m, ret);
+}
+
+static eg_err token_keys(void *ctx, eg_buf *ret_jwks) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_TOKEN_KEYS, (eg_str){NULL, 0}, (eg_str){NULL, 0});
+    return call_for_text(ctx, &m, ret_jwks);
+}
+
+static eg_err sign_checkpoint(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_SIGN_CHECKPOINT, origin, body);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    return take_exact(&in, ret_sig, 64);
+}
+
+static eg_err log_public_key(void *ctx, eg_str origin, uint8_t ret_pub[32]) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_LOG_PUBLIC_KEY, origin, (eg_str){NULL, 0});
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    return take_exact(&in, ret_pub, 32);
+}
+
+eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
+    eg_keys *k = calloc(1, sizeof *k);
+    eg_ipc_client *client = eg_ipc_client_new(socket_path, CONNECTIONS);
+    if (!k || !client) {
+        eg_ipc_client_free(client);
+        free(k);
+        return EG_ERR_NO_MEMORY;
+    }
+    *k = (eg_keys){
+        .ctx = client,
+        .new_data_key = new_data_key,
+        .unwrap = unwrap,
+        .sign_token = sign_token,
+        .token_keys = token_keys,
+        .sign_checkpoint = sign_checkpoint,
+        .log_public_key = log_public_key,
+    };
+    *ret = k;
+    return EG_OK;
+}
+
+void eg_keeper_client_free(eg_keys *k) {
+    if (k) {
+        eg_ipc_client_free(k->ctx);
+        free(k);
+    }
+}

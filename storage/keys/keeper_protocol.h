@@ -1,0 +1,23 @@
+/* The messages of the keeper's socket; docs/KEYS.md lists their fields. */
+#ifndef EG_STORAGE_KEYS_KEEPER_PROTOCOL_H
+#define EG_STORAGE_KEYS_KEEPER_PROTOCOL_H
+
+/* X(identifier, number, name, bytes of the largest request). A number is never used again for something else. */
+#define EG_KEEPER_MSG_LIST(X)                           \
+    X(NEW_DATA_KEY, 1, "new_data_key", 1024)            \
+    X(UNWRAP, 2, "unwrap", 1024)                        \
+    X(SIGN_TOKEN, 3, "sign_token", 12288 + 4)           \
+    X(TOKEN_KEYS, 4, "token_keys", 0)                   \
+    X(SIGN_CHECKPOINT, 5, "sign_checkpoint", 2048 + 512) \
+    X(LOG_PUBLIC_KEY, 6, "log_public_key", 512)
+
+enum {
+#define X(id, number, name, max) EG_KEEPER_MSG_##id = number,
+    EG_KEEPER_MSG_LIST(X)
+#undef X
+};
+
+#define EG_KEEPER_TOKEN_MAX 20480
+#define EG_KEEPER_JWKS_MAX 65536
+
+#endif

@@ -1,0 +1,116 @@
+/* The keeper process: the permission table of its socket over the keys of a directory. */
+#include <embergate/keys.h>
+
+#include "keeper_file.h"
+#include "keeper_protocol.h"
+
+static eg_err take_str(eg_ipc_reader *in, eg_str *ret) {
+    eg_bytes b;
+    EG_TRY(eg_ipc_take(in, &b));
+    *ret = eg_bytes_str(b);
+    return EG_OK;
+}
+
+/* Nothing may follow the last field. */
+static eg_err finished(const eg_ipc_reader *in) {
+    return in->rest.len == 0 ? EG_OK : EG_ERR_INVALID;
+}
+
+static eg_err on_NEW_DATA_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str tenant;
+    eg_str purpose;
+    EG_TRY(take_str(in, &tenant));
+    EG_TRY(take_str(in, &purpose));
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    uint8_t wrapped[EG_WRAPPED_KEY_MAX];
+    size_t n = 0;
+    EG_TRY(keys->new_data_key(keys->ctx, tenant, purpose, &key, wrapped, &n));
+    EG_TRY(eg_ipc_put(reply, eg_secret_bytes(key)));
+    return eg_ipc_put(reply, (eg_bytes){wrapped, n});
+}
+
+static eg_err on_UNWRAP(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str tenant;
+    eg_str purpose;
+    eg_bytes wrapped;
+    EG_TRY(take_str(in, &tenant));
+    EG_TRY(take_str(in, &purpose));
+    EG_TRY(eg_ipc_take(in, &wrapped));
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    EG_TRY(keys->unwrap(keys->ctx, tenant, purpose, wrapped, &key));
+    return eg_ipc_put(reply, eg_secret_bytes(key));
+}
+
+static eg_err on_SIGN_TOKEN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str claims;
+    EG_TRY(take_str(in, &claims));
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_keeper_buf_done) eg_buf token;
+    eg_buf_init(&token, EG_KEEPER_TOKEN_MAX);
+    EG_TRY(keys->sign_token(keys->ctx, claims, &token));
+    return eg_ipc_put(reply, eg_str_bytes(eg_buf_str(&token)));
+}
+
+static eg_err on_TOKEN_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_buf_done) eg_buf jwks;
+    eg_buf_init(&jwks, EG_KEEPER_JWKS_MAX);
+    EG_TRY(keys->token_keys(keys->ctx, &jwks));
+    return eg_ipc_put(reply, eg_str_bytes(eg_buf_str(&jwks)));
+}
+
+static eg_err on_SIGN_CHECKPOINT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str origin;
+    eg_str body;
+    uint8_t sig[64];
+    EG_TRY(take_str(in, &origin));
+    EG_TRY(take_str(in, &body));
+    EG_TRY(finished(in));
+    EG_TRY(keys->sign_checkpoint(keys->ctx, origin, body, sig));
+    return eg_ipc_put(reply, (eg_bytes){sig, sizeof sig});
+}
+
+static eg_err on_LOG_PUBLIC_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str origin;
+    uint8_t pub[32];
+    EG_TRY(take_str(in, &origin));
+    EG_TRY(finished(in));
+    EG_TRY(keys->log_public_key(keys->ctx, origin, pub));
+    return eg_ipc_put(reply, (eg_bytes){pub, sizeof pub});
+}
+
+/* Whatever is not a row here is refused by eg_ipc_serve. Keys come out only as data keys that the asker can name. */
+static const eg_ipc_handler handlers[] = {
+#define X(id, number, name, max) {number, name, max, on_##id},
+    EG_KEEPER_MSG_LIST(X)
+#undef X
+};
+
+eg_err eg_keeper_run(const eg_keeper_options *o, const volatile int *stop, eg_problem *p) {
+    eg_keys *keys = NULL;
+    EG_TRY(eg_keeper_open_local(o->dir, &keys, p));
+    eg_ipc_server_options server = {
+        .listen_fd = o->listen_fd,
+        .allowed_uid = o->gateway_uid,
+        .handlers = handlers,
+        .handler_count = sizeof handlers / sizeof handlers[0],
+        .ctx = keys,
+    };
+    eg_err e = eg_ipc_serve(&server, stop);
+    eg_keeper_local_free(keys);
+    return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper's socket could not be served.");
+}
