@@ -1,0 +1,55 @@
+/* The table of commands for people. */
+#include "cli.h"
+
+int eg_cli_audit(int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+    if (strcmp(verb, "verify") == 0) {
+        return eg_cli_audit_verify(argc - 1, argv + 1);
+    }
+    if (strcmp(verb, "show") == 0) {
+        return eg_cli_audit_show(argc - 1, argv + 1);
+    }
+    return eg_cli_usage("audit", "unknown verb '%s'", verb);
+}
+
+const eg_command eg_cli_commands[] = {
+    {"submit", "submit a Spark job and follow it",
+     "usage: embergate submit [OPTIONS] FILE [ARGUMENTS…]\n\n"
+     "FILE is a local file (uploaded first), an abfss:// address, or a path beneath a file root of the cluster.\n\n"
+     "  --wait, -w             follow the job to its end; the exit status is 0 only when it succeeded\n"
+     "  --name NAME            a name, unique in the cluster\n"
+     "  --cluster NAME         another cluster than the profile's\n"
+     "  --class CLASS          main class of a JAR\n"
+     "  --conf KEY=VALUE       a Spark property from the allow-list; may be repeated\n"
+     "  --driver-memory SIZE, --executor-memory SIZE, --executor-cores N, --num-executors N\n"
+     "  --py-file ADDRESS, --jar ADDRESS   may be repeated\n"
+     "  --idempotency-key KEY  the same key again gives the same batch, not a second one\n"
+     "  --profile FILE         which gateway, and as whom\n"
+     "  --json                 the batch as JSON on standard output\n"
+     "  --quiet, -q            no progress, no log\n",
+     eg_cli_submit},
+    {"jobs", "list, show, read the log of, and delete jobs",
+     "usage: embergate jobs [list | show ID | log ID | delete ID] [--cluster NAME] [--profile FILE] [--json]\n", eg_cli_jobs},
+    {"audit", "verify the audit log, or tell a job's story from it",
+     "usage: embergate audit verify DIR [--key VERIFIER-KEY] [--json]\n"
+     "       embergate audit show --job ID [--profile FILE] [--json]\n\n"
+     "verify recomputes every hash and signature beneath a log's folder without asking a server: exit 0 when it is whole,\n"
+     "1 when not, naming the damaged record.\n",
+     eg_cli_audit},
+    {"policy", "assign roles, check the policy directory, explain decisions",
+     "usage: embergate policy assign   --role ROLE --principal OBJECT-ID --scope SCOPE [--principal-type TYPE]\n"
+     "       embergate policy unassign --role ROLE --principal OBJECT-ID --scope SCOPE\n"
+     "       embergate policy check\n"
+     "       embergate policy explain  --principal OBJECT-ID --scope SCOPE (--action A | --data-action A)\n\n"
+     "  --policies DIR   the policy directory; else the one of the profile's state directory\n"
+     "A running gateway takes a change over within a second.\n",
+     eg_cli_policy},
+    {"env", "print exports for curl, Python and Java", "usage: eval \"$(embergate env [--profile FILE])\"\n", eg_cli_env},
+    {"token", "print an access token",
+     "usage: embergate token [--audience gateway|storage] [--profile FILE]\n\nThe token is a secret that is good for an hour.\n",
+     eg_cli_token_command},
+    {"status", "ask a gateway how it is", "usage: embergate status [--profile FILE] [--json]\n", eg_cli_status},
+    {"completion", "print shell completion for bash", "usage: source <(embergate completion)\n", eg_cli_completion},
+};
+const size_t eg_cli_command_count = sizeof eg_cli_commands / sizeof eg_cli_commands[0];
