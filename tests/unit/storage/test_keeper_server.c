@@ -1,0 +1,133 @@
+/* The keeper behind its socket: the same keys through the client, and nothing beyond its table of messages. */
+#include "keeper_fixture.h"
+
+#include "keys/keeper_protocol.h"
+
+#include <pthread.h>
+
+typedef struct served {
+    eg_keeper_options options;
+    char path[128];
+    volatile int stop;
+    pthread_t thread;
+    eg_err result;
+} served;
+
+static void *serve(void *arg) {
+    served *s = arg;
+    eg_problem p = {0};
+    s->result = eg_keeper_run(&s->options, &s->stop, &p);
+    return NULL;
+}
+
+static void start(const fixture *f, served *s, uid_t allowed) {
+    eg_problem p = {0};
+    snprintf(s->path, sizeof s->path, "%s/keeper.sock", f->top);
+    s->options = (eg_keeper_options){.dir = f->dir, .gateway_uid = allowed};
+    assert_int_equal(eg_ipc_listen(s->path, &s->options.listen_fd, &p), EG_OK);
+    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void stop(served *s) {
+    s->stop = 1;
+    pthread_join(s->thread, NULL);
+    assert_int_equal(s->result, EG_OK);
+    close(s->options.listen_fd);
+}
+
+static void the_client_has_the_same_keys(void **state) {
+    const fixture *f = *state;
+    served s = {0};
+    eg_keys *local = NULL;
+    eg_keys *k = NULL;
+    eg_problem p = {0};
+    start(f, &s, geteuid());
+    assert_int_equal(eg_keeper_open_local(f->dir, &local, &p), EG_OK);
+    assert_int_equal(eg_keeper_client_new(s.path, &k), EG_OK);
+    eg_secret *key = NULL;
+    eg_secret *again = NULL;
+    uint8_t w[EG_WRAPPED_KEY_MAX];
+    size_t n = 0;
+    assert_int_equal(k->new_data_key(k->ctx, EG_LIT(TENANT_A), EG_LIT("x"), &key, w, &n), EG_OK);
+    assert_int_equal(local->unwrap(local->ctx, EG_LIT(TENANT_A), EG_LIT("x"), (eg_bytes){w, n}, &again), EG_OK);
+    assert_true(eg_secret_eq(key, eg_secret_bytes(again)));
+    eg_secret_free(again);
+    again = NULL;
+    assert_int_equal(k->unwrap(k->ctx, EG_LIT(TENANT_A), EG_LIT("x"), (eg_bytes){w, n}, &again), EG_OK);
+    assert_true(eg_secret_eq(key, eg_secret_bytes(again)));
+    eg_secret_free(again);
+    again = NULL;
+    assert_int_equal(k->unwrap(k->ctx, EG_LIT(TENANT_B), EG_LIT("x"), (eg_bytes){w, n}, &again), EG_ERR_CORRUPT);
+    eg_secret_free(key);
+    eg_buf a;
+    eg_buf b;
+    eg_buf_init(&a, 8192);
+    eg_buf_init(&b, 8192);
+    assert_int_equal(k->token_keys(k->ctx, &a), EG_OK);
+    assert_int_equal(local->token_keys(local->ctx, &b), EG_OK);
+    assert_true(eg_str_eq(eg_buf_str(&a), eg_buf_str(&b)));
+    assert_int_equal(k->sign_token(k->ctx, EG_LIT("{}"), &a), EG_ERR_INVALID);
+    eg_buf body;
+    uint8_t sig[64];
+    uint8_t pub[32];
+    checkpoint_body(&body, "o", 4, 0);
+    assert_int_equal(k->sign_checkpoint(k->ctx, EG_LIT("o"), eg_buf_str(&body), sig), EG_OK);
+    assert_int_equal(k->log_public_key(k->ctx, EG_LIT("o"), pub), EG_OK);
+    assert_int_equal(eg_ed25519_verify(pub, eg_str_bytes(eg_buf_str(&body)), sig), EG_OK);
+    eg_buf_done(&body);
+    eg_buf_done(&a);
+    eg_buf_done(&b);
+    stop(&s);
+    assert_int_equal(k->log_public_key(k->ctx, EG_LIT("o"), pub), EG_ERR_KEEPER);
+    eg_keeper_client_free(k);
+    eg_keeper_local_free(local);
+}
+
+static eg_err raw_call(const served *s, uint16_t type, size_t payload) {
+    eg_ipc_client *c = eg_ipc_client_new(s->path, 1);
+    eg_ipc_msg m;
+    eg_problem p = {0};
+    eg_ipc_msg_init(&m, type);
+    uint8_t *fill = calloc(1, payload + 1);
+    if (payload > 0) {
+        assert_int_equal(eg_ipc_put(&m, (eg_bytes){fill, payload}), EG_OK);
+    }
+    eg_err e = eg_ipc_call(c, &m, 3000, &p);
+    free(fill);
+    eg_ipc_msg_done(&m);
+    eg_ipc_client_free(c);
+    return e;
+}
+
+static void other_messages_are_refused(void **state) {
+    const fixture *f = *state;
+    served s = {0};
+    start(f, &s, geteuid());
+    static const uint16_t unknown[] = {0, 7, 255, 65535};
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        assert_int_not_equal(raw_call(&s, unknown[i], 0), EG_OK);
+    }
+    assert_int_equal(raw_call(&s, EG_KEEPER_MSG_TOKEN_KEYS, 0), EG_OK);
+    assert_int_equal(raw_call(&s, EG_KEEPER_MSG_TOKEN_KEYS, 1), EG_ERR_LIMIT);
+    assert_int_equal(raw_call(&s, EG_KEEPER_MSG_SIGN_TOKEN, 20000), EG_ERR_LIMIT);
+    assert_int_equal(raw_call(&s, EG_KEEPER_MSG_NEW_DATA_KEY, 10), EG_ERR_CORRUPT); /* a field is missing */
+    stop(&s);
+}
+
+static void other_users_are_not_heard(void **state) {
+    const fixture *f = *state;
+    served s = {0};
+    start(f, &s, geteuid() + 1);
+    assert_int_not_equal(raw_call(&s, EG_KEEPER_MSG_TOKEN_KEYS, 0), EG_OK);
+    stop(&s);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(the_client_has_the_same_keys, fixture_open, fixture_close),
+    cmocka_unit_test_setup_teardown(other_messages_are_refused, fixture_open, fixture_close),
+    cmocka_unit_test_setup_teardown(other_users_are_not_heard, fixture_open, fixture_close),
+};
+
+int main(void) {
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
