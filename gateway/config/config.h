@@ -1,0 +1,104 @@
+/* The configuration: one YAML file, every key checked against the schema in config_schema.c. */
+#ifndef GATEWAY_CONFIG_CONFIG_H
+#define GATEWAY_CONFIG_CONFIG_H
+
+#include <embergate/bytes.h>
+
+/* All text is NUL-terminated, owned by the configuration and never NULL ("" = not given); lists end with NULL. */
+typedef struct eg_config_listener {
+    const char *name;
+    const char *address;
+    uint16_t port;
+    const char *subnet;            /* resource id of the subnet that it sits in; "" = none */
+} eg_config_listener;
+
+typedef struct eg_config_tenant {
+    const char *id;                /* GUID */
+    const char *name;
+} eg_config_tenant;
+
+typedef struct eg_config_issuer {
+    const char *issuer;
+    const char *tenant;            /* GUID */
+    const char *discovery_url;
+    const char *ca_file;
+    const char *const *audiences;
+} eg_config_issuer;
+
+typedef struct eg_config_cluster {
+    const char *name;
+    const char *tenant;
+    const char *subscription;
+    const char *resource_group;
+    const char *user;
+    unsigned workers;
+    unsigned worker_cores;
+    unsigned worker_memory_mb;
+    unsigned idle_stop_seconds;
+    const char *isolation;         /* "cluster" is what is built; others are refused with that said */
+    bool csrf;
+    const char *const *file_roots;
+    const char *spark_home;
+    const char *python;
+    const char *java_home;
+    const char *const *jars;
+} eg_config_cluster;
+
+typedef struct eg_config_account {
+    const char *name;
+    const char *tenant;
+    const char *subscription;
+    const char *resource_group;
+    bool is_default;
+} eg_config_account;
+
+typedef struct eg_config_limits {
+    unsigned max_connections;
+    unsigned max_connections_per_address;
+    unsigned handshake_timeout_s;
+    unsigned header_timeout_s;
+    unsigned body_timeout_s;
+    unsigned idle_timeout_s;
+    unsigned stop_timeout_s;
+} eg_config_limits;
+
+typedef struct eg_config {
+    const char *state_dir;         /* as given; relative to the configuration file's folder when not absolute: made absolute */
+    const char *public_url;
+    const char *domain;
+    const char *policies_dir;      /* "" = {state_dir}/policies */
+    const char *log_level;         /* debug, info, warn, error */
+    const char *user_gateway;      /* UNIX users; "" = whoever starts it */
+    const char *user_keeper;
+    const char *tls_certificate;   /* "" = {state_dir}/tls/server.pem */
+    const char *tls_key;
+    const char *tls_ca;            /* what jobs must trust; "" = {state_dir}/tls/ca.pem */
+    const char *tls_minimum_version;
+    unsigned workers;              /* 0 = one a core */
+    unsigned pool_threads;         /* 0 = 32 */
+    eg_config_listener *listeners;
+    size_t listener_count;
+    eg_config_tenant *tenants;
+    size_t tenant_count;
+    eg_config_issuer *issuers;
+    size_t issuer_count;
+    eg_config_cluster *clusters;
+    size_t cluster_count;
+    eg_config_account *accounts;
+    size_t account_count;
+    eg_config_limits limits;
+    void *memory;                  /* private: an arena */
+} eg_config;
+
+/* EG_ERR_CONFIG with "file:line" in p->where, the key and what was expected in the message. *ret is owned by the caller. */
+eg_err eg_config_load(const char *path, eg_config **ret, eg_problem *p) EG_MUST_CHECK;
+void eg_config_free(eg_config *c);
+/* The same from text, with the name that problems show. */
+eg_err eg_config_parse(eg_str yaml, const char *name, eg_config **ret, eg_problem *p) EG_MUST_CHECK;
+/* YAML of c with the schema's descriptions as comments: what init writes. Parsing it gives c again. */
+eg_err eg_config_render(const eg_config *c, eg_buf *ret);
+/* docs/CONFIGURATION.md, from the schema. */
+eg_err eg_config_reference(eg_buf *ret);
+EG_DEFINE_CLEANUP(eg_config, eg_config_free)
+
+#endif
