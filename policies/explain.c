@@ -1,0 +1,46 @@
+/* Check access, for people: the decision, and each assignment that grants an action at a scope. */
+#include "policy_model.h"
+
+#include <stdio.h>
+
+static bool concerns(const eg_policy_assignment *m, const eg_principal *who) {
+    eg_policy_guid id;
+    if (!who) {
+        return true;
+    }
+    if ((m->kind & EG_ASSIGNEE_PRINCIPAL) && eg_policy_guid_parse(eg_str_of(who->object_id), &id) == EG_OK && eg_policy_guid_order(&id, &m->principal) == 0) {
+        return true;
+    }
+    for (size_t i = 0; (m->kind & EG_ASSIGNEE_GROUP) && !who->groups_unknown && i < who->group_count; i++) {
+        if (eg_policy_guid_parse(eg_str_of(who->groups[i]), &id) == EG_OK && eg_policy_guid_order(&id, &m->principal) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static eg_err write_one(const eg_policy *pol, const eg_policy_assignment *m, eg_buf *ret) {
+    static const char *const kinds[] = {"nobody", "principal", "group", "principal or group"};
+    const uint8_t *b = m->principal.b;
+    return eg_buf_addf(ret, "%s %02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x: %.*s at %.*s (roleAssignment %.*s in %s)\n",
+                       kinds[m->kind & 3], b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15],
+                       EG_FMT(pol->roles[m->role].name), EG_FMT(m->scope), EG_FMT(m->name), m->file);
+}
+
+eg_err eg_policy_explain(const eg_policy *pol, const eg_access *a, eg_buf *ret) {
+    if (a->who) {
+        eg_decision d;
+        eg_policy_decide(pol, a, &d);
+        EG_TRY(eg_buf_addf(ret, "%s: %s (%s)\n", d.allowed ? "allowed" : "denied", d.reason, d.rule));
+        if (d.error == EG_ERR_DENIED_TENANT) {
+            return EG_OK; /* what is assigned in another tenant is not told */
+        }
+    }
+    for (size_t i = 0; i < pol->assignment_count; i++) {
+        const eg_policy_assignment *m = &pol->assignments[i];
+        if (concerns(m, a->who) && eg_policy_scope_covers(m->scope, a->scope) && eg_policy_role_grants(&pol->roles[m->role], a->action, a->data_action)) {
+            EG_TRY(write_one(pol, m, ret));
+        }
+    }
+    return EG_OK;
+}

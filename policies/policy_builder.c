@@ -1,0 +1,280 @@
+/* Builds a snapshot from the files of a policy directory, one after the other, with duplicates and bounds checked. */
+#include "policy_model.h"
+
+#include "policy_builtin.h"
+
+#include <stdlib.h>
+
+const char *const eg_policy_folders[EG_POLICY_KIND_COUNT] = {
+    [EG_POLICY_ROLES] = "roleDefinitions",
+    [EG_POLICY_ASSIGNMENTS] = "roleAssignments",
+    [EG_POLICY_GROUPS] = "networkSecurityGroups",
+    [EG_POLICY_VNETS] = "virtualNetworks",
+};
+
+struct eg_policy_builder {
+    eg_policy *pol;
+    eg_policy_kind kind;     /* of the file that came last */
+    const char *file;        /* being read; in the arena */
+    size_t files, bytes, rows;
+    size_t caps[EG_POLICY_KIND_COUNT];
+    eg_buf digests;          /* of each file's kind, name and text */
+};
+
+static eg_err no_memory(eg_problem *p) {
+    return eg_fail(p, EG_ERR_NO_MEMORY, "The policies don't fit into the memory that is set aside for them.");
+}
+
+/* Room for one more element in an array of a kind. */
+static eg_err grow(eg_policy_builder *b, eg_policy_kind kind, void **v, size_t n, size_t size, eg_problem *p) {
+    if (n < b->caps[kind]) {
+        return EG_OK;
+    }
+    size_t cap = b->caps[kind] ? b->caps[kind] * 2 : 64;
+    void *more = realloc(*v, cap * size);
+    if (!more) {
+        return no_memory(p);
+    }
+    *v = more;
+    b->caps[kind] = cap;
+    return EG_OK;
+}
+
+static eg_err add_role(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    eg_policy *pol = b->pol;
+    if (pol->role_count >= EG_POLICY_ROLES_MAX) {
+        return eg_policy_refuse(at, p, "There are more than %d role definitions.", EG_POLICY_ROLES_MAX);
+    }
+    void *array = pol->roles;
+    EG_TRY(grow(b, EG_POLICY_ROLES, &array, pol->role_count, sizeof *pol->roles, p));
+    pol->roles = array;
+    EG_TRY(eg_policy_role_read(pol->arena, at, v, &pol->roles[pol->role_count], p));
+    pol->roles[pol->role_count++].file = b->file;
+    return EG_OK;
+}
+
+static eg_err add_assignment(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    eg_policy *pol = b->pol;
+    void *array = pol->assignments;
+    EG_TRY(grow(b, EG_POLICY_ASSIGNMENTS, &array, pol->assignment_count, sizeof *pol->assignments, p));
+    pol->assignments = array;
+    EG_TRY(eg_policy_assignment_read(pol, at, v, &pol->assignments[pol->assignment_count], p));
+    pol->assignments[pol->assignment_count++].file = b->file;
+    return EG_OK;
+}
+
+static eg_err add_group(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    eg_policy *pol = b->pol;
+    void *array = pol->groups;
+    EG_TRY(grow(b, EG_POLICY_GROUPS, &array, pol->group_count, sizeof *pol->groups, p));
+    pol->groups = array;
+    EG_TRY(eg_policy_group_read(pol->arena, at, v, &pol->groups[pol->group_count], p));
+    pol->groups[pol->group_count++].file = b->file;
+    return EG_OK;
+}
+
+static eg_err add_subnet(void *ctx, const eg_policy_at *at, const eg_policy_subnet *s, eg_problem *p) {
+    eg_policy_builder *b = ctx;
+    eg_policy *pol = b->pol;
+    if (++b->rows > EG_POLICY_ROWS_MAX) {
+        return eg_policy_refuse(at, p, "The policy directory holds more than %d rows.", EG_POLICY_ROWS_MAX);
+    }
+    void *array = pol->subnets;
+    EG_TRY(grow(b, EG_POLICY_VNETS, &array, pol->subnet_count, sizeof *pol->subnets, p));
+    pol->subnets = array;
+    pol->subnets[pol->subnet_count] = *s;
+    pol->subnets[pol->subnet_count++].file = b->file;
+    return EG_OK;
+}
+
+static eg_err add_vnet(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    return eg_policy_vnet_read(b->pol, at, v, (eg_policy_subnet_sink){add_subnet, b}, p);
+}
+
+static int role_order(const void *a, const void *b) {
+    return eg_policy_guid_order(&((const eg_policy_role *)a)->id, &((const eg_policy_role *)b)->id);
+}
+
+static int assignment_order(const void *x, const void *y) {
+    const eg_policy_assignment *a = x, *b = y;
+    int order = eg_policy_guid_order(&a->principal, &b->principal);
+    if (order == 0) {
+        order = eg_policy_id_order(a->scope, b->scope);
+    }
+    return order ? order : eg_policy_id_order(a->name, b->name);
+}
+
+static int group_order(const void *a, const void *b) {
+    return eg_policy_id_order(((const eg_policy_group *)a)->id, ((const eg_policy_group *)b)->id);
+}
+
+static int subnet_order(const void *a, const void *b) {
+    return eg_policy_id_order(((const eg_policy_subnet *)a)->id, ((const eg_policy_subnet *)b)->id);
+}
+
+static const char *file_of_role(const void *v) { return ((const eg_policy_role *)v)->file; }
+static const char *file_of_group(const void *v) { return ((const eg_policy_group *)v)->file; }
+static const char *file_of_subnet(const void *v) { return ((const eg_policy_subnet *)v)->file; }
+
+/* Sorts by id and refuses two of the same id: which one would be in force? */
+static eg_err sort_unique(void *v, size_t n, size_t size, int (*order)(const void *, const void *), const char *(*file_of)(const void *), eg_problem *p) {
+    if (n > 1) {
+        qsort(v, n, size, order);
+    }
+    for (size_t i = 1; i < n; i++) {
+        const char *one = (const char *)v + (i - 1) * size, *two = one + size;
+        if (order(one, two) == 0) {
+            eg_policy_at at = {.name = file_of(two)};
+            return eg_policy_refuse(&at, p, "Its id is also defined in %s.", file_of(one));
+        }
+    }
+    return EG_OK;
+}
+
+static eg_err seal_roles(eg_policy *pol, eg_problem *p) {
+    return sort_unique(pol->roles, pol->role_count, sizeof *pol->roles, role_order, file_of_role, p);
+}
+
+static eg_err seal_assignments(eg_policy *pol, eg_problem *p) {
+    if (pol->assignment_count > 1) {
+        qsort(pol->assignments, pol->assignment_count, sizeof *pol->assignments, assignment_order);
+    }
+    size_t buckets = 16;
+    while (buckets < pol->assignment_count * 2) {
+        buckets *= 2;
+    }
+    if (!(pol->buckets = calloc(buckets, sizeof *pol->buckets))) {
+        return no_memory(p);
+    }
+    pol->bucket_mask = buckets - 1;
+    for (size_t i = 0; i < pol->assignment_count; i++) {
+        const eg_policy_guid *id = &pol->assignments[i].principal;
+        if (i > 0 && eg_policy_guid_order(id, &pol->assignments[i - 1].principal) == 0) {
+            continue;
+        }
+        size_t at = eg_policy_guid_hash(id) & pol->bucket_mask;
+        while (pol->buckets[at] != 0) {
+            at = (at + 1) & pol->bucket_mask;
+        }
+        pol->buckets[at] = (uint32_t)i + 1;
+    }
+    return EG_OK;
+}
+
+static eg_err seal_groups(eg_policy *pol, eg_problem *p) {
+    return sort_unique(pol->groups, pol->group_count, sizeof *pol->groups, group_order, file_of_group, p);
+}
+
+static eg_err seal_subnets(eg_policy *pol, eg_problem *p) {
+    return sort_unique(pol->subnets, pol->subnet_count, sizeof *pol->subnets, subnet_order, file_of_subnet, p);
+}
+
+/* seal runs when all of a kind were read, before the next kind, which refers to it. */
+static const struct {
+    eg_err (*add)(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p);
+    eg_err (*seal)(eg_policy *pol, eg_problem *p);
+} kinds[EG_POLICY_KIND_COUNT] = {
+    [EG_POLICY_ROLES] = {add_role, seal_roles},
+    [EG_POLICY_ASSIGNMENTS] = {add_assignment, seal_assignments},
+    [EG_POLICY_GROUPS] = {add_group, seal_groups},
+    [EG_POLICY_VNETS] = {add_vnet, seal_subnets},
+};
+
+static eg_err advance(eg_policy_builder *b, eg_policy_kind to, eg_problem *p) {
+    for (; b->kind < to; b->kind++) {
+        EG_TRY(kinds[b->kind].seal(b->pol, p));
+    }
+    return EG_OK;
+}
+
+static const eg_policy_field list_fields[] = {{"value", EG_FIELD_USED}, {"nextLink", EG_FIELD_EMPTY}, {NULL, 0}};
+
+static eg_err add_values(eg_policy_builder *b, eg_policy_kind kind, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    if (!json_object_get(v, "value")) {
+        b->rows++;
+        return b->rows > EG_POLICY_ROWS_MAX ? eg_policy_refuse(at, p, "The policy directory holds more than %d rows.", EG_POLICY_ROWS_MAX)
+                                            : kinds[kind].add(b, at, v, p);
+    }
+    json_t *list;
+    EG_TRY(eg_policy_fields(at, v, list_fields, p));
+    EG_TRY(eg_policy_list(at, v, "value", EG_POLICY_ROWS_MAX - b->rows, &list, p));
+    eg_policy_at member = {.up = at, .name = "value"};
+    b->rows += json_array_size(list);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        eg_policy_at here = {.up = &member, .index = i};
+        EG_TRY(kinds[kind].add(b, &here, json_array_get(list, i), p));
+    }
+    return EG_OK;
+}
+
+static eg_err add_digest(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text) {
+    uint8_t digest[EG_SHA256_LEN];
+    uint8_t head[9] = {(uint8_t)kind};
+    eg_put_u64(head + 1, strlen(file));
+    eg_bytes parts[] = {{head, sizeof head}, {(const uint8_t *)file, strlen(file)}, eg_str_bytes(text)};
+    eg_sha256_v(parts, sizeof parts / sizeof parts[0], digest);
+    return eg_buf_add(&b->digests, digest, sizeof digest);
+}
+
+static eg_err add_file(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
+    EG_TRY(add_digest(b, kind, file, text));
+    b->file = eg_arena_str(b->pol->arena, eg_str_of(file)).ptr;
+    if (!b->file) {
+        return no_memory(p);
+    }
+    eg_policy_at at = {.name = b->file};
+    EG_JSON_AUTO json = NULL;
+    eg_problem why = {0};
+    if (eg_json_parse(text, EG_POLICY_FILE_BYTES_MAX, &json, &why) != EG_OK) {
+        return eg_policy_refuse(&at, p, "%s", why.message);
+    }
+    return add_values(b, kind, &at, json, p);
+}
+
+eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
+    eg_policy_at at = {.name = file};
+    if (kind >= EG_POLICY_KIND_COUNT || kind < b->kind) {
+        return eg_fail(p, EG_ERR_INTERNAL, "Policy files were read in the wrong order.");
+    }
+    if (++b->files > EG_POLICY_FILES_MAX) {
+        return eg_policy_refuse(&at, p, "The policy directory holds more than %d files.", EG_POLICY_FILES_MAX);
+    }
+    b->bytes += text.len;
+    if (text.len > EG_POLICY_FILE_BYTES_MAX || b->bytes > EG_POLICY_BYTES_MAX) {
+        return eg_policy_refuse(&at, p, "A file may have %u MiB, all files together %u MiB.", EG_POLICY_FILE_BYTES_MAX >> 20, EG_POLICY_BYTES_MAX >> 20);
+    }
+    EG_TRY(advance(b, kind, p));
+    return add_file(b, kind, file, text, p);
+}
+
+eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
+    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = calloc(1, sizeof *b);
+    if (!b || !(b->pol = calloc(1, sizeof *b->pol)) || !(b->pol->arena = eg_arena_new(EG_POLICY_MEMORY_MAX))) {
+        return no_memory(p);
+    }
+    b->pol->refs = 1;
+    eg_buf_init(&b->digests, (EG_POLICY_FILES_MAX + 2) * EG_SHA256_LEN);
+    eg_str builtin = {(const char *)eg_policy_builtin_roles, eg_policy_builtin_roles_len};
+    EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", builtin, p));
+    *ret = b;
+    b = NULL;
+    return EG_OK;
+}
+
+void eg_policy_builder_free(eg_policy_builder *b) {
+    if (!b) {
+        return;
+    }
+    eg_policy_unref(b->pol);
+    eg_buf_done(&b->digests);
+    free(b);
+}
+
+eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) {
+    EG_TRY(advance(b, EG_POLICY_KIND_COUNT, p));
+    eg_sha256(eg_buf_bytes(&b->digests), b->pol->digest);
+    b->pol->version = version;
+    *ret = b->pol;
+    b->pol = NULL;
+    return EG_OK;
+}

@@ -1,0 +1,193 @@
+/* What a snapshot is made of, and the builder that makes it; for the files of policies/ and their tests alone. */
+#ifndef EMBERGATE_POLICIES_MODEL_H
+#define EMBERGATE_POLICIES_MODEL_H
+
+#include <embergate/arena.h>
+#include <embergate/json.h>
+#include <embergate/policy.h>
+
+/* Bounds of a policy directory. docs/POLICIES.md lists them. */
+#define EG_POLICY_FILES_MAX 1000
+#define EG_POLICY_FILE_BYTES_MAX (4u << 20)
+#define EG_POLICY_BYTES_MAX (64u << 20)
+#define EG_POLICY_ROWS_MAX 100000
+#define EG_POLICY_ROLES_MAX 5000
+#define EG_POLICY_MEMORY_MAX (512u << 20)
+
+typedef struct eg_policy_guid { uint8_t b[16]; } eg_policy_guid;
+
+/* A wildcard pattern of actions, lower case, e.g. "microsoft.hdinsight/{star}/read". */
+typedef struct eg_policy_pattern {
+    eg_str text;
+    size_t literal;  /* bytes before the first '*'; text.len = no wildcard */
+} eg_policy_pattern;
+
+typedef struct eg_policy_patterns {
+    eg_policy_pattern *v;
+    size_t n;
+} eg_policy_patterns;
+
+typedef struct eg_policy_permission {
+    eg_policy_patterns actions, not_actions, data_actions, not_data_actions;
+} eg_policy_permission;
+
+typedef struct eg_policy_role {
+    eg_policy_guid id;
+    eg_str name;
+    const char *file;
+    eg_policy_permission *permissions;
+    size_t permission_count;
+    eg_str *assignable;   /* scopes */
+    size_t assignable_count;
+} eg_policy_role;
+
+/* Whom an assignment names: a group's id never matches a person's and the other way round, unless the file leaves the type open. */
+typedef enum eg_policy_assignee { EG_ASSIGNEE_NOBODY = 0, EG_ASSIGNEE_PRINCIPAL = 1, EG_ASSIGNEE_GROUP = 2, EG_ASSIGNEE_ANY = 3 } eg_policy_assignee;
+
+typedef struct eg_policy_assignment {
+    eg_policy_guid principal;
+    eg_policy_assignee kind;
+    uint32_t role;        /* index */
+    eg_str scope;         /* as written, without a slash at its end */
+    eg_str name;
+    const char *file;
+} eg_policy_assignment;
+
+typedef struct eg_policy_cidr {
+    uint8_t address[16];  /* IPv4 as ::ffff:a.b.c.d */
+    unsigned bits;        /* of 128 */
+} eg_policy_cidr;
+
+typedef enum eg_policy_source { EG_SOURCE_NONE = 0, EG_SOURCE_ANY, EG_SOURCE_CIDR, EG_SOURCE_VNET, EG_SOURCE_INTERNET } eg_policy_source;
+
+typedef struct eg_policy_prefix {
+    eg_policy_source kind;
+    eg_policy_cidr cidr;
+} eg_policy_prefix;
+
+typedef struct eg_policy_prefixes {
+    eg_policy_prefix *v;
+    size_t n;
+} eg_policy_prefixes;
+
+typedef struct eg_policy_ports {
+    struct { uint16_t low, high; } *v;
+    size_t n;
+} eg_policy_ports;
+
+typedef struct eg_policy_rule {
+    eg_str name;
+    unsigned priority;
+    bool allow, inbound, tcp;
+    eg_policy_prefixes sources, destinations;
+    eg_policy_ports source_ports, destination_ports;
+} eg_policy_rule;
+
+typedef struct eg_policy_group {
+    eg_str id, name;
+    const char *file;
+    eg_policy_rule *rules;  /* inbound ones that speak of TCP, by priority */
+    size_t rule_count;
+} eg_policy_group;
+
+typedef struct eg_policy_cidrs {
+    eg_policy_cidr *v;
+    size_t n;
+} eg_policy_cidrs;
+
+typedef struct eg_policy_subnet {
+    eg_str id, name;
+    const char *file;
+    eg_policy_cidrs vnet;      /* the virtual network's address space */
+    eg_policy_cidrs prefixes;  /* the subnet's own */
+    bool has_group;
+    uint32_t group;            /* index */
+} eg_policy_subnet;
+
+/* The snapshot. Arrays are sorted by what they are looked up by. */
+struct eg_policy {
+    int refs;
+    uint64_t version;
+    uint8_t digest[EG_SHA256_LEN];
+    eg_arena *arena;
+    eg_policy_role *roles;              /* by id */
+    size_t role_count;
+    eg_policy_assignment *assignments;  /* by principal */
+    size_t assignment_count;
+    uint32_t *buckets;                  /* hash of principal → 1 + index of its first assignment; 0 = free */
+    size_t bucket_mask;
+    eg_policy_group *groups;            /* by id */
+    size_t group_count;
+    eg_policy_subnet *subnets;          /* by id */
+    size_t subnet_count;
+};
+
+/* The folders of a policy directory, in the order in which they are read: what is referred to comes first. */
+typedef enum eg_policy_kind { EG_POLICY_ROLES = 0, EG_POLICY_ASSIGNMENTS, EG_POLICY_GROUPS, EG_POLICY_VNETS, EG_POLICY_KIND_COUNT } eg_policy_kind;
+extern const char *const eg_policy_folders[EG_POLICY_KIND_COUNT];
+
+/* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
+typedef struct eg_policy_builder eg_policy_builder;
+eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) EG_MUST_CHECK; /* with the built-in roles */
+void eg_policy_builder_free(eg_policy_builder *b);
+/* One file's text; `file` ("roleAssignments/a.json") is for problems. EG_ERR_POLICY_INVALID. */
+eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) EG_MUST_CHECK;
+/* Consumes what b holds; b is to be freed all the same. */
+eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
+EG_DEFINE_CLEANUP(eg_policy_builder, eg_policy_builder_free)
+
+/* Where in which file a value stands: a chain on the stack, written out only for a problem. */
+typedef struct eg_policy_at {
+    const struct eg_policy_at *up;
+    const char *name;   /* of a member, or of the file in the outermost; NULL = an array's element */
+    size_t index;
+} eg_policy_at;
+
+/* policy_field.c. All fail with EG_ERR_POLICY_INVALID and name file and field. */
+eg_err eg_policy_refuse(const eg_policy_at *at, eg_problem *p, const char *fmt, ...) EG_PRINTF(3, 4);
+typedef enum eg_policy_field_use {
+    EG_FIELD_USED = 0,
+    EG_FIELD_TOLERATED,  /* Azure has it, it decides nothing here */
+    EG_FIELD_EMPTY,      /* would change decisions and is not built: refused unless null, "", [] or {} */
+} eg_policy_field_use;
+typedef struct eg_policy_field { const char *name; eg_policy_field_use use; } eg_policy_field;
+/* v must be an object with no other members than the table's (which ends with a NULL name). */
+eg_err eg_policy_fields(const eg_policy_at *at, const json_t *v, const eg_policy_field *table, eg_problem *p) EG_MUST_CHECK;
+/* A string member, borrowed from obj. bound > 0: required, 1 to bound bytes; bound < 0: may be absent or null ({NULL,0}), else as long. */
+eg_err eg_policy_text(const eg_policy_at *at, const json_t *obj, const char *name, int bound, eg_str *ret, eg_problem *p) EG_MUST_CHECK;
+/* An array member; absent or null is an empty one (*ret NULL). */
+eg_err eg_policy_list(const eg_policy_at *at, const json_t *obj, const char *name, size_t max, json_t **ret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_policy_guid_parse(eg_str s, eg_policy_guid *ret) EG_MUST_CHECK;  /* EG_ERR_INVALID */
+int eg_policy_guid_order(const eg_policy_guid *a, const eg_policy_guid *b);
+int eg_policy_id_order(eg_str a, eg_str b);  /* as memcmp, ASCII case folded */
+
+/* role_json.c */
+eg_err eg_policy_role_read(eg_arena *a, const eg_policy_at *at, const json_t *v, eg_policy_role *ret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_policy_assignment_read(const eg_policy *pol, const eg_policy_at *at, const json_t *v, eg_policy_assignment *ret, eg_problem *p) EG_MUST_CHECK;
+/* network_json.c */
+eg_err eg_policy_group_read(eg_arena *a, const eg_policy_at *at, const json_t *v, eg_policy_group *ret, eg_problem *p) EG_MUST_CHECK;
+/* subnet_json.c: calls add for each subnet. pol gives the security groups that are known. */
+typedef struct eg_policy_subnet_sink {
+    eg_err (*add)(void *ctx, const eg_policy_at *at, const eg_policy_subnet *s, eg_problem *p);
+    void *ctx;
+} eg_policy_subnet_sink;
+eg_err eg_policy_vnet_read(const eg_policy *pol, const eg_policy_at *at, const json_t *v, eg_policy_subnet_sink sink, eg_problem *p) EG_MUST_CHECK;
+
+/* action_pattern.c */
+eg_err eg_policy_pattern_make(eg_arena *a, eg_str text, eg_policy_pattern *ret) EG_MUST_CHECK; /* EG_ERR_INVALID, EG_ERR_NO_MEMORY */
+bool eg_policy_pattern_matches(const eg_policy_pattern *pat, eg_str action);
+/* resource_scope.c */
+eg_err eg_policy_scope_parse(eg_str text, eg_str *ret) EG_MUST_CHECK;  /* EG_ERR_INVALID; *ret is a part of text */
+bool eg_policy_scope_covers(eg_str scope, eg_str resource);
+/* address_prefix.c */
+eg_err eg_policy_address_parse(eg_str text, eg_policy_cidr *ret) EG_MUST_CHECK; /* one address: 128 bits */
+eg_err eg_policy_cidr_parse(eg_str text, eg_policy_cidr *ret) EG_MUST_CHECK;    /* address or prefix; EG_ERR_INVALID */
+bool eg_policy_cidr_contains(const eg_policy_cidr *outer, const eg_policy_cidr *inner);
+/* decide.c */
+size_t eg_policy_guid_hash(const eg_policy_guid *id);
+const eg_policy_role *eg_policy_role_find(const eg_policy *pol, const eg_policy_guid *id);
+bool eg_policy_role_grants(const eg_policy_role *r, eg_str action, bool data_action);
+/* network.c */
+const eg_policy_group *eg_policy_group_find(const eg_policy *pol, eg_str id);
+
+#endif
