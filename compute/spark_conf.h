@@ -35,14 +35,15 @@ typedef struct eg_spark_site {
     eg_str ui_secret;               /* text (base64url); masters and workers only */
 } eg_spark_site;
 
-/* Appends to ret (the caller cleanses it: eg_cleanse(ret->ptr, ret->cap) before eg_buf_done). The submitter's conf comes first and ours last,
- * and a key of ours is never taken from conf. EG_ERR_CONF_REFUSED for a NUL in a key or value; EG_ERR_LIMIT. */
+/* Appends to ret (the caller cleanses it: eg_cleanse(ret->ptr, ret->cap) before eg_buf_done). Of two lines with one key Spark takes
+ * the later: first come our defaults of sizes, then conf, then the batch's own fields, then what is fixed. A fixed key (eg_spark_conf_reserved)
+ * in conf is refused. EG_ERR_CONF_REFUSED for that, and for a NUL or broken UTF-8; EG_ERR_LIMIT. */
 eg_err eg_spark_conf_batch(const eg_spark_site *site, const eg_spark_batch *batch, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_spark_conf_master(const eg_spark_site *site, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_spark_conf_worker(const eg_spark_site *site, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
 /* One line "key=value\n", escaped as java.util.Properties reads it. */
 eg_err eg_spark_conf_pair(eg_str key, eg_str value, eg_buf *ret);
-/* True for the keys that embergate itself sets for batches, whoever asks (the allow-list refuses them too). */
+/* True for the keys that embergate fixes for batches, whoever asks (the allow-list refuses them too). Sizes and the name are not among them. */
 bool eg_spark_conf_reserved(eg_str key);
 
 #endif

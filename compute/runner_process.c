@@ -1,0 +1,336 @@
+/* A runner: becomes the cluster's user, starts one program, stores what it says, and writes down how it ended. */
+#include "runner_process.h"
+
+#include "process_tree.h"
+
+#include <embergate/clock.h>
+#include <embergate/durable_file.h>
+#include <embergate/json.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FLUSH_MS 200     /* output is in the file no later than this */
+#define GRACE_MS 10000   /* between SIGTERM and SIGKILL */
+#define DRAIN_MS 5000    /* for output that is still in the pipe when all are dead */
+
+typedef struct runner {
+    const eg_runner_job *job;
+    eg_runner_log_writer *log;
+    int signals, output;
+    pid_t program;
+    int64_t started_ns;
+    int64_t kill_at_ms;      /* 0 = nobody asked */
+    int64_t flush_at_ms;     /* 0 = nothing waits */
+    bool stopped, ended, start_failed;
+    eg_runner_report report; /* of a start that failed */
+    int status;              /* of wait4 */
+    struct rusage usage;
+} runner;
+
+static int64_t now_ms(void) {
+    return eg_mono_ns(&eg_clock_system) / 1000000;
+}
+
+static _Noreturn void report_and_leave(const eg_runner_job *job, const char *what, int saved_errno) {
+    eg_runner_report r = {.err = eg_err_from_errno(saved_errno)};
+    const char *why = strerrordesc_np(saved_errno);
+    snprintf(r.what, sizeof r.what, "%s: %s", what, why ? why : "unknown error");
+    (void)!write(job->report_fd, &r, sizeof r);
+    _exit(1);
+}
+
+static int by_number(const void *a, const void *b) {
+    return *(const int *)a - *(const int *)b;
+}
+
+static void close_all_but(const eg_runner_job *job) {
+    int keep[] = {job->lock_fd, job->record_fd, job->log_fd, job->exit_fd, job->credential_fd, job->report_fd};
+    size_t n = sizeof keep / sizeof *keep;
+    qsort(keep, n, sizeof *keep, by_number);
+    unsigned from = 3;
+    for (size_t i = 0; i < n; i++) {
+        if (keep[i] < 3) {
+            continue;
+        }
+        if ((unsigned)keep[i] > from) {
+            close_range(from, (unsigned)keep[i] - 1, 0);
+        }
+        from = (unsigned)keep[i] + 1;
+    }
+    close_range(from, ~0U, 0);
+}
+
+/* Takes leave of everything that was the launcher's but its rights. */
+static void settle(const eg_runner_job *job) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) {
+        report_and_leave(job, "cannot open /dev/null", errno);
+    }
+    close_all_but(job);
+    umask(077);
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+        report_and_leave(job, "cannot set the limits of a runner", errno);
+    }
+    prctl(PR_SET_NAME, "embergate-run");
+}
+
+/* For good: real, effective and saved ids, and no supplementary groups. */
+static void drop_rights(const eg_runner_job *job) {
+    if (job->drop && (setgroups(1, &job->gid) != 0 || setresgid(job->gid, job->gid, job->gid) != 0 || setresuid(job->uid, job->uid, job->uid) != 0)) {
+        report_and_leave(job, "cannot become the cluster's user", errno);
+    }
+    /* Not dumpable: user code has the same uid and may neither trace this process nor open its descriptors. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
+        report_and_leave(job, "cannot give up rights", errno);
+    }
+}
+
+static void write_record(const eg_runner_job *job, int64_t started_ns) {
+    eg_runner_birth b;
+    char text[512];
+    if (eg_runner_started(getpid(), &b) != EG_OK) {
+        report_and_leave(job, "cannot read /proc", EIO);
+    }
+    int n = snprintf(text, sizeof text, "{\"format\":%d,\"pid\":%lld,\"startTicks\":%llu,\"boot\":\"%s\",\"started\":%lld}\n", EG_RUNNER_FORMAT,
+                     (long long)b.pid, (unsigned long long)b.start_ticks, b.boot_id, (long long)started_ns);
+    if (eg_write_all(job->record_fd, (eg_bytes){(const uint8_t *)text, (size_t)n}) != EG_OK || fsync(job->record_fd) != 0) {
+        report_and_leave(job, "cannot write a runner's record", errno);
+    }
+    close(job->record_fd);
+}
+
+/* The properties in memory, readable through the descriptor alone, and final. */
+static int properties_fd(const eg_runner_job *job) {
+    int fd = memfd_create("properties", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || fchmod(fd, 0400) != 0 || eg_write_all(fd, job->properties) != EG_OK ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
+        report_and_leave(job, "cannot hold properties in memory", errno);
+    }
+    return fd;
+}
+
+static _Noreturn void become_program(const eg_runner_job *job, pid_t runner_pid, int output, int properties) {
+    for (int s = 1; s < NSIG; s++) {
+        signal(s, SIG_DFL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* After the change of user, which clears it. If the runner went before this call, nobody would tell: so ask. */
+    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != runner_pid) {
+        report_and_leave(job, "cannot tie the program to its runner", errno);
+    }
+    int report = fcntl(job->report_fd, F_DUPFD_CLOEXEC, 10);
+    int props = fcntl(properties, F_DUPFD_CLOEXEC, 10);
+    if (report < 0 || props < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(props, EG_RUNNER_PROPERTIES_FD) < 0) {
+        report_and_leave(job, "cannot arrange descriptors", errno);
+    }
+    eg_runner_job told = *job;
+    told.report_fd = report;
+    close_range(EG_RUNNER_PROPERTIES_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (chdir(job->cwd) != 0) {
+        report_and_leave(&told, "cannot enter the cluster's directory", errno);
+    }
+    execve(job->argv[0], job->argv, job->envp);
+    report_and_leave(&told, "cannot execute the program", errno);
+}
+
+/* Starts the program, and waits until it was executed (the child's end of its report pipe closes by itself then) or could not be. */
+static void start_program(runner *r) {
+    const eg_runner_job *job = r->job;
+    int out[2], said[2];
+    int properties = properties_fd(job);
+    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(said, O_CLOEXEC) != 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) != 0) {
+        report_and_leave(job, "cannot make a pipe", errno);
+    }
+    pid_t self = getpid();
+    r->program = fork();
+    if (r->program < 0) {
+        report_and_leave(job, "cannot fork", errno);
+    }
+    if (r->program == 0) {
+        eg_runner_job told = *job;
+        told.report_fd = said[1];
+        become_program(&told, self, out[1], properties);
+    }
+    setpgid(r->program, r->program);
+    close(out[1]);
+    close(said[1]);
+    close(properties);
+    r->output = out[0];
+    r->report = (eg_runner_report){.err = EG_OK};
+    r->start_failed = read(said[0], &r->report, sizeof r->report) == (ssize_t)sizeof r->report;
+    close(said[0]);
+}
+
+/* Of a failed start the end is durable before the launcher hears. */
+static void tell_launcher(runner *r) {
+    (void)!write(r->job->report_fd, &r->report, sizeof r->report);
+    close(r->job->report_fd);
+}
+
+static void take_output(runner *r) {
+    uint8_t chunk[16384];
+    for (int rounds = 0; rounds < 16 && r->output >= 0; rounds++) {
+        ssize_t n = read(r->output, chunk, sizeof chunk);
+        if (n > 0) {
+            eg_runner_log_write(r->log, (eg_bytes){chunk, (size_t)n});
+            r->flush_at_ms = r->flush_at_ms ? r->flush_at_ms : now_ms() + FLUSH_MS;
+        } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+            close(r->output);
+            r->output = -1;
+        } else if (errno == EAGAIN) {
+            break;
+        }
+    }
+    eg_cleanse(chunk, sizeof chunk);
+}
+
+static void reap(runner *r) {
+    for (;;) {
+        siginfo_t who = {0};
+        if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) != 0 || who.si_pid == 0) {
+            return;
+        }
+        if (who.si_pid == r->program) {
+            /* While it is a zombie its number, and so that of its group, is nobody else's. */
+            kill(-r->program, SIGKILL);
+        }
+        int status;
+        struct rusage usage;
+        if (wait4(who.si_pid, &status, 0, &usage) == r->program) {
+            r->ended = true;
+            r->status = status;
+            r->usage = usage;
+        }
+    }
+}
+
+static void take_signals(runner *r) {
+    struct signalfd_siginfo s;
+    while (read(r->signals, &s, sizeof s) == (ssize_t)sizeof s) {
+        if (s.ssi_signo == SIGTERM && r->kill_at_ms == 0) {
+            r->stopped = true;
+            r->kill_at_ms = now_ms() + GRACE_MS;
+            kill(r->program, SIGTERM);
+        } else if (s.ssi_signo == SIGUSR1) {
+            r->stopped = true;
+            r->kill_at_ms = now_ms();
+        }
+    }
+    reap(r);
+}
+
+static int next_timeout(const runner *r) {
+    int64_t at = r->flush_at_ms;
+    if (r->kill_at_ms && (!at || r->kill_at_ms < at)) {
+        at = r->kill_at_ms;
+    }
+    if (!at) {
+        return -1;
+    }
+    int64_t left = at - now_ms();
+    return left < 0 ? 0 : (int)left;
+}
+
+static void supervise(runner *r) {
+    while (!r->ended) {
+        struct pollfd f[2] = {{.fd = r->signals, .events = POLLIN}, {.fd = r->output, .events = POLLIN}};
+        poll(f, 2, next_timeout(r));
+        take_output(r);
+        take_signals(r);
+        if (r->flush_at_ms && now_ms() >= r->flush_at_ms) {
+            eg_runner_log_flush(r->log);
+            r->flush_at_ms = 0;
+        }
+        if (r->kill_at_ms && now_ms() >= r->kill_at_ms && !r->ended) {
+            eg_process_tree_kill(r->program);
+            r->kill_at_ms = now_ms() + 1000; /* again, until it is gone */
+        }
+    }
+}
+
+/* Nothing that the program started outlives it. */
+static void clear_away(runner *r) {
+    int64_t until = now_ms() + DRAIN_MS;
+    while (eg_process_tree_kill(0) > 0 && now_ms() < until) {
+        reap(r);
+        take_output(r);
+        poll(NULL, 0, 5);
+    }
+    while (r->output >= 0 && now_ms() < until) {
+        struct pollfd f = {.fd = r->output, .events = POLLIN};
+        poll(&f, 1, 50);
+        take_output(r);
+        reap(r);
+    }
+    eg_runner_log_flush(r->log);
+    (void)!fdatasync(r->job->log_fd);
+}
+
+static int64_t micros(struct timeval t) {
+    return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
+}
+
+/* In one write to a file that was empty: a torn one is no JSON, and reads as no word at all. */
+static void write_end(const runner *r) {
+    char text[512];
+    int n = snprintf(text, sizeof text,
+                     "{\"format\":%d,\"code\":%d,\"signal\":%d,\"startFailed\":%s,\"stopped\":%s,\"logCut\":%s,\"ended\":%lld,"
+                     "\"userMicros\":%lld,\"systemMicros\":%lld,\"maxRssKiB\":%ld}\n",
+                     EG_RUNNER_FORMAT, WIFEXITED(r->status) && !r->start_failed ? WEXITSTATUS(r->status) : -1, WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0,
+                     r->start_failed ? "true" : "false", r->stopped ? "true" : "false", eg_runner_log_was_cut(r->log) ? "true" : "false",
+                     (long long)eg_wall_ns(&eg_clock_system), (long long)micros(r->usage.ru_utime), (long long)micros(r->usage.ru_stime),
+                     r->usage.ru_maxrss);
+    if (r->job->credential_fd >= 0 && (ftruncate(r->job->credential_fd, 0) != 0 || fsync(r->job->credential_fd) != 0)) {
+        return; /* without this the end is not told: the credential's hash dies with the job in the gateway all the same */
+    }
+    (void)!eg_write_all(r->job->exit_fd, (eg_bytes){(const uint8_t *)text, (size_t)n});
+    (void)!fsync(r->job->exit_fd);
+}
+
+_Noreturn void eg_runner_process(const eg_runner_job *job) {
+    runner r = {.job = job, .signals = -1, .output = -1, .started_ns = eg_wall_ns(&eg_clock_system)};
+    settle(job);
+    sigset_t mask;
+    sigfillset(&mask);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGUSR1);
+    sigaddset(&mask, SIGCHLD);
+    r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (r.signals < 0) {
+        report_and_leave(job, "cannot listen to signals", errno);
+    }
+    write_record(job, r.started_ns);
+    drop_rights(job);
+    if (eg_runner_log_writer_new(job->log_fd, job->log_key, job->name, &r.log) != EG_OK) {
+        report_and_leave(job, "cannot begin the log", EIO);
+    }
+    start_program(&r);
+    if (!r.start_failed) {
+        tell_launcher(&r);
+    }
+    supervise(&r);
+    clear_away(&r);
+    write_end(&r);
+    if (r.start_failed) {
+        tell_launcher(&r);
+    }
+    _exit(0);
+}
