@@ -51,7 +51,7 @@ int eg_cli_env(int argc, char **argv)
         export_variable("SSL_CERT_FILE", profile.ca);
         export_variable("REQUESTS_CA_BUNDLE", profile.ca);
         const char *slash = strrchr(profile.ca, '/');
-        (void)snprintf(java, sizeof java, "-Djavax.net.ssl.trustStore=%.*s/trust.p12 -Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit",
+        (void)snprintf(java, sizeof java, "-Djavax.net.ssl.trustStore=%.*s/trust.jks -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=changeit",
                        slash ? (int)(slash - profile.ca) : 1, slash ? profile.ca : ".");
         export_variable("JAVA_TOOL_OPTIONS", java);
     }

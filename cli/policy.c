@@ -1,15 +1,8 @@
 /* `embergate policy`: assigns and removes roles in the policy directory, checks it, and explains who may do what. */
 #include "cli.h"
 
-#include <embergate/clock.h>
-#include <embergate/crypto.h>
-#include <embergate/durable_file.h>
 #include <embergate/policy.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct policy_options {
     const char *dir, *role, *principal, *type, *scope, *action, *tenant;
@@ -24,69 +17,32 @@ static const struct option policy_long[] = {
     {"tenant", required_argument, NULL, 'T'},    {NULL, 0, NULL, 0},
 };
 
-/* A stable file name for (role, principal, scope), so that assigning twice is one assignment and removing finds it. */
-static void assignment_name(const policy_options *o, char ret[EG_UUID_LEN])
+static eg_policy_grant grant_of(const policy_options *o)
 {
-    uint8_t d[EG_SHA256_LEN];
-    eg_bytes parts[] = {eg_str_bytes(eg_str_of(o->role)), eg_str_bytes(EG_LIT("|")), eg_str_bytes(eg_str_of(o->principal)),
-                        eg_str_bytes(EG_LIT("|")), eg_str_bytes(eg_str_of(o->scope))};
-    eg_sha256_v(parts, 5, d);
-    d[6] = (uint8_t)((d[6] & 0x0f) | 0x80); /* RFC 9562 version 8: made from a digest of our own */
-    d[8] = (uint8_t)((d[8] & 0x3f) | 0x80);
-    (void)snprintf(ret, EG_UUID_LEN, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", d[0], d[1], d[2], d[3], d[4],
-                   d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13], d[14], d[15]);
-}
-
-static eg_err validate(const char *dir, eg_problem *p)
-{
-    eg_policy *loaded = NULL;
-    EG_TRY(eg_policy_load(dir, 1, &loaded, p));
-    eg_policy_unref(loaded);
-    return EG_OK;
+    return (eg_policy_grant){.role = o->role, .principal = o->principal, .principal_type = o->type ? o->type : "ServicePrincipal", .scope = o->scope};
 }
 
 static eg_err policy_assign(const policy_options *o, eg_problem *p)
 {
-    char name[EG_UUID_LEN], folder[700], file[800];
-    assignment_name(o, name);
-    EG_JSON_AUTO v = json_pack("{s:s, s:s+, s:s, s:{s:s, s:s, s:s, s:s}}", "id", o->scope[1] ? o->scope : "",
-                               "/providers/Microsoft.Authorization/roleAssignments/x", "name", name, "properties", "roleDefinitionId", o->role,
-                               "principalId", o->principal, "principalType", o->type ? o->type : "ServicePrincipal", "scope", o->scope);
-    char id[1024];
-    (void)snprintf(id, sizeof id, "%s/providers/Microsoft.Authorization/roleAssignments/%s", o->scope[1] ? o->scope : "", name);
-    EG_CLEANUP(eg_buf_done) eg_buf text;
-    eg_buf_init(&text, 16384);
-    if (!v || json_object_set_new(v, "id", json_string(id)) != 0 || eg_json_write(v, &text) != EG_OK) {
-        return eg_fail(p, EG_ERR_INVALID, "the role, principal and scope must be plain text");
-    }
-    (void)snprintf(folder, sizeof folder, "%s/roleAssignments", o->dir);
-    (void)snprintf(file, sizeof file, "%s/%s.json", folder, name);
-    EG_TRY(eg_dir_make(folder, 0755, p));
-    EG_TRY(eg_file_replace(AT_FDCWD, file, 0644, eg_buf_bytes(&text), p));
-    eg_err e = validate(o->dir, p);
-    if (e != EG_OK) {
-        (void)unlink(file); /* a directory that the gateway would refuse is worse than none of the change */
-        return e;
-    }
+    eg_policy_grant g = grant_of(o);
+    EG_TRY(eg_policy_grant_write(o->dir, &g, p));
     printf("assigned %s to %s at %s\n", o->role, o->principal, o->scope);
     return EG_OK;
 }
 
 static eg_err policy_unassign(const policy_options *o, eg_problem *p)
 {
-    char name[EG_UUID_LEN], file[800];
-    assignment_name(o, name);
-    (void)snprintf(file, sizeof file, "%s/roleAssignments/%s.json", o->dir, name);
-    if (unlink(file) != 0) {
-        return eg_fail(p, eg_err_from_errno(errno), "there is no such assignment (%s)", file);
-    }
+    eg_policy_grant g = grant_of(o);
+    EG_TRY(eg_policy_grant_remove(o->dir, &g, p));
     printf("removed %s from %s at %s\n", o->role, o->principal, o->scope);
     return EG_OK;
 }
 
 static eg_err policy_check(const policy_options *o, eg_problem *p)
 {
-    EG_TRY(validate(o->dir, p));
+    eg_policy *loaded = NULL;
+    EG_TRY(eg_policy_load(o->dir, 1, &loaded, p));
+    eg_policy_unref(loaded);
     printf("%s: valid\n", o->dir);
     return EG_OK;
 }

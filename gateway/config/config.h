@@ -52,15 +52,19 @@ typedef struct eg_config_account {
     bool is_default;
 } eg_config_account;
 
+/* The bounds of the door that a configuration may change (door_limits.h has them all). */
 typedef struct eg_config_limits {
-    unsigned max_connections;
-    unsigned max_connections_per_address;
-    unsigned handshake_timeout_s;
-    unsigned header_timeout_s;
-    unsigned body_timeout_s;
-    unsigned idle_timeout_s;
-    unsigned stop_timeout_s;
+    unsigned connections;
+    unsigned connections_per_address;
+    unsigned handshake_seconds;
+    unsigned head_seconds;
+    unsigned body_seconds;
+    unsigned idle_seconds;
+    unsigned write_seconds;
+    unsigned stop_seconds;         /* how long requests may finish when the server stops */
 } eg_config_limits;
+#define EG_CONFIG_LIMITS_DEFAULT ((eg_config_limits){.connections = 4096, .connections_per_address = 512, .handshake_seconds = 10, \
+    .head_seconds = 15, .body_seconds = 60, .idle_seconds = 75, .write_seconds = 60, .stop_seconds = 15})
 
 typedef struct eg_config {
     const char *state_dir;         /* as given; relative to the configuration file's folder when not absolute: made absolute */

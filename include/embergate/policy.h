@@ -52,7 +52,21 @@ typedef struct eg_flow {
  * unknown subnet is denied. */
 void eg_policy_network(const eg_policy *pol, const eg_flow *f, eg_decision *ret);
 
+/* GUID of the role that has this name, GUID or resource id. EG_ERR_NOT_FOUND. */
+eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UUID_LEN]) EG_MUST_CHECK;
+
 /* Who may do what: writes, for people, each assignment that grants `action` at `scope` (check access). */
 eg_err eg_policy_explain(const eg_policy *pol, const eg_access *a, eg_buf *ret);
+
+/* A role assignment in Azure's shape, as a file of the policy directory: written whole or not at all, and taken back when the
+ * directory would then be refused. The file's name follows from role, principal and scope, so that assigning twice is one assignment. */
+typedef struct eg_policy_grant {
+    const char *role;            /* name, GUID or resource id */
+    const char *principal;       /* object id */
+    const char *principal_type;  /* "User", "ServicePrincipal", "Group" */
+    const char *scope;           /* resource id, or "/" */
+} eg_policy_grant;
+eg_err eg_policy_grant_write(const char *dir, const eg_policy_grant *g, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_policy_grant_remove(const char *dir, const eg_policy_grant *g, eg_problem *p) EG_MUST_CHECK;
 
 #endif

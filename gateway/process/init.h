@@ -1,0 +1,58 @@
+/* What `embergate init` is asked to make. */
+#ifndef GATEWAY_PROCESS_INIT_H
+#define GATEWAY_PROCESS_INIT_H
+
+#include "../config/config.h"
+#include "unix_user.h"
+
+#include <embergate/crypto.h>
+
+#define EG_INIT_LIST_MAX 32
+
+typedef struct eg_init_options {
+    const char *state_dir;                        /* absolute */
+    const char *address;
+    uint16_t port;
+    const char *domain;
+    const char *cluster, *account, *container;
+    const char *spark_home, *python;
+    const char *names[EG_INIT_LIST_MAX];          /* of the server certificate, besides the usual ones */
+    const char *tenants[EG_INIT_LIST_MAX];        /* names; the first owns cluster and account */
+    const char *jars[EG_INIT_LIST_MAX];
+    unsigned workers, worker_cores, worker_memory_mb;
+    bool make_users;                              /* own UNIX users for the processes; needs root */
+} eg_init_options;
+
+typedef struct eg_init_tenant {
+    char id[EG_UUID_LEN];
+    char subscription[EG_UUID_LEN];
+} eg_init_tenant;
+
+/* init_identity.c: a local principal with its profile file and roles. The store must be closed (no gateway serving). */
+typedef struct eg_new_principal {
+    const char *state_dir;
+    const char *tenant;                           /* GUID */
+    const char *subscription;
+    const char *name;                             /* also the profile's: profiles/{name}.json */
+    const char *roles[EG_INIT_LIST_MAX];
+    const char *scope;                            /* NULL = the subscription */
+} eg_new_principal;
+eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_problem *p) EG_MUST_CHECK;
+
+/* init_files.c: CA, certificates, Java's trust store. */
+eg_err eg_init_tls(const eg_init_options *o, eg_problem *p) EG_MUST_CHECK;
+/* Virtual network and its security group in the policy directory. *ret_subnet is the subnet's resource id. */
+eg_err eg_init_network(const eg_init_options *o, const char *subscription, char ret_subnet[256], eg_problem *p) EG_MUST_CHECK;
+/* Gives each part of the state directory to the user who may read it. */
+eg_err eg_init_owners(const eg_config *c, eg_problem *p) EG_MUST_CHECK;
+
+int eg_command_init(int argc, char **argv);
+int eg_command_principal(int argc, char **argv);
+int eg_command_serve(int argc, char **argv);
+int eg_command_stop(int argc, char **argv);
+int eg_command_config(int argc, char **argv);
+
+/* "embergate: …" on standard error; exit status 2 for what the caller must mend, else 1. */
+int eg_process_complain(const eg_problem *p);
+
+#endif
