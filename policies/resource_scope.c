@@ -7,12 +7,12 @@ eg_err eg_policy_scope_parse(eg_str text, eg_str *ret) {
     if (text.len == 0 || text.len > SCOPE_MAX || text.ptr[0] != '/') {
         return EG_ERR_INVALID;
     }
-    if (text.len > 1 && text.ptr[text.len - 1] == '/') {
-        text.len--;
-    }
     if (text.len == 1) {
-        *ret = (eg_str){text.ptr, 1};
+        *ret = text;
         return EG_OK;
+    }
+    if (text.ptr[text.len - 1] == '/') {
+        text.len--;
     }
     eg_str rest = {text.ptr + 1, text.len - 1};
     while (rest.ptr) {

@@ -155,20 +155,40 @@ eg_err eg_policy_role_read(eg_arena *a, const eg_policy_at *at, const json_t *v,
     return EG_OK;
 }
 
+/* The role that a text without slashes names: its id, or the name that only one role has. */
+static const eg_policy_role *role_called(const eg_policy *pol, eg_str s) {
+    eg_policy_guid id;
+    if (eg_policy_guid_parse(s, &id) == EG_OK) {
+        return eg_policy_role_find(pol, &id);
+    }
+    const eg_policy_role *found = NULL;
+    for (size_t i = 0; i < pol->role_count; i++) {
+        if (eg_str_ieq(pol->roles[i].name, s)) {
+            if (found) {
+                return NULL;
+            }
+            found = &pol->roles[i];
+        }
+    }
+    return found;
+}
+
 static eg_err read_role_id(const eg_policy *pol, const eg_policy_at *at, const json_t *v, uint32_t *ret, eg_problem *p) {
     static const char marker[] = "/providers/Microsoft.Authorization/roleDefinitions/";
     eg_policy_at here = {.up = at, .name = "roleDefinitionId"};
-    eg_str s;
-    eg_policy_guid id;
+    eg_str s, last;
     EG_TRY(eg_policy_text(at, v, "roleDefinitionId", 1024, &s, p));
-    size_t tail = sizeof marker - 1 + 36;
-    if (s.len < tail || !eg_str_ieq((eg_str){s.ptr + s.len - tail, sizeof marker - 1}, EG_LIT(marker)) ||
-        eg_policy_guid_parse((eg_str){s.ptr + s.len - 36, 36}, &id) != EG_OK) {
-        return eg_policy_refuse(&here, p, "\"…%s{id}\" is expected here.", marker);
+    last = s;
+    if (memchr(s.ptr, '/', s.len)) {
+        size_t tail = sizeof marker - 1 + 36;
+        if (s.len < tail || !eg_str_ieq((eg_str){s.ptr + s.len - tail, sizeof marker - 1}, EG_LIT(marker))) {
+            return eg_policy_refuse(&here, p, "\"…%s{id}\" is expected here, or the name of a role.", marker);
+        }
+        last = (eg_str){s.ptr + s.len - 36, 36};
     }
-    const eg_policy_role *role = eg_policy_role_find(pol, &id);
+    const eg_policy_role *role = role_called(pol, last);
     if (!role) {
-        return eg_policy_refuse(&here, p, "No role definition has the id %.36s.", s.ptr + s.len - 36);
+        return eg_policy_refuse(&here, p, "Not exactly one role definition has the id or name \"%.*s\".", EG_FMT(last));
     }
     *ret = (uint32_t)(role - pol->roles);
     return EG_OK;

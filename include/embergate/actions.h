@@ -2,7 +2,7 @@
 #ifndef EMBERGATE_ACTIONS_H
 #define EMBERGATE_ACTIONS_H
 
-/* docs/POLICIES.md lists these for people; tests/unit/policies/test_builtin_roles.c checks that each is granted by some built-in role. */
+/* docs/POLICIES.md lists these for people; tests/unit/policies/test_decide.c checks that each is granted by some built-in role. */
 
 /* Clusters. Control actions, Azure's. */
 #define EG_ACTION_CLUSTER_READ "Microsoft.HDInsight/clusters/read"
