@@ -83,4 +83,8 @@ typedef struct eg_launcher_options {
 eg_err eg_launcher_run(const eg_launcher_options *o, const volatile int *stop, eg_problem *p) EG_MUST_CHECK;
 /* Makes or mends a cluster's directories with their owners; needs privileges when the users differ. Called by the launcher. */
 
+/* Ends every runner beneath clusters_dir that is verified to be ours (lock held, pid with its start time and boot id): SIGTERM, and
+ * SIGKILL after 15 s. For `embergate stop`, when no launcher runs; needs the launcher's privileges. *ret_n counts them. */
+eg_err eg_launcher_end_runners(const char *clusters_dir, unsigned *ret_n, eg_problem *p) EG_MUST_CHECK;
+
 #endif

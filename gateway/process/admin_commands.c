@@ -1,0 +1,182 @@
+/* `embergate principal`, `embergate config` and `embergate stop`: what an operator does beside serving. */
+#include "init.h"
+
+#include "state_dir.h"
+
+#include <embergate/compute.h>
+#include <embergate/json.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STOP_SECONDS 45
+
+static int usage(const char *command, const char *what)
+{
+    eg_problem p = {0};
+    (void)eg_fail(&p, EG_ERR_INVALID, "%s: %s", command, what);
+    (void)eg_fail_hint(&p, "see: embergate %s --help", command);
+    return eg_process_complain(&p);
+}
+
+static const eg_config_tenant *find_tenant(const eg_config *c, const char *name)
+{
+    for (size_t i = 0; i < c->tenant_count; i++) {
+        if (!name || strcmp(c->tenants[i].name, name) == 0 || strcmp(c->tenants[i].id, name) == 0) {
+            return &c->tenants[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *subscription_of(const eg_config *c, const char *tenant)
+{
+    for (size_t i = 0; i < c->cluster_count; i++) {
+        if (strcmp(c->clusters[i].tenant, tenant) == 0) {
+            return c->clusters[i].subscription;
+        }
+    }
+    for (size_t i = 0; i < c->account_count; i++) {
+        if (strcmp(c->accounts[i].tenant, tenant) == 0) {
+            return c->accounts[i].subscription;
+        }
+    }
+    return tenant; /* a tenant without resources: its id stands for the subscription that it will own */
+}
+
+static eg_err load_config(const char *state, eg_config **ret, eg_problem *p)
+{
+    char path[EG_STATE_PATH_MAX];
+    EG_TRY(eg_state_check(state, p));
+    EG_TRY(eg_state_path(state, "embergate.yaml", path, p));
+    return eg_config_load(path, ret, p);
+}
+
+static eg_err add_principal(eg_new_principal *n, const char *tenant, eg_problem *p)
+{
+    EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
+    EG_TRY(load_config(n->state_dir, &c, p));
+    const eg_config_tenant *t = find_tenant(c, tenant);
+    if (!t) {
+        return eg_fail(p, EG_ERR_INVALID, "there is no tenant '%s'", tenant ? tenant : "");
+    }
+    n->state_dir = c->state_dir;
+    n->tenant = t->id;
+    n->subscription = subscription_of(c, t->id);
+    EG_TRY(eg_init_principal(c, n, p));
+    EG_TRY(eg_init_owners(c, p));
+    printf("added %s; its profile is %s/profiles/%s.json\n", n->name, n->state_dir, n->name);
+    return EG_OK;
+}
+
+int eg_command_principal(int argc, char **argv)
+{
+    static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'},
+                                          {"tenant", required_argument, NULL, 't'}, {"role", required_argument, NULL, 'r'},
+                                          {"scope", required_argument, NULL, 'S'}, {NULL, 0, NULL, 0}};
+    eg_new_principal n = {0};
+    const char *tenant = NULL;
+    size_t roles = 0;
+    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        switch (c) {
+        case 's': n.state_dir = optarg; break;
+        case 'n': n.name = optarg; break;
+        case 't': tenant = optarg; break;
+        case 'S': n.scope = optarg; break;
+        case 'r':
+            if (roles + 1 >= EG_INIT_LIST_MAX) {
+                return usage("principal", "too many roles");
+            }
+            n.roles[roles++] = optarg;
+            break;
+        default: return usage("principal", "an option is unknown");
+        }
+    }
+    if (optind + 1 != argc || strcmp(argv[optind], "add") != 0 || !n.state_dir || !n.name) {
+        return usage("principal", "`add` with --state and --name is owed");
+    }
+    eg_problem p = {0};
+    return add_principal(&n, tenant, &p) == EG_OK ? 0 : eg_process_complain(&p);
+}
+
+int eg_command_config(int argc, char **argv)
+{
+    eg_problem p = {0};
+    if (argc == 2 && strcmp(argv[1], "reference") == 0) {
+        EG_CLEANUP(eg_buf_done) eg_buf text;
+        eg_buf_init(&text, 1u << 20);
+        if (eg_config_reference(&text) != EG_OK) {
+            return 1;
+        }
+        fputs(text.ptr, stdout);
+        return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "check") == 0) {
+        EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
+        if (eg_config_load(argv[2], &c, &p) != EG_OK) {
+            return eg_process_complain(&p);
+        }
+        printf("%s: valid\n", argv[2]);
+        return 0;
+    }
+    return usage("config", "`check FILE` or `reference` is owed");
+}
+
+static bool wait_gone(const char *state)
+{
+    for (int i = 0; i < STOP_SECONDS * 20; i++) {
+        if (eg_state_holder(state) == 0) {
+            return true;
+        }
+        struct timespec t = {0, 50000000};
+        nanosleep(&t, NULL);
+    }
+    return false;
+}
+
+static eg_err stop(const char *state, bool keep_jobs, eg_problem *p)
+{
+    EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
+    EG_TRY(load_config(state, &c, p));
+    int pid = eg_state_holder(c->state_dir);
+    if (pid > 0 && kill(pid, SIGTERM) != 0) {
+        return eg_fail(p, EG_ERR_IO, "process %d can't be told to end; run this as the user who started it", pid);
+    }
+    if (pid > 0 && !wait_gone(c->state_dir)) {
+        return eg_fail(p, EG_ERR_TIMEOUT, "process %d has not ended after %d s", pid, STOP_SECONDS);
+    }
+    unsigned ended = 0;
+    if (!keep_jobs) {
+        char clusters[EG_STATE_PATH_MAX];
+        EG_TRY(eg_state_path(c->state_dir, "clusters", clusters, p));
+        EG_TRY(eg_launcher_end_runners(clusters, &ended, p));
+    }
+    printf("%s%s", pid > 0 ? "the server has ended" : "no server was running", keep_jobs ? "; jobs run on\n" : "");
+    if (!keep_jobs) {
+        printf("; %u Spark processes were ended\n", ended);
+    }
+    return EG_OK;
+}
+
+int eg_command_stop(int argc, char **argv)
+{
+    static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"keep-jobs", no_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
+    const char *state = NULL;
+    bool keep_jobs = false;
+    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        if (c == 's') {
+            state = optarg;
+        } else if (c == 'k') {
+            keep_jobs = true;
+        } else {
+            return usage("stop", "an option is unknown");
+        }
+    }
+    if (!state || optind != argc) {
+        return usage("stop", "--state DIR is owed");
+    }
+    eg_problem p = {0};
+    return stop(state, keep_jobs, &p) == EG_OK ? 0 : eg_process_complain(&p);
+}

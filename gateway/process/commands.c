@@ -1,0 +1,53 @@
+/* The table of commands for people who run a gateway. */
+#include "init.h"
+
+#include <embergate/cli.h>
+#include <stdio.h>
+
+int eg_process_complain(const eg_problem *p)
+{
+    fprintf(stderr, "embergate: %s", p->message[0] ? p->message : eg_err_code(p->code));
+    if (p->where[0]) {
+        fprintf(stderr, " (%s)", p->where);
+    }
+    if (p->hint[0]) {
+        fprintf(stderr, "\n  %s", p->hint);
+    }
+    fputc('\n', stderr);
+    bool callers = p->code == EG_ERR_INVALID || p->code == EG_ERR_CONFIG || p->code == EG_ERR_EXISTS || p->code == EG_ERR_POLICY_INVALID;
+    return callers ? 2 : 1;
+}
+
+const eg_command eg_process_commands[] = {
+    {"init", "make a state directory with CA, keys, administrator, tenant, cluster and storage",
+     "usage: embergate init --state DIR [OPTIONS]\n\n"
+     "  --address ADDRESS      listen on it (127.0.0.1)\n"
+     "  --port PORT            (8443)\n"
+     "  --name NAME            another host name or address for the certificate; may be repeated\n"
+     "  --domain DOMAIN        {account}.dfs.DOMAIN and {account}.blob.DOMAIN (embergate.internal)\n"
+     "  --tenant NAME          may be repeated; the first owns the cluster and the account (default)\n"
+     "  --cluster NAME         (analytics)\n"
+     "  --account NAME, --container NAME   (lake, data)\n"
+     "  --spark-home DIR       where Spark lies\n"
+     "  --python FILE          the Python that jobs run with (/usr/bin/python3)\n"
+     "  --jar FILE             hadoop-azure, and others that every job gets; may be repeated\n"
+     "  --workers N, --worker-cores N, --worker-memory-mb N   (2, 1, 2048)\n"
+     "  --one-user             no UNIX users of their own for the processes, even as root\n",
+     eg_command_init},
+    {"serve", "run the gateway",
+     "usage: embergate serve --state DIR [--config FILE]\n\n"
+     "Starts the supervisor with gateway, keeper and launcher, in the foreground. Its log is JSON lines on standard error.\n"
+     "SIGTERM ends it after the requests in flight; jobs run on and are found again at the next start.\n",
+     eg_command_serve},
+    {"stop", "end the server of a state directory, and its Spark clusters",
+     "usage: embergate stop --state DIR [--keep-jobs]\n\n"
+     "  --keep-jobs            leave clusters and jobs running: the next `embergate serve` finds them again\n",
+     eg_command_stop},
+    {"principal", "add a local principal (while the server is stopped)",
+     "usage: embergate principal add --state DIR --name NAME [--tenant NAME] [--role ROLE…] [--scope SCOPE]\n\n"
+     "Writes its profile with a new secret to DIR/profiles/NAME.json. Roles are assigned at the tenant's subscription or at SCOPE.\n",
+     eg_command_principal},
+    {"config", "check a configuration, or print the reference of all keys",
+     "usage: embergate config check FILE\n       embergate config reference\n", eg_command_config},
+};
+const size_t eg_process_command_count = sizeof eg_process_commands / sizeof eg_process_commands[0];
