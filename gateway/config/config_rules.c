@@ -1,0 +1,93 @@
+/* The rules of the configuration that concern more than one value. */
+#include "config_load.h"
+
+static const char *text_at(const void *entry, const eg_config_row *row)
+{
+    const char *text = NULL;
+    memcpy(&text, (const char *)entry + row->offset, sizeof text);
+    return text;
+}
+
+static bool known_tenant(const eg_config *c, const char *id)
+{
+    for (size_t i = 0; i < c->tenant_count; i++) {
+        if (eg_str_ieq(eg_str_of(c->tenants[i].id), eg_str_of(id))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static eg_err check_entry(const eg_config_source *s, size_t section, const char *entries, size_t index)
+{
+    const eg_config_section *sec = &eg_config_sections[section];
+    const char *entry = entries + index * sec->size;
+    for (size_t r = 0; r < sec->row_count; r++) {
+        const eg_config_row *row = &sec->rows[r];
+        size_t line = s->lines[section][index * sec->row_count + r];
+        if (row->is_tenant && !known_tenant(s->config, text_at(entry, row))) {
+            return eg_config_fail(s, line, "%s[%zu].%s: expected the id of an entry of tenants, found \"%s\".", sec->name, index, row->key,
+                                  text_at(entry, row));
+        }
+        for (size_t k = 0; row->unique && k < index; k++) {
+            const char *other = text_at(entries + k * sec->size, row);
+            if (eg_str_ieq(eg_str_of(other), eg_str_of(text_at(entry, row)))) {
+                return eg_config_fail(s, line, "%s[%zu].%s: \"%s\" is that of %s[%zu] already.", sec->name, index, row->key, other, sec->name, k);
+            }
+        }
+    }
+    return EG_OK;
+}
+
+static eg_err check_section(const eg_config_source *s, size_t section)
+{
+    const eg_config_section *sec = &eg_config_sections[section];
+    const char *entries = NULL;
+    size_t count = 0;
+    memcpy(&entries, (const char *)s->config + sec->list_offset, sizeof entries);
+    memcpy(&count, (const char *)s->config + sec->count_offset, sizeof count);
+    for (size_t i = 0; i < count; i++) {
+        EG_TRY(check_entry(s, section, entries, i));
+    }
+    return EG_OK;
+}
+
+/* Where the accounts section's first key of an entry stands. */
+static size_t account_line(const eg_config_source *s, size_t index)
+{
+    for (size_t i = 0; i < EG_CONFIG_SECTIONS; i++) {
+        const eg_config_section *sec = &eg_config_sections[i];
+        if (strcmp(sec->name, "accounts") == 0) {
+            return s->lines[i][index * sec->row_count + sec->row_count - 1];
+        }
+    }
+    return 1;
+}
+
+static eg_err check_defaults(const eg_config_source *s)
+{
+    const eg_config *c = s->config;
+    bool found = false;
+    for (size_t i = 0; i < c->account_count; i++) {
+        if (c->accounts[i].is_default && found) {
+            return eg_config_fail(s, account_line(s, i), "accounts[%zu].default: another account is the default already; expected at most one.", i);
+        }
+        found = found || c->accounts[i].is_default;
+    }
+    return EG_OK;
+}
+
+eg_err eg_config_check_rules(const eg_config_source *s)
+{
+    const eg_config *c = s->config;
+    for (size_t i = 0; i < EG_CONFIG_SECTIONS; i++) {
+        if (eg_config_sections[i].list) {
+            EG_TRY(check_section(s, i));
+        }
+    }
+    EG_TRY(check_defaults(s));
+    if ((c->tls_certificate[0] == '\0') != (c->tls_key[0] == '\0')) {
+        return eg_config_fail(s, 1, "tls.certificate and tls.key: expected both or neither.");
+    }
+    return EG_OK;
+}

@@ -1,0 +1,156 @@
+/* The rows of the schema. To add a key: one row here, one field in config.h, one test; then write docs/CONFIGURATION.md anew. */
+#include "config_schema.h"
+
+#include "config_check.h"
+
+/* Columns: key, type, field; then what differs from "no default, no range". */
+#define ROW(owner, name, kind, field, ...) {.key = name, .type = EG_CONFIG_##kind, .offset = offsetof(owner, field), __VA_ARGS__}
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static const eg_config_row top_rows[] = {
+    ROW(eg_config, "state_dir", PATH, state_dir, .check = &eg_config_check_nonempty,
+        .description = "Directory of all that the gateway keeps: keys, metadata, segments, audit log, clusters."),
+    ROW(eg_config, "public_url", TEXT, public_url, .check = &eg_config_check_origin_url,
+        .description = "Address of the gateway as clients and jobs see it; also the name of its own token issuer."),
+    ROW(eg_config, "domain", TEXT, domain, .dflt = "embergate.internal", .check = &eg_config_check_domain,
+        .description = "Storage accounts are served as ACCOUNT.dfs.DOMAIN and ACCOUNT.blob.DOMAIN."),
+    ROW(eg_config, "policies_dir", PATH, policies_dir, .dflt = "",
+        .description = "Directory of role definitions, role assignments and network security groups; \"\" = policies in state_dir."),
+    ROW(eg_config, "log_level", TEXT, log_level, .dflt = "info", .check = &eg_config_check_log_level,
+        .description = "Least level of what the operator's log shows: debug, info, warn or error."),
+    ROW(eg_config, "workers", UINT, workers, .dflt = "0", .max = 256, .unit = "threads",
+        .description = "Threads that serve connections; 0 = one for each core."),
+    ROW(eg_config, "pool_threads", UINT, pool_threads, .dflt = "0", .max = 256, .unit = "threads",
+        .description = "Threads for what can block: commits, file reads, keys; 0 = 32."),
+};
+
+static const eg_config_row user_rows[] = {
+    ROW(eg_config, "gateway", TEXT, user_gateway, .dflt = "", .check = &eg_config_check_unix_user,
+        .description = "UNIX user of the gateway process; \"\" = the user who starts it."),
+    ROW(eg_config, "keeper", TEXT, user_keeper, .dflt = "", .check = &eg_config_check_unix_user,
+        .description = "UNIX user of the keeper process, which holds the keys; \"\" = the user who starts it."),
+};
+
+static const eg_config_row tls_rows[] = {
+    ROW(eg_config, "certificate", PATH, tls_certificate, .dflt = "",
+        .description = "PEM file of the certificate chain, leaf first; \"\" = tls/server.pem in state_dir."),
+    ROW(eg_config, "key", PATH, tls_key, .dflt = "",
+        .description = "PEM file of the certificate's private key; \"\" = tls/server.key in state_dir."),
+    ROW(eg_config, "ca", PATH, tls_ca, .dflt = "",
+        .description = "PEM file of the CA that jobs trust; \"\" = tls/ca.pem in state_dir."),
+    ROW(eg_config, "minimum_version", TEXT, tls_minimum_version, .dflt = "1.2", .check = &eg_config_check_tls_version,
+        .description = "Oldest TLS version that is accepted: 1.2 or 1.3."),
+};
+
+static const eg_config_row listener_rows[] = {
+    ROW(eg_config_listener, "name", TEXT, name, .check = &eg_config_check_label, .unique = true,
+        .description = "Name of the listener in logs and audit records."),
+    ROW(eg_config_listener, "address", TEXT, address, .dflt = "127.0.0.1", .check = &eg_config_check_address,
+        .description = "IPv4 or IPv6 address to listen on."),
+    ROW(eg_config_listener, "port", PORT, port, .min = 1, .max = 65535, .description = "TCP port to listen on."),
+    ROW(eg_config_listener, "subnet", TEXT, subnet, .dflt = "", .check = &eg_config_check_subnet,
+        .description = "Resource id of the subnet that the listener sits in: its network security group decides who may connect. \"\" = none."),
+};
+
+static const eg_config_row tenant_rows[] = {
+    ROW(eg_config_tenant, "id", TEXT, id, .check = &eg_config_check_guid, .unique = true,
+        .description = "Id of the tenant, as in the tid claim of its tokens."),
+    ROW(eg_config_tenant, "name", TEXT, name, .check = &eg_config_check_tenant_name, .unique = true,
+        .description = "Name of the tenant, for people."),
+};
+
+static const eg_config_row issuer_rows[] = {
+    ROW(eg_config_issuer, "issuer", TEXT, issuer, .check = &eg_config_check_https_url, .unique = true,
+        .description = "The iss claim of its tokens, to the letter; {tenantid} in it stands for the tid claim."),
+    ROW(eg_config_issuer, "tenant", TEXT, tenant, .check = &eg_config_check_guid, .is_tenant = true,
+        .description = "Tenant that its tokens belong to: an id of tenants."),
+    ROW(eg_config_issuer, "discovery_url", TEXT, discovery_url, .check = &eg_config_check_https_url,
+        .description = "URL of its OpenID configuration document, from which its keys are found."),
+    ROW(eg_config_issuer, "ca_file", PATH, ca_file, .dflt = "",
+        .description = "PEM file of the CA of that URL; \"\" = the system's."),
+    ROW(eg_config_issuer, "audiences", TEXT_LIST, audiences, .check = &eg_config_check_nonempty,
+        .description = "Values of the aud claim that are accepted; at least one."),
+};
+
+static const eg_config_row cluster_rows[] = {
+    ROW(eg_config_cluster, "name", TEXT, name, .check = &eg_config_check_cluster_name, .unique = true,
+        .description = "Name of the cluster, as in /clusters/NAME/livy."),
+    ROW(eg_config_cluster, "tenant", TEXT, tenant, .check = &eg_config_check_guid, .is_tenant = true,
+        .description = "Tenant that owns the cluster: an id of tenants."),
+    ROW(eg_config_cluster, "subscription", TEXT, subscription, .check = &eg_config_check_guid,
+        .description = "Subscription in the cluster's resource id."),
+    ROW(eg_config_cluster, "resource_group", TEXT, resource_group, .check = &eg_config_check_resource_group,
+        .description = "Resource group in the cluster's resource id."),
+    ROW(eg_config_cluster, "user", TEXT, user, .dflt = "", .check = &eg_config_check_unix_user,
+        .description = "UNIX user of the cluster's processes; \"\" = the gateway's own, and the isolation that is then missing is reported."),
+    ROW(eg_config_cluster, "workers", UINT, workers, .dflt = "1", .min = 1, .max = 1000, .unit = "processes",
+        .description = "Spark workers of the cluster."),
+    ROW(eg_config_cluster, "worker_cores", UINT, worker_cores, .dflt = "1", .min = 1, .max = 512, .unit = "cores",
+        .description = "Cores that each worker offers."),
+    ROW(eg_config_cluster, "worker_memory_mb", UINT, worker_memory_mb, .dflt = "1024", .min = 256, .max = 4194304, .unit = "MiB",
+        .description = "Memory that each worker offers."),
+    ROW(eg_config_cluster, "idle_stop_seconds", UINT, idle_stop_seconds, .dflt = "900", .max = 604800, .unit = "s",
+        .description = "The cluster stops after this long without a job; 0 = never."),
+    ROW(eg_config_cluster, "isolation", TEXT, isolation, .dflt = "cluster", .check = &eg_config_check_isolation,
+        .description = "What has a cluster of its own. Only cluster is built: jobs of one cluster are not isolated from each other."),
+    ROW(eg_config_cluster, "csrf", BOOL, csrf, .dflt = "true",
+        .description = "Writes that are not signed in by a bearer token owe an X-Requested-By header."),
+    ROW(eg_config_cluster, "file_roots", PATH_LIST, file_roots, .dflt = "", .check = &eg_config_check_nonempty,
+        .description = "Directories of this machine that job files may come from."),
+    ROW(eg_config_cluster, "spark_home", PATH, spark_home, .check = &eg_config_check_nonempty,
+        .description = "Directory of the Spark distribution."),
+    ROW(eg_config_cluster, "python", PATH, python, .dflt = "/usr/bin/python3",
+        .description = "Python interpreter of drivers and executors."),
+    ROW(eg_config_cluster, "java_home", PATH, java_home, .dflt = "", .description = "Directory of the JDK; \"\" = the system's."),
+    ROW(eg_config_cluster, "jars", PATH_LIST, jars, .dflt = "", .check = &eg_config_check_nonempty,
+        .description = "Jars that every job gets, such as hadoop-azure."),
+};
+
+static const eg_config_row account_rows[] = {
+    ROW(eg_config_account, "name", TEXT, name, .check = &eg_config_check_account_name, .unique = true,
+        .description = "Name of the storage account."),
+    ROW(eg_config_account, "tenant", TEXT, tenant, .check = &eg_config_check_guid, .is_tenant = true,
+        .description = "Tenant that owns the account: an id of tenants."),
+    ROW(eg_config_account, "subscription", TEXT, subscription, .check = &eg_config_check_guid,
+        .description = "Subscription in the account's resource id."),
+    ROW(eg_config_account, "resource_group", TEXT, resource_group, .check = &eg_config_check_resource_group,
+        .description = "Resource group in the account's resource id."),
+    ROW(eg_config_account, "default", BOOL, is_default, .dflt = "false",
+        .description = "Serves requests whose address names no account, as abfss://container@127.0.0.1:8443/; at most one."),
+};
+
+static const eg_config_row limit_rows[] = {
+    ROW(eg_config, "connections", UINT, limits.connections, .dflt = "4096", .min = 1, .max = 100000, .unit = "connections",
+        .description = "Open connections, all workers together."),
+    ROW(eg_config, "connections_per_address", UINT, limits.connections_per_address, .dflt = "512", .min = 1, .max = 100000, .unit = "connections",
+        .description = "Open connections of one IPv4 address or IPv6 /64."),
+    ROW(eg_config, "handshake_seconds", UINT, limits.handshake_seconds, .dflt = "10", .min = 1, .max = 300, .unit = "s",
+        .description = "From accept to the end of the TLS handshake."),
+    ROW(eg_config, "head_seconds", UINT, limits.head_seconds, .dflt = "15", .min = 1, .max = 300, .unit = "s",
+        .description = "From the first byte of a request's head to its last."),
+    ROW(eg_config, "body_seconds", UINT, limits.body_seconds, .dflt = "60", .min = 1, .max = 3600, .unit = "s",
+        .description = "For every 16 KiB of a request's body."),
+    ROW(eg_config, "idle_seconds", UINT, limits.idle_seconds, .dflt = "75", .min = 1, .max = 3600, .unit = "s",
+        .description = "Between two requests of a connection, or before the first."),
+    ROW(eg_config, "write_seconds", UINT, limits.write_seconds, .dflt = "60", .min = 1, .max = 3600, .unit = "s",
+        .description = "For every 16 KiB of an answer that the peer does not take."),
+    ROW(eg_config, "stop_seconds", UINT, limits.stop_seconds, .dflt = "15", .max = 600, .unit = "s",
+        .description = "For requests to finish when the gateway stops."),
+};
+
+#define MAP(title, table, text) {.name = title, .rows = table, .row_count = COUNT(table), .description = text}
+#define LIST(title, table, entry, field, counter, least, most, text)                                                        \
+    {.name = title, .list = true, .list_offset = offsetof(eg_config, field), .count_offset = offsetof(eg_config, counter),  \
+     .size = sizeof(entry), .min = least, .max = most, .rows = table, .row_count = COUNT(table), .description = text}
+
+const eg_config_section eg_config_sections[EG_CONFIG_SECTIONS] = {
+    MAP("", top_rows, "The gateway as a whole."),
+    MAP("users", user_rows, "UNIX users of the processes; needs root at start."),
+    MAP("tls", tls_rows, "The gateway's certificate."),
+    LIST("listeners", listener_rows, eg_config_listener, listeners, listener_count, 1, 16, "Where the gateway listens."),
+    LIST("tenants", tenant_rows, eg_config_tenant, tenants, tenant_count, 1, 1000, "Who owns clusters and accounts, each with keys and an audit log of its own."),
+    LIST("issuers", issuer_rows, eg_config_issuer, issuers, issuer_count, 0, 64, "Outside token issuers, such as Entra ID."),
+    LIST("clusters", cluster_rows, eg_config_cluster, clusters, cluster_count, 0, 256, "Spark clusters; they start on demand."),
+    LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 1000, "Storage accounts."),
+    MAP("limits", limit_rows, "Bounds on what a peer can make the gateway hold or wait for."),
+};
