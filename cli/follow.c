@@ -39,7 +39,7 @@ static void clear_progress(const follower *f)
  * and errors. */
 static bool worth_showing(eg_str line)
 {
-    return line.len > 0 && !memmem(line.ptr, line.len, " INFO ", 6) && !memmem(line.ptr, line.len, " WARN ", 6) &&
+    return line.ptr && line.len > 0 && !memmem(line.ptr, line.len, " INFO ", 6) && !memmem(line.ptr, line.len, " WARN ", 6) &&
            !eg_str_starts(line, "WARNING: ") && !eg_str_starts(line, "stdout: ") && !eg_str_starts(line, "stderr: ");
 }
 

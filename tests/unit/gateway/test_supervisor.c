@@ -1,0 +1,91 @@
+/* The supervisor restarts what dies and stops all in order. covers: supervisor.c unix_user.c */
+#include "process/supervisor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void pause_ms(long ms)
+{
+    struct timespec t = {ms / 1000, (ms % 1000) * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* Says its pid, and whether it is hardened; then waits to be told to stop. */
+static int patient(void *ctx, const volatile int *stop)
+{
+    int fd = *(int *)ctx;
+    struct rlimit core;
+    int hardened = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 &&
+                   getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0;
+    int said[2] = {(int)getpid(), hardened};
+    if (write(fd, said, sizeof said) != (ssize_t)sizeof said) {
+        return 1;
+    }
+    while (!*stop) {
+        pause_ms(10);
+    }
+    return 0;
+}
+
+static void read_said(int fd, int said[2])
+{
+    assert_int_equal(read(fd, said, 2 * sizeof(int)), (int)(2 * sizeof(int)));
+}
+
+static void test_restarts_and_stops(void **state)
+{
+    (void)state;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t supervisor = fork();
+    if (supervisor == 0) {
+        eg_unix_user us;
+        eg_problem p = {0};
+        if (eg_unix_user_find("", &us, &p) != EG_OK) {
+            _exit(3);
+        }
+        eg_process one = {.name = "patient", .user = us, .run = patient, .ctx = &pipe_fds[1], .stop_seconds = 5};
+        _exit(eg_supervise(&one, 1, &p) == EG_OK ? 0 : 2);
+    }
+    int first[2], second[2];
+    read_said(pipe_fds[0], first);
+    assert_int_equal(first[1], 1);
+    assert_int_equal(kill(first[0], SIGKILL), 0);
+    read_said(pipe_fds[0], second);
+    assert_int_not_equal(first[0], second[0]);
+    assert_int_equal(kill(supervisor, SIGTERM), 0);
+    int status = 0;
+    assert_int_equal(waitpid(supervisor, &status, 0), supervisor);
+    assert_int_equal(status, 0);
+    assert_int_equal(kill(second[0], 0), -1);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+static void test_unknown_user(void **state)
+{
+    (void)state;
+    eg_unix_user u;
+    eg_problem p = {0};
+    assert_int_equal(eg_unix_user_find("no-such-user-eg", &u, &p), EG_ERR_NOT_FOUND);
+    assert_non_null(strstr(p.hint, "useradd"));
+    assert_int_equal(eg_unix_user_ensure("-rf", &p), EG_ERR_INVALID);
+    assert_int_equal(eg_unix_user_ensure("a b", &p), EG_ERR_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_restarts_and_stops), cmocka_unit_test(test_unknown_user)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
