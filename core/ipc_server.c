@@ -108,7 +108,7 @@ static eg_err serve_one(const eg_ipc_server_options *o, int fd) {
 
 static void *serve_connection(void *arg) {
     place *pl = arg;
-    while (!*pl->stop && !*pl->broken) {
+    while (!__atomic_load_n(pl->stop, __ATOMIC_RELAXED) && !*pl->broken) {
         struct pollfd pfd = {.fd = pl->fd, .events = POLLIN};
         int n = poll(&pfd, 1, STOP_CHECK_MS);
         if (n < 0 && errno != EINTR) {
@@ -173,7 +173,7 @@ eg_err eg_ipc_serve(const eg_ipc_server_options *o, const volatile int *stop) {
         places[i].broken = &broken;
     }
     eg_err e = EG_OK;
-    while (!*stop && e == EG_OK) {
+    while (!__atomic_load_n(stop, __ATOMIC_RELAXED) && e == EG_OK) {
         /* With every place taken, who wants in waits in the backlog. */
         place *pl = free_place(places, count);
         struct pollfd pfd = {.fd = pl ? o->listen_fd : -1, .events = POLLIN};

@@ -18,7 +18,13 @@
 #define LOCK_FILE "embergate.lock"
 #define READERS_KEPT 64u
 
-#if defined(__SANITIZE_ADDRESS__)
+/* A sanitizer's shadow leaves no room for a terabyte of address space. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SMALL_MAP
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(SMALL_MAP)
 #define MAP_SIZE_DEFAULT ((uint64_t)16 << 30)
 #else
 #define MAP_SIZE_DEFAULT ((uint64_t)1 << 40)

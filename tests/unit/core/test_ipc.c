@@ -72,7 +72,7 @@ static void start(server *s, const char *path, uid_t allowed) {
 }
 
 static void stop(server *s) {
-    s->stop = 1;
+    __atomic_store_n(&s->stop, 1, __ATOMIC_RELAXED);
     pthread_join(s->thread, NULL);
     close(s->options.listen_fd);
     assert_int_equal(s->result, EG_OK);
