@@ -127,7 +127,7 @@ static void drop(eg_access_sum *s, row *w) {
 
 static eg_err close_row(eg_access_sum *s, row *w) {
     if (w->count > 0) {
-        const eg_record_extra span = {.first_ns = w->first_ns, .last_ns = w->last_ns};
+        const eg_audit_extra span = {.first_ns = w->first_ns, .last_ns = w->last_ns};
         const eg_audit_record r = {
             .tenant = w->text[TENANT],
             .event = w->text[EVENT].ptr,

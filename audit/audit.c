@@ -13,7 +13,7 @@
 #define JOURNAL_BYTES ((uint64_t)64 << 20)
 #define CLOSE_TRIES 3
 
-static eg_err emit(void *ctx, const eg_audit_record *r, const eg_record_extra *extra) {
+static eg_err emit(void *ctx, const eg_audit_record *r, const eg_audit_extra *extra) {
     return eg_intake_append(ctx, r, extra, NULL, NULL);
 }
 
@@ -95,7 +95,7 @@ static uint64_t server_log_size(eg_audit *a) {
 }
 
 static eg_err record_life(eg_audit *a, const char *event) {
-    const eg_record_extra extra = {.has_log_size = true, .log_size = server_log_size(a)};
+    const eg_audit_extra extra = {.has_log_size = true, .log_size = server_log_size(a)};
     const eg_audit_record r = {.event = event, .outcome = "allowed", .resource = EG_LIT("/providers/Embergate/auditLogs/server")};
     return eg_intake_append_wait(a, &r, &extra);
 }
@@ -238,16 +238,16 @@ static eg_err no_memory_apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
 }
 
 static eg_err encode(eg_audit *a, eg_arena *arena, const eg_audit_record *r, eg_str *ret) {
-    eg_record_draft d;
-    EG_TRY(eg_record_draft_make(r, NULL, a->clock, &d));
+    eg_audit_draft d;
+    EG_TRY(eg_audit_draft_make(r, NULL, a->clock, &d));
     EG_CLEANUP(eg_buf_done) eg_buf envelope;
     eg_buf_init(&envelope, EG_ENVELOPE_MAX);
     eg_log *g = NULL;
     eg_err e = eg_logs_get(a->logs, eg_str_of(d.log), &g, NULL) == EG_OK ? EG_OK : EG_ERR_AUDIT_UNAVAILABLE;
     if (e == EG_OK) {
-        e = eg_record_finish(&d, eg_log_key(g), &envelope);
+        e = eg_audit_draft_finish(&d, eg_log_key(g), &envelope);
     }
-    eg_record_draft_done(&d);
+    eg_audit_draft_done(&d);
     EG_TRY(e);
     eg_str copy = eg_arena_str(arena, eg_buf_str(&envelope));
     if (!copy.ptr) {

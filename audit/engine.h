@@ -21,7 +21,7 @@
 /* A record from its acceptance until it is in a log. */
 typedef struct eg_intake_item {
     struct eg_intake_item *next;
-    eg_record_draft draft;       /* until it is finished */
+    eg_audit_draft draft;       /* until it is finished */
     eg_buf envelope;             /* from then on */
     uint64_t seq;                /* number in the journal */
     size_t bytes;                /* what it counts for in the queue */
@@ -82,8 +82,8 @@ struct eg_audit {
 };
 
 /* intake.c */
-eg_err eg_intake_append(eg_audit *a, const eg_audit_record *r, const eg_record_extra *extra, void (*done)(void *ctx, eg_err e), void *ctx) EG_MUST_CHECK;
-eg_err eg_intake_append_wait(eg_audit *a, const eg_audit_record *r, const eg_record_extra *extra) EG_MUST_CHECK;
+eg_err eg_intake_append(eg_audit *a, const eg_audit_record *r, const eg_audit_extra *extra, void (*done)(void *ctx, eg_err e), void *ctx) EG_MUST_CHECK;
+eg_err eg_intake_append_wait(eg_audit *a, const eg_audit_record *r, const eg_audit_extra *extra) EG_MUST_CHECK;
 void *eg_intake_run(void *audit); /* the journal thread */
 
 /* sequencer.c */

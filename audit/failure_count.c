@@ -129,7 +129,7 @@ static void emit(eg_failure_count *f, const row *r, bool beyond) {
     if (r->count == 0) {
         return;
     }
-    const eg_record_extra span = {.first_ns = r->first_ns, .last_ns = r->last_ns};
+    const eg_audit_extra span = {.first_ns = r->first_ns, .last_ns = r->last_ns};
     const eg_audit_record record = {
         .event = "request.refused",
         .outcome = eg_err_outcome(r->code),

@@ -8,7 +8,7 @@
 
 #define EG_FAILURE_ROWS_MAX 4096u
 
-typedef eg_err (*eg_sum_emit)(void *ctx, const eg_audit_record *r, const eg_record_extra *extra);
+typedef eg_err (*eg_sum_emit)(void *ctx, const eg_audit_record *r, const eg_audit_extra *extra);
 
 typedef struct eg_failure_count eg_failure_count;
 

@@ -11,7 +11,7 @@
 
 void eg_item_free(eg_intake_item *i) {
     if (i) {
-        eg_record_draft_done(&i->draft);
+        eg_audit_draft_done(&i->draft);
         eg_buf_done(&i->envelope);
         free(i);
     }
@@ -57,7 +57,7 @@ static void wait_ms(pthread_cond_t *c, pthread_mutex_t *m, unsigned ms) {
 
 /* Any thread: into the queue. */
 
-eg_err eg_intake_append(eg_audit *a, const eg_audit_record *r, const eg_record_extra *extra, void (*done)(void *ctx, eg_err e), void *ctx) {
+eg_err eg_intake_append(eg_audit *a, const eg_audit_record *r, const eg_audit_extra *extra, void (*done)(void *ctx, eg_err e), void *ctx) {
     if (!eg_audit_healthy(a)) {
         return EG_ERR_AUDIT_UNAVAILABLE;
     }
@@ -65,7 +65,7 @@ eg_err eg_intake_append(eg_audit *a, const eg_audit_record *r, const eg_record_e
     if (!i) {
         return EG_ERR_NO_MEMORY;
     }
-    eg_err e = eg_record_draft_make(r, extra, a->clock, &i->draft);
+    eg_err e = eg_audit_draft_make(r, extra, a->clock, &i->draft);
     if (e != EG_OK) {
         eg_item_free(i);
         return e;
@@ -104,7 +104,7 @@ static void wake(void *ctx, eg_err e) {
     pthread_mutex_unlock(&w->lock);
 }
 
-eg_err eg_intake_append_wait(eg_audit *a, const eg_audit_record *r, const eg_record_extra *extra) {
+eg_err eg_intake_append_wait(eg_audit *a, const eg_audit_record *r, const eg_audit_extra *extra) {
     waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
     EG_TRY(eg_intake_append(a, r, extra, wake, &w));
     pthread_mutex_lock(&w.lock);
@@ -136,9 +136,9 @@ static void refuse_all(eg_item_list *l) {
 static eg_err finish(eg_audit *a, eg_intake_item *i) {
     eg_log *g = NULL;
     EG_TRY(eg_logs_get(a->logs, eg_str_of(i->draft.log), &g, NULL));
-    EG_TRY(eg_record_finish(&i->draft, eg_log_key(g), &i->envelope));
-    eg_record_draft_done(&i->draft);
-    i->draft = (eg_record_draft){0};
+    EG_TRY(eg_audit_draft_finish(&i->draft, eg_log_key(g), &i->envelope));
+    eg_audit_draft_done(&i->draft);
+    i->draft = (eg_audit_draft){0};
     i->bytes = sizeof *i + i->envelope.cap;
     return EG_OK;
 }

@@ -34,8 +34,9 @@ void eg_state_log_write(uint64_t size, const uint8_t root[EG_SHA256_LEN], uint8_
     memcpy(ret + 9, root, EG_SHA256_LEN);
 }
 
+/* The server's own log is sealed under the key of the nil GUID (RFC 9562 section 5.9), which is no tenant of anybody's. */
 static eg_str tenant_of(eg_str id) {
-    return eg_str_is(id, "server") ? EG_LIT("") : id;
+    return eg_str_is(id, "server") ? EG_LIT(EG_SERVER_KEY_TENANT) : id;
 }
 
 static size_t purpose_of(char *out, size_t cap, eg_str id) {

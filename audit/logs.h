@@ -10,6 +10,7 @@
 #include "envelope.h"
 #include "tile_log.h"
 
+#define EG_SERVER_KEY_TENANT "00000000-0000-0000-0000-000000000000" /* what the keeper knows the server's own key by */
 #define EG_LOGS_MAX 4096u
 #define EG_WRAPPED_FILE "audit-key.wrapped"
 #define EG_WRAPPED_FILE_MAX 1024u

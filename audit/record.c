@@ -78,7 +78,7 @@ static void put_actor(eg_buf *b, const eg_principal *who) {
     eg_buf_adds(b, "}");
 }
 
-static eg_err put_open_half(eg_record_draft *d, const eg_audit_record *r, const eg_record_extra *extra) {
+static eg_err put_open_half(eg_audit_draft *d, const eg_audit_record *r, const eg_audit_extra *extra) {
     eg_buf *b = &d->open;
     eg_buf_addf(b, "{\"v\":1,\"id\":\"%s\"", d->id);
     put_time(b, "time", d->time_ns);
@@ -109,7 +109,7 @@ static eg_err put_open_half(eg_record_draft *d, const eg_audit_record *r, const 
     return b->err;
 }
 
-static eg_err put_secret_half(eg_record_draft *d, const eg_audit_record *r) {
+static eg_err put_secret_half(eg_audit_draft *d, const eg_audit_record *r) {
     bool named = r->actor && r->actor->name[0];
     if (!named && !r->details) {
         return EG_OK;
@@ -138,8 +138,8 @@ static void copy_text(char *ret, size_t cap, eg_str s) {
     ret[n] = '\0';
 }
 
-eg_err eg_record_draft_make(const eg_audit_record *r, const eg_record_extra *extra, const eg_clock *clock, eg_record_draft *ret) {
-    eg_record_draft d = {.time_ns = r->time_ns ? r->time_ns : eg_wall_ns(clock)};
+eg_err eg_audit_draft_make(const eg_audit_record *r, const eg_audit_extra *extra, const eg_clock *clock, eg_audit_draft *ret) {
+    eg_audit_draft d = {.time_ns = r->time_ns ? r->time_ns : eg_wall_ns(clock)};
     eg_str log = r->tenant.len ? r->tenant : EG_LIT("server");
     if (!eg_log_id_valid(log)) {
         return EG_ERR_INVALID;
@@ -155,14 +155,14 @@ eg_err eg_record_draft_make(const eg_audit_record *r, const eg_record_extra *ext
         e = put_secret_half(&d, r);
     }
     if (e != EG_OK) {
-        eg_record_draft_done(&d);
+        eg_audit_draft_done(&d);
         return e;
     }
     *ret = d;
     return EG_OK;
 }
 
-void eg_record_draft_done(eg_record_draft *d) {
+void eg_audit_draft_done(eg_audit_draft *d) {
     eg_buf_done(&d->open);
     if (d->secret.ptr) {
         eg_cleanse(d->secret.ptr, d->secret.len);
@@ -202,7 +202,7 @@ static eg_err cut_secret(eg_str secret, size_t room, eg_buf *ret) {
     return eg_buf_adds(ret, "}");
 }
 
-static eg_err put_sealed(const eg_record_draft *d, eg_bytes key, eg_buf *line) {
+static eg_err put_sealed(const eg_audit_draft *d, eg_bytes key, eg_buf *line) {
     size_t room = (EG_RECORD_MAX - TAIL_MAX - line->len) / 4 * 3;
     room = room > EG_SEALED_OVERHEAD ? room - EG_SEALED_OVERHEAD : 0;
     eg_str secret = eg_buf_str(&d->secret);
@@ -224,7 +224,7 @@ static eg_err put_sealed(const eg_record_draft *d, eg_bytes key, eg_buf *line) {
     return eg_buf_adds(line, "\"");
 }
 
-eg_err eg_record_finish(const eg_record_draft *d, eg_bytes key, eg_buf *ret_envelope) {
+eg_err eg_audit_draft_finish(const eg_audit_draft *d, eg_bytes key, eg_buf *ret_envelope) {
     EG_CLEANUP(eg_buf_done) eg_buf line;
     eg_buf_init(&line, EG_RECORD_MAX);
     EG_TRY(eg_buf_add(&line, d->open.ptr, d->open.len));
@@ -239,7 +239,7 @@ eg_err eg_record_finish(const eg_record_draft *d, eg_bytes key, eg_buf *ret_enve
     return eg_envelope_write(&v, ret_envelope);
 }
 
-eg_err eg_record_unseal(const json_t *record, eg_str log, eg_bytes key, json_t **ret) {
+eg_err eg_audit_unseal(const json_t *record, eg_str log, eg_bytes key, json_t **ret) {
     eg_str text = eg_json_str(record, "sealed");
     eg_str id = eg_json_str(record, "id");
     if (!text.ptr || !id.ptr) {
