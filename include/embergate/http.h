@@ -39,6 +39,7 @@ enum {
     EG_ROUTE_DATA_ACTION = 4,  /* `action` is a data action */
     EG_ROUTE_JOB_TOKEN = 8,    /* a job's token is accepted here */
     EG_ROUTE_ANY_PRINCIPAL = 16, /* authenticated is enough: the handler narrows the answer to what its asker may see */
+    EG_ROUTE_LOOPBACK = 32,      /* a peer on a loopback address needs no token; all others need `action` */
 };
 
 #define EG_ROUTE_PARAMS_MAX 6
