@@ -1,0 +1,76 @@
+"""Points 2 and 3: init and serve. covers: init.c init_files.c init_identity.c serve.c serve_plan.c serve_gateway.c main.c"""
+import json
+import os
+import socket
+import stat
+import subprocess
+
+import pytest
+
+
+def test_init_never_writes_over_anything(gateway):
+    done = gateway.run("init", "--state", gateway.state, check=False)
+    assert done.returncode == 2 and "not empty" in done.stderr
+
+
+def test_secrets_are_readable_by_their_owner_only(gateway):
+    for name in ("ca/ca.key", "tls/server.key", "profiles/admin.json"):
+        mode = stat.S_IMODE(os.stat(f"{gateway.state}/{name}").st_mode)
+        assert mode & 0o077 == 0, f"{name} has mode {mode:o}"
+    for name in ("gateway", "keeper", "profiles", "ca"):
+        assert stat.S_IMODE(os.stat(f"{gateway.state}/{name}").st_mode) == 0o700, name
+
+
+def test_health_metrics_and_log(gateway):
+    status, health, _ = gateway.json("GET", "/healthz")
+    assert status == 200 and health["status"] == "ok"
+    status, text, _ = gateway.request("GET", "/metrics")
+    assert status == 200 and b"embergate_connections_accepted_total " in text
+    lines = [line for line in open(gateway.log_path) if line.strip()]
+    assert lines and all({"time", "level", "process", "event"} <= set(json.loads(line)) for line in lines)
+
+
+def test_processes_have_their_own_users(gateway):
+    pids = gateway.pids()
+    assert set(pids) == {"keeper", "launcher", "gateway"}
+    if os.geteuid() != 0:
+        pytest.skip("without root all processes share one user")
+    users = {name: os.stat(f"/proc/{pid}").st_uid if name == "launcher" else uid_of(pid) for name, pid in pids.items()}
+    assert users["launcher"] == 0 and len({users["gateway"], users["keeper"], 0}) == 3
+
+
+def uid_of(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(next(line for line in f if line.startswith("Uid:")).split()[1])
+
+
+def test_second_server_on_the_same_state_is_refused(gateway):
+    done = gateway.run("serve", "--state", gateway.state, check=False)
+    assert done.returncode != 0 and "serves this state directory" in done.stderr
+
+
+def test_port_in_use_is_one_sentence(own_gateway):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", own_gateway.port))
+        s.listen()
+        done = own_gateway.run("serve", "--state", own_gateway.state, check=False)
+    assert done.returncode == 1 and "can't be listened on" in done.stderr and len(done.stderr.splitlines()) <= 4
+
+
+def test_stop_leaves_no_process(own_gateway):
+    own_gateway.start()
+    pids = own_gateway.pids()
+    own_gateway.stop()
+    for pid in pids.values():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_status_command(gateway):
+    done = gateway.run("status")
+    assert "gateway: ok" in done.stdout
+    env = gateway.run("env").stdout
+    shown = subprocess.run(["bash", "-c", env + '\necho "$EMBERGATE_ENDPOINT|$CURL_CA_BUNDLE"; curl -sf "$EMBERGATE_ENDPOINT/healthz"'],
+                           capture_output=True, text=True, timeout=30, env={"PATH": os.environ["PATH"]})
+    assert shown.stdout.startswith(f"{gateway.endpoint}|{gateway.ca}") and '"status"' in shown.stdout

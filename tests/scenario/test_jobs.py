@@ -1,0 +1,120 @@
+"""Points 5 and 6: real Spark jobs through Livy's API. covers: submit.c follow.c jobs.c env.c status.c"""
+import io
+import json
+import os
+import time
+
+import acts
+import pytest
+
+
+@pytest.fixture(scope="module")
+def flights(gateway):
+    """A slice of the real flights, so that tests stay short."""
+    rows = acts.flights_csv().split(b"\n")
+    gateway.file_system().get_file_client("flights/flights.csv").upload_data(b"\n".join(rows[:40001]), overwrite=True)
+    return acts.address(gateway, "flights/flights.csv")
+
+
+@pytest.fixture(scope="module")
+def wrangled(gateway, flights):
+    status, batch, done = acts.submit(gateway, "flights_wrangle.py", flights, acts.address(gateway, "out"), check=False, options=("--name", "wrangle"))
+    assert status == 0, done.stderr
+    return batch
+
+
+def test_job_reads_and_writes_abfss(gateway, wrangled):
+    import pyarrow.parquet
+    fs = gateway.file_system()
+    part = next(p.name for p in fs.get_paths("out/carriers") if p.name.endswith(".parquet"))
+    table = pyarrow.parquet.read_table(io.BytesIO(fs.get_file_client(part).download_file().readall()))
+    assert table.num_rows >= 5 and "percent_late" in table.column_names
+
+
+def test_state_log_and_usage(gateway, wrangled):
+    token = gateway.token()
+    assert wrangled["state"] == "success"
+    status, by_name, _ = gateway.json("GET", "/livy/batches/wrangle", token)
+    assert status == 200 and by_name["id"] == wrangled["id"] and by_name["appId"].startswith("app-")
+    status, log, _ = gateway.json("GET", f"/livy/batches/{wrangled['id']}/log?from=0&size=100000", token)
+    assert any(line.startswith("rows read: 40000") for line in log["log"]) and log["total"] == len(log["log"])
+    usage = by_name["embergate"]["usage"]
+    assert usage["coreSeconds"] > 1 and usage["bytesRead"] > 1_000_000 and usage["bytesWritten"] > 10_000
+
+
+def test_retried_submit_is_one_batch(gateway, flights):
+    token = gateway.token()
+    body = {"file": acts.address(gateway, "jobs/none.py"), "name": "only-once"}
+    first = gateway.json("POST", "/livy/batches", token, body, {"Idempotency-Key": "k1"})
+    again = gateway.json("POST", "/livy/batches", token, body, {"Idempotency-Key": "k1"})
+    other = gateway.json("POST", "/livy/batches", token, {**body, "name": "another"}, {"Idempotency-Key": "k1"})
+    assert first[0] == 201 and again[0] == 201 and first[1]["id"] == again[1]["id"]
+    assert other[0] == 422
+    wait_final(gateway, first[1]["id"])
+    assert gateway.json("GET", f"/livy/batches/{first[1]['id']}", token)[1]["state"] == "dead"  # its file does not exist
+
+
+def wait_final(gateway, batch, seconds=90):
+    token = gateway.token()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        state = gateway.json("GET", f"/livy/batches/{batch}/state", token)[1]["state"]
+        if state in ("success", "dead", "killed"):
+            return state
+        time.sleep(0.2)
+    raise AssertionError(f"batch {batch} is still {state} after {seconds} s")
+
+
+@pytest.mark.parametrize("conf", [
+    {"spark.driver.extraJavaOptions": "-Dx=y"}, {"spark.executor.extraClassPath": "/x"}, {"spark.jars.ivySettings": "/x"},
+    {"spark.hadoop.fs.azure.account.oauth2.token.file": "/x"}, {"spark.authenticate.secret": "x"}, {"spark.master": "local"},
+    {"spark.pyspark.python": "/bin/sh"}, {"spark.plugins": "x"}, {"spark.executorEnv.LD_PRELOAD": "x"}, {"spark.eventLog.dir": "/x"},
+    {"spark.sql.shuffle.partitions": "1\nspark.master=local"},
+])
+def test_dangerous_properties_are_400(gateway, conf):
+    status, body, _ = gateway.json("POST", "/livy/batches", gateway.token(), {"file": acts.address(gateway, "jobs/x.py"), "conf": conf})
+    assert status == 400 and next(iter(conf)) in body["msg"], body
+
+
+@pytest.mark.parametrize("file", ["--conf", "file:///etc/passwd", "/etc/passwd", "http://127.0.0.1/x.py", "abfss://data@evil.example/x.py",
+                                  "/../etc/passwd", "local:/x.py"])
+def test_files_from_elsewhere_are_400(gateway, file):
+    status, body, _ = gateway.json("POST", "/livy/batches", gateway.token(), {"file": file})
+    assert status == 400, body
+
+
+def test_proxy_user_that_disagrees_is_403(gateway):
+    status, body, _ = gateway.json("POST", "/livy/batches", gateway.token(), {"file": acts.address(gateway, "x.py"), "proxyUser": "root"})
+    assert status == 403, body
+
+
+def test_jobs_command(gateway, wrangled):
+    listed = json.loads(gateway.run("jobs", "list", "--json").stdout)
+    assert wrangled["id"] in [b["id"] for b in listed["sessions"]]
+    assert "rows kept:" in gateway.run("jobs", "log", wrangled["id"]).stdout
+    assert "success" in gateway.run("jobs", "show", wrangled["id"]).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root all processes share one user")
+def test_a_job_reaches_nothing_of_ours(gateway, flights):
+    pids = gateway.pids()
+    status, batch, done = acts.submit(gateway, "trespass.py", gateway.state, pids["gateway"], pids["keeper"], pids["launcher"], check=False)
+    report = acts.trespass_report(gateway, batch)
+    assert status == 0 and len(report) >= 15 and all(line.startswith("refused ") for line in report), report or done.stderr
+
+
+def test_nothing_stands_in_clear(gateway, wrangled):
+    assert acts.search_state(gateway) == []
+
+
+def test_delete_of_a_running_batch_kills_it(gateway, flights):
+    token = gateway.token()
+    fs = gateway.file_system()
+    fs.get_file_client("jobs/sleep.py").upload_data(b"import time\nprint('sleeping', flush=True)\ntime.sleep(600)\n", overwrite=True)
+    _, batch, _ = gateway.json("POST", "/livy/batches", token, {"file": acts.address(gateway, "jobs/sleep.py")})
+    end = time.monotonic() + 60
+    while "sleeping" not in str(gateway.json("GET", f"/livy/batches/{batch['id']}/log", token)[1]) and time.monotonic() < end:
+        time.sleep(0.3)
+    status, body, _ = gateway.json("DELETE", f"/livy/batches/{batch['id']}", token)
+    assert status == 200 and body == {"msg": "deleted"}
+    assert gateway.json("GET", f"/livy/batches/{batch['id']}", token)[0] == 404
