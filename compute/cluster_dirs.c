@@ -73,15 +73,15 @@ eg_err eg_cluster_dirs_user(const eg_launcher_options *o, const eg_cluster_confi
 typedef struct dir_rule {
     const char *name;
     mode_t mode;
-    bool clusters;  /* belongs to the cluster's user */
+    enum { OURS, LISTED, CLUSTERS } whose; /* ours; ours and listed by the gateway through its group; the cluster's user's */
 } dir_rule;
 
 static const dir_rule rules[] = {
-    {"run", 0711, false},
-    {"conf", 0755, false},
-    {"home", 0700, true},
-    {"scratch", 0700, true},
-    {"tmp", 0700, true},
+    {"run", 0751, LISTED},
+    {"conf", 0755, OURS},
+    {"home", 0700, CLUSTERS},
+    {"scratch", 0700, CLUSTERS},
+    {"tmp", 0700, CLUSTERS},
 };
 
 /* Opens without following a link, and takes only what is ours or, for the cluster's directories, theirs. */
@@ -99,14 +99,14 @@ static eg_err open_owned(int parent, const char *name, uid_t owner, int *ret_fd,
     return EG_OK;
 }
 
-static eg_err make_dir(int parent, const dir_rule *r, const eg_cluster_user *u, eg_problem *p) {
+static eg_err make_dir(int parent, const dir_rule *r, const eg_cluster_user *u, gid_t gateway, eg_problem *p) {
     if (mkdirat(parent, r->name, 0700) != 0 && errno != EEXIST) {
         return cannot(p, "make the directory", r->name);
     }
-    uid_t owner = r->clusters ? u->uid : geteuid();
+    uid_t owner = r->whose == CLUSTERS ? u->uid : geteuid();
     EG_CLEANUP(close_fd) int fd = -1;
     EG_TRY(open_owned(parent, r->name, owner, &fd, p));
-    if (r->clusters && u->drop && fchown(fd, u->uid, u->gid) != 0) {
+    if (u->drop && r->whose != OURS && fchown(fd, owner, r->whose == CLUSTERS ? u->gid : gateway) != 0) {
         return cannot(p, "give away the directory", r->name);
     }
     return fchmod(fd, r->mode) == 0 ? EG_OK : cannot(p, "set the mode of", r->name);
@@ -174,7 +174,7 @@ eg_err eg_cluster_dirs_make(const eg_launcher_options *o, const eg_cluster_confi
         return cannot(p, "set the mode of", c->name);
     }
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        EG_TRY(make_dir(dir, &rules[i], &u, p));
+        EG_TRY(make_dir(dir, &rules[i], &u, o->gateway_gid, p));
     }
     EG_TRY(write_if_changed(dir, "conf/log4j2.properties", (eg_bytes){(const uint8_t *)log4j2, sizeof log4j2 - 1}, p));
     return write_trust(o, dir, p);

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 /* {clusters_dir}/{name}/: ours, 0711, and in it
- *   run/        ours, 0711: one directory a runner (runner.h)
+ *   run/        ours, 0751, listed by the gateway's group: one directory a runner (runner.h)
  *   conf/       ours, 0755: SPARK_CONF_DIR, holds log4j2.properties only
  *   trust.jks   ours, 0644: the CA that jobs trust, as Java reads it
  *   home/       the cluster's, 0700: HOME and working directory
