@@ -148,7 +148,8 @@ static eg_err write_companions(const eg_log *g, const rows *r, eg_problem *p) {
     EG_TRY(eg_buf_adds(&vkey, "\n"));
     uint8_t digest[EG_SHA256_LEN];
     char hex[2 * EG_SHA256_LEN + 1];
-    eg_sha256((eg_bytes){r->wrapped, r->wrapped_len}, digest);
+    const eg_bytes in[2] = {eg_str_bytes(eg_str_of(g->id)), {r->wrapped, r->wrapped_len}};
+    eg_sha256_v(in, 2, digest);
     eg_hex((eg_bytes){digest, sizeof digest}, hex);
     eg_buf_addf(&wrapped, "embergate audit key 1\n%s\n", g->id);
     eg_base64((eg_bytes){r->wrapped, r->wrapped_len}, &wrapped);
