@@ -1,0 +1,65 @@
+"""Tessera's fsck, which shares no code with us, accepts our audit logs and refuses damaged ones.
+
+EMBERGATE_BUILD names the build directory (default: build/ in the repository); EMBERGATE_AUDIT_LOG may name the folder of a real log to
+check as well. fsck exits 0 whatever it finds, so that its words count; it can hang on a damaged log, so that it gets a time limit.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("EMBERGATE_BUILD", ROOT / "build"))
+MAKE_LOG = BUILD / "tests" / "unit" / "audit" / "audit_made_log"
+FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
+
+pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="the Go toolchain, which builds fsck, is not installed")
+
+
+@pytest.fixture(scope="session")
+def fsck():
+    where = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "embergate-tests" / "fsck-v1.0.4"
+    program = where / "fsck"
+    if not program.exists():
+        where.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["go", "install", FSCK], env={**os.environ, "GOBIN": str(where)}, check=True, timeout=300)
+    return program
+
+
+def run_fsck(program, log):
+    command = [str(program), "--ui=false", "-N", "16", f"--storage_url=file://{log}/", f"--public_key={log}/vkey"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired as late:
+        return str(late.stdout) + str(late.stderr)
+    return done.stdout + done.stderr
+
+
+def make(tmp_path, size):
+    log = tmp_path / f"log-{size}"
+    subprocess.run([str(MAKE_LOG), str(log), str(size)], check=True, timeout=120)
+    return log
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 70_000])
+def test_fsck_accepts(fsck, tmp_path, size):
+    said = run_fsck(fsck, make(tmp_path, size))
+    assert "Successfully fsck'd" in said, said
+
+
+@pytest.mark.parametrize("name, at", [("tile/entries/000", 5), ("tile/0/001.p/44", 40), ("checkpoint", 40)])
+def test_fsck_refuses_damage(fsck, tmp_path, name, at):
+    log = make(tmp_path, 300)
+    content = bytearray((log / name).read_bytes())
+    content[at] ^= 1
+    (log / name).write_bytes(content)
+    assert "Successfully fsck'd" not in run_fsck(fsck, log)
+
+
+@pytest.mark.skipif("EMBERGATE_AUDIT_LOG" not in os.environ, reason="EMBERGATE_AUDIT_LOG names no log of a running server")
+def test_fsck_accepts_a_real_log(fsck):
+    log = pathlib.Path(os.environ["EMBERGATE_AUDIT_LOG"]).resolve()
+    said = run_fsck(fsck, log)
+    assert "Successfully fsck'd" in said, said
