@@ -1,0 +1,230 @@
+/* What a connection sends: answers relayed from its lane, 100 Continue, the door's own last word. */
+#include "conn.h"
+
+#include <embergate/metrics.h>
+
+#include <errno.h>
+#include <sys/socket.h>
+
+/* Writes what the socket takes. False when the connection had to be closed. */
+static bool write_some(eg_conn *c, const char *bytes, size_t n, size_t *ret_n)
+{
+    size_t done = 0;
+    while (done < n) {
+        size_t once = 0;
+        eg_tls_status s = eg_tls_write(c->tls, bytes + done, n - done, &once);
+        if (s == EG_TLS_AGAIN) {
+            break;
+        }
+        if (s != EG_TLS_DONE) {
+            eg_conn_close(c);
+            return false;
+        }
+        done += once;
+    }
+    c->progress += done;
+    *ret_n = done;
+    return true;
+}
+
+/* True when nothing is pending any more. */
+static bool flush(eg_conn *c, bool *ret_moved)
+{
+    size_t left = c->pending.len - c->pending_written;
+    if (left == 0) {
+        return true;
+    }
+    size_t n = 0;
+    if (!write_some(c, c->pending.ptr + c->pending_written, left, &n)) {
+        return false;
+    }
+    c->pending_written += n;
+    *ret_moved = *ret_moved || n > 0;
+    if (n < left) {
+        return false;
+    }
+    size_t max = c->pending.max;
+    eg_buf_done(&c->pending);
+    eg_buf_init(&c->pending, max);
+    c->pending_written = 0;
+    return true;
+}
+
+static void answer_over(eg_conn *c)
+{
+    eg_exchange *ex = c->ex;
+    c->ex = NULL;
+    c->out = EG_OUT_NONE;
+    c->progress = c->worker->shared->limits.progress_bytes;
+    eg_exchange_finish(ex, true);
+    if (c->close_after || atomic_load(&c->worker->shared->stopping)) {
+        eg_conn_shut(c);
+    } else if (c->in == EG_IN_DONE) {
+        eg_conn_next_request(c);
+    }
+}
+
+/* The daemon has closed its end of the lane. */
+static void lane_ended(eg_conn *c)
+{
+    eg_lane_close(c->lane);
+    c->lane = NULL;
+    c->lane_readable = false;
+    c->close_after = true;
+    if (c->out == EG_OUT_RELAY && c->whole) {
+        answer_over(c);
+    } else {
+        eg_conn_close(c);
+    }
+}
+
+static bool relay(eg_conn *c)
+{
+    eg_worker *w = c->worker;
+    ssize_t n = recv(eg_lane_fd(c->lane), w->out, sizeof w->out, 0);
+    if (n > 0) {
+        size_t written = 0;
+        if (write_some(c, (const char *)w->out, (size_t)n, &written) && written < (size_t)n &&
+            eg_buf_add(&c->pending, w->out + written, (size_t)n - written) != EG_OK) {
+            eg_conn_close(c);
+        }
+        return true;
+    }
+    if (n < 0 && errno == EAGAIN) {
+        c->lane_readable = false;
+        if (c->out != EG_OUT_RELAY) {
+            return false;
+        }
+        if (c->whole) {
+            answer_over(c);
+        } else {
+            eg_conn_close(c); /* without close_notify: nobody shall take the answer for whole */
+        }
+        return true;
+    }
+    lane_ended(c);
+    return true;
+}
+
+bool eg_conn_output(eg_conn *c)
+{
+    bool moved = false;
+    if (!flush(c, &moved)) {
+        return moved;
+    }
+    if (c->out == EG_OUT_LAST) {
+        eg_conn_shut(c);
+        return true;
+    }
+    if ((c->out == EG_OUT_LANE || c->out == EG_OUT_RELAY) && c->lane_readable) {
+        moved = relay(c) || moved;
+    }
+    return moved;
+}
+
+static void on_lane_done(void *arg, bool whole)
+{
+    eg_exchange *ex = arg;
+    eg_conn *c = ex->conn;
+    if (c == NULL) {
+        eg_exchange_finish(ex, false);
+        return;
+    }
+    c->out = EG_OUT_RELAY;
+    c->whole = whole;
+    c->lane_readable = true;
+    eg_conn_wake(c);
+}
+
+static eg_err open_lane(eg_conn *c)
+{
+    EG_TRY(eg_lane_open(c->worker->http1, &c->lane));
+    eg_err e = eg_worker_watch(c->worker, eg_lane_fd(c->lane), &c->lane_watch);
+    if (e != EG_OK) {
+        eg_lane_close(c->lane);
+        c->lane = NULL;
+    }
+    c->worker->http1_due = true;
+    return e;
+}
+
+static void start_answer(eg_conn *c)
+{
+    eg_exchange *ex = c->ex;
+    eg_response *r = &ex->rq.response;
+    if (r->has_source && ex->pull != NULL && eg_pull_error(ex->pull) != EG_OK) {
+        eg_exchange_replace(ex, eg_pull_error(ex->pull));
+    }
+    eg_lane_answer a = {
+        .response = r,
+        .pull = r->has_source ? ex->pull : NULL,
+        .head = eg_exchange_is_head(ex),
+        .close = c->close_after,
+        .done = on_lane_done,
+        .arg = ex,
+    };
+    eg_err e = c->lane != NULL ? EG_OK : open_lane(c);
+    e = e == EG_OK ? eg_lane_send(c->lane, &a) : e;
+    if (e != EG_OK) {
+        c->out = EG_OUT_NONE;
+        eg_conn_refuse(c, EG_ERR_UNAVAILABLE, NULL);
+        return;
+    }
+    c->out = EG_OUT_LANE;
+    c->lane_readable = true;
+    c->worker->http1_due = true; /* runs before the turn that the wake gives */
+    eg_conn_wake(c);
+}
+
+void eg_conn_pull_ready(eg_conn *c)
+{
+    if (c->out == EG_OUT_SOURCE) {
+        start_answer(c);
+    } else if (c->lane != NULL) {
+        eg_lane_resume(c->lane);
+        c->worker->http1_due = true;
+        eg_conn_wake(c);
+    }
+}
+
+/* The answer comes before the end of the body. What is left of it is thrown away, within bounds, while the answer goes out:
+ * a peer that writes all before it reads would never hear it otherwise. */
+static void discard_body(eg_conn *c)
+{
+    const eg_door_limits *l = &c->worker->shared->limits;
+    if (c->expect_continue || c->body.chunked || c->body.left > l->drain_bytes) {
+        /* RFC 9110 section 10.1.1: without 100 it is open whether the body comes. */
+        c->close_after = true;
+    }
+    c->discard_left = l->linger_bytes;
+    c->in = EG_IN_DISCARD;
+}
+
+void eg_conn_answer(eg_conn *c)
+{
+    eg_exchange *ex = c->ex;
+    if (c->in == EG_IN_HOLD || c->in == EG_IN_BODY) {
+        if (c->body.done) {
+            c->in = EG_IN_DONE;
+        } else {
+            discard_body(c);
+        }
+    }
+    c->close_after = c->close_after || atomic_load(&c->worker->shared->stopping);
+    eg_exchange_prepare(ex);
+    if (ex->pull != NULL && !eg_pull_has_some(ex->pull)) {
+        c->out = EG_OUT_SOURCE; /* so that a source that fails at once gets an honest status */
+        eg_conn_wake(c);
+        return;
+    }
+    start_answer(c);
+}
+
+void eg_conn_continue(eg_conn *c)
+{
+    c->expect_continue = false;
+    /* RFC 9110 section 10.1.1: not when the body is coming already. */
+    if (c->early.len == c->early_used && eg_buf_adds(&c->pending, "HTTP/1.1 100 Continue\r\n\r\n") != EG_OK) {
+        eg_conn_close(c);
+    }
+}

@@ -1,0 +1,160 @@
+/* The TLS profile of the door. */
+#include "tls_context.h"
+
+#include "tls_session.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+
+struct eg_tls_context {
+    size_t count;
+    SSL_CTX *contexts[EG_DOOR_CERTIFICATES_MAX];
+};
+
+/* Forward secrecy and AEAD only (RFC 9325 sections 3 and 4). TLS 1.3 has no others. */
+#define SUITES_TLS12                                                \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"    \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"    \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define SUITES_TLS13 "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
+#define GROUPS "X25519:P-256:P-384"
+
+static const unsigned char alpn_http11[] = "\x08http/1.1";
+
+/* RFC 7301: a client that offers protocols but not ours is told so; one that offers none is served. */
+static int choose_protocol(SSL *s, const unsigned char **ret, unsigned char *ret_len, const unsigned char *in, unsigned in_len, void *arg)
+{
+    (void)s;
+    (void)arg;
+    unsigned char *chosen = NULL;
+    if (SSL_select_next_proto(&chosen, ret_len, alpn_http11, sizeof alpn_http11 - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED) {
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    *ret = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* RFC 6066 section 3. A name that no certificate covers gets the first: the client then fails its own check. */
+static int choose_certificate(SSL *s, int *alert, void *arg)
+{
+    (void)alert;
+    const eg_tls_context *t = arg;
+    const char *name = SSL_get_servername(s, TLSEXT_NAMETYPE_host_name);
+    if (name == NULL) {
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        if (X509_check_host(SSL_CTX_get0_certificate(t->contexts[i]), name, 0, 0, NULL) == 1) {
+            SSL_set_SSL_CTX(s, t->contexts[i]);
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int no_password(char *buf, int size, int rwflag, void *arg)
+{
+    (void)buf;
+    (void)size;
+    (void)rwflag;
+    (void)arg;
+    return 0; /* an encrypted key must fail to load, not ask the terminal */
+}
+
+static eg_err load_certificate(SSL_CTX *ctx, const eg_door_certificate *c, eg_problem *p)
+{
+    if (SSL_CTX_use_certificate_chain_file(ctx, c->chain_file) != 1) {
+        (void)eg_fail(p, EG_ERR_CONFIG, "The certificate chain cannot be read");
+        return p != NULL ? eg_fail_at(p, "%s", c->chain_file) : EG_ERR_CONFIG;
+    }
+    if (SSL_CTX_use_PrivateKey_file(ctx, c->key_file, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+        (void)eg_fail(p, EG_ERR_CONFIG, "The private key cannot be read or does not belong to the certificate");
+        return p != NULL ? eg_fail_at(p, "%s", c->key_file) : EG_ERR_CONFIG;
+    }
+    return EG_OK;
+}
+
+static eg_err set_profile(SSL_CTX *ctx, const char *min_tls, eg_problem *p)
+{
+    int min = TLS1_2_VERSION;
+    if (min_tls != NULL && strcmp(min_tls, "1.3") == 0) {
+        min = TLS1_3_VERSION;
+    } else if (min_tls != NULL && strcmp(min_tls, "1.2") != 0) {
+        return eg_fail(p, EG_ERR_CONFIG, "The lowest TLS version must be 1.2 or 1.3");
+    }
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_default_passwd_cb(ctx, no_password);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+    /* Resumption by tickets alone: nothing to keep here. Ticket keys are OpenSSL's, made anew at each start. */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_max_early_data(ctx, 0); /* early data can be replayed */
+    static const unsigned char id[] = "embergate";
+    if (SSL_CTX_set_min_proto_version(ctx, min) != 1 || SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(ctx, SUITES_TLS12) != 1 || SSL_CTX_set_ciphersuites(ctx, SUITES_TLS13) != 1 ||
+        SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 || SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) != 1) {
+        return eg_fail(p, EG_ERR_CONFIG, "OpenSSL refuses the TLS profile of the door");
+    }
+    return EG_OK;
+}
+
+/* All contexts encrypt tickets with the keys of the first: which one a name chose doesn't matter to a resumed session. */
+static eg_err share_ticket_keys(const eg_tls_context *t)
+{
+    unsigned char keys[256];
+    long n = SSL_CTX_get_tlsext_ticket_keys(t->contexts[0], NULL, 0);
+    bool ok = n > 0 && (size_t)n <= sizeof keys && SSL_CTX_get_tlsext_ticket_keys(t->contexts[0], keys, n) == 1;
+    for (size_t i = 1; ok && i < t->count; i++) {
+        ok = SSL_CTX_set_tlsext_ticket_keys(t->contexts[i], keys, n) == 1;
+    }
+    eg_cleanse(keys, sizeof keys);
+    return ok ? EG_OK : EG_ERR_CRYPTO;
+}
+
+eg_err eg_tls_context_new(const eg_door_options *o, eg_tls_context **ret, eg_problem *p)
+{
+    if (o->certificate_count == 0 || o->certificate_count > EG_DOOR_CERTIFICATES_MAX) {
+        return eg_fail(p, EG_ERR_CONFIG, "The door needs between 1 and %d certificates", EG_DOOR_CERTIFICATES_MAX);
+    }
+    eg_tls_context *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return EG_ERR_NO_MEMORY;
+    }
+    eg_err e = EG_OK;
+    for (size_t i = 0; e == EG_OK && i < o->certificate_count; i++) {
+        SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+        if (ctx == NULL) {
+            e = EG_ERR_NO_MEMORY;
+            break;
+        }
+        t->contexts[t->count++] = ctx;
+        e = set_profile(ctx, o->min_tls, p);
+        e = e == EG_OK ? load_certificate(ctx, &o->certificates[i], p) : e;
+        SSL_CTX_set_tlsext_servername_callback(ctx, choose_certificate);
+        SSL_CTX_set_tlsext_servername_arg(ctx, t);
+    }
+    e = e == EG_OK ? share_ticket_keys(t) : e;
+    ERR_clear_error();
+    if (e != EG_OK) {
+        eg_tls_context_free(t);
+        return e;
+    }
+    *ret = t;
+    return EG_OK;
+}
+
+void eg_tls_context_free(eg_tls_context *t)
+{
+    for (size_t i = 0; t != NULL && i < t->count; i++) {
+        SSL_CTX_free(t->contexts[i]);
+    }
+    free(t);
+}
+
+SSL *eg_tls_context_session(const eg_tls_context *t)
+{
+    return SSL_new(t->contexts[0]);
+}

@@ -1,0 +1,887 @@
+/* The door as a client meets it: a real one on a free port of 127.0.0.1, driven over TLS. */
+#include "door/door.h"
+#include "door_client.h"
+
+#include <embergate/clock.h>
+#include <embergate/metrics.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+/* cmocka needs setjmp.h and stdarg.h first */
+#include <cmocka.h>
+
+#define AT_HEAD " HTTP/1.1\r\nHost: a.example\r\n"
+
+/* What the app keeps of a request. */
+typedef struct seen {
+    uint64_t bytes, sum;
+    bool paused;
+} seen;
+
+static struct fixture {
+    char dir[64];
+    unsigned port;
+    int listener;
+    eg_pool *pool;
+    eg_door *door;
+    SSL_CTX *client;
+    atomic_int gone_sent, gone_lost, refused, sources_open, ended;
+    atomic_int last_refusal;
+    atomic_bool deny;
+    atomic_llong most_ahead; /* bytes the client was ahead of the app */
+} f;
+
+static void wait_ms(long ms)
+{
+    (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+static bool becomes(atomic_int *value, int expected)
+{
+    for (int i = 0; i < 500 && atomic_load(value) != expected; i++) {
+        wait_ms(10);
+    }
+    return atomic_load(value) == expected;
+}
+
+/* The app. */
+
+typedef struct source {
+    int64_t left, fail_at;
+} source;
+
+static eg_err source_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n)
+{
+    source *s = ctx;
+    if (s->fail_at >= 0 && s->left <= s->fail_at) {
+        return EG_ERR_CORRUPT;
+    }
+    size_t n = s->left < (int64_t)cap ? (size_t)s->left : cap;
+    memset(buf, 'x', n);
+    s->left -= (int64_t)n;
+    *ret_n = n;
+    return EG_OK;
+}
+
+static void source_close(void *ctx)
+{
+    free(ctx);
+    atomic_fetch_sub(&f.sources_open, 1);
+}
+
+static void answer_bytes(eg_request *rq, int status, const char *text)
+{
+    eg_response *r = &rq->response;
+    r->status = status;
+    r->headers[0].name = "Content-Type";
+    r->headers[0].value = EG_LIT("text/plain");
+    r->headers[1].name = "Content-Length"; /* the door's: it has to be dropped */
+    r->headers[1].value = EG_LIT("99999");
+    r->header_count = 2;
+    r->bytes = eg_str_bytes(eg_arena_str(rq->arena, eg_str_of(text)));
+    eg_door_send(rq);
+}
+
+static int64_t number_after(eg_str s, const char *prefix)
+{
+    return eg_str_starts(s, prefix) ? strtoll(s.ptr + strlen(prefix), NULL, 10) : -1;
+}
+
+static void answer_source(eg_request *rq, bool known)
+{
+    source *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    int64_t total = number_after(rq->query, "n=");
+    s->left = total;
+    s->fail_at = eg_str_is(rq->raw_path, "/broken") ? total / 2 : eg_str_is(rq->raw_path, "/broken-at-once") ? total : -1;
+    atomic_fetch_add(&f.sources_open, 1);
+    rq->response.status = 200;
+    rq->response.has_source = true;
+    rq->response.source = (eg_body_source){.size = known ? total : -1, .read = source_read, .close = source_close, .ctx = s};
+    eg_door_send(rq);
+}
+
+static void *answer_late(void *arg)
+{
+    eg_request *rq = arg;
+    wait_ms(100);
+    answer_bytes(rq, 200, "late");
+    return NULL;
+}
+
+static void *proceed_late(void *arg)
+{
+    wait_ms(2);
+    eg_door_proceed(arg);
+    return NULL;
+}
+
+static void in_thread(void *(*fn)(void *), void *arg)
+{
+    pthread_t t;
+    assert_int_equal(pthread_create(&t, NULL, fn, arg), 0);
+    assert_int_equal(pthread_detach(t), 0);
+}
+
+static void on_worker(void *arg)
+{
+    answer_bytes(arg, 200, "from the worker");
+}
+
+static void *hand_to_worker(void *arg)
+{
+    wait_ms(20);
+    eg_door_on_worker(arg, on_worker, arg);
+    return NULL;
+}
+
+static bool app_admit(void *app, const eg_peer *peer)
+{
+    (void)app;
+    return !atomic_load(&f.deny) && strcmp(peer->address, "127.0.0.1") == 0 && strcmp(peer->listener, "test") == 0;
+}
+
+static void app_head(void *app, eg_request *rq)
+{
+    (void)app;
+    rq->state = calloc(1, sizeof(seen));
+    assert_non_null(rq->state);
+    if (eg_str_is(rq->raw_path, "/deny")) {
+        answer_bytes(rq, 403, "no");
+    } else if (eg_str_is(rq->raw_path, "/source") || eg_str_starts(rq->raw_path, "/broken")) {
+        answer_source(rq, true);
+    } else if (eg_str_is(rq->raw_path, "/stream")) {
+        answer_source(rq, false);
+    } else if (eg_str_is(rq->raw_path, "/proceed-late")) {
+        in_thread(proceed_late, rq);
+    } else {
+        eg_door_proceed(rq);
+    }
+}
+
+static void app_body(void *app, eg_request *rq, eg_bytes chunk)
+{
+    (void)app;
+    seen *s = rq->state;
+    s->bytes += chunk.len;
+    for (size_t i = 0; i < chunk.len; i++) {
+        s->sum += chunk.ptr[i];
+    }
+    if (eg_str_is(rq->raw_path, "/refuse") && s->bytes > 100000) {
+        answer_bytes(rq, 409, "enough");
+    } else if (eg_str_is(rq->raw_path, "/pause")) {
+        assert_false(s->paused);
+        s->paused = true;
+        eg_door_pause(rq);
+        s->paused = false;
+        in_thread(proceed_late, rq);
+    } else if (eg_str_is(rq->raw_path, "/slow")) {
+        wait_ms(1);
+    }
+}
+
+static void app_end(void *app, eg_request *rq)
+{
+    (void)app;
+    const seen *s = rq->state;
+    char text[256];
+    atomic_fetch_add(&f.ended, 1);
+    if (eg_str_is(rq->raw_path, "/late")) {
+        in_thread(answer_late, rq);
+    } else if (eg_str_is(rq->raw_path, "/worker")) {
+        in_thread(hand_to_worker, rq);
+    } else if (eg_str_is(rq->raw_path, "/empty")) {
+        rq->response.status = 204;
+        eg_door_send(rq);
+    } else if (eg_str_is(rq->raw_path, "/length")) {
+        rq->response.status = 200;
+        rq->response.head_length = 5000000000;
+        eg_door_send(rq);
+    } else if (eg_str_is(rq->raw_path, "/bad-header")) {
+        rq->response.headers[0].name = "X-Bad";
+        rq->response.headers[0].value = EG_LIT("a\r\nSet-Cookie: b");
+        rq->response.header_count = 1;
+        rq->response.status = 200;
+        eg_door_send(rq);
+    } else {
+        (void)snprintf(text, sizeof text, "%.*s %.*s %.*s %llu %llu", EG_FMT(rq->method), EG_FMT(rq->target), EG_FMT(rq->authorization),
+                       (unsigned long long)s->bytes, (unsigned long long)s->sum);
+        answer_bytes(rq, 200, text);
+    }
+}
+
+static void app_gone(void *app, eg_request *rq, bool sent)
+{
+    (void)app;
+    free(rq->state);
+    atomic_fetch_add(sent ? &f.gone_sent : &f.gone_lost, 1);
+}
+
+static void on_refused(void *app, const eg_peer *peer, eg_err why)
+{
+    (void)app;
+    assert_string_equal(peer->address, "127.0.0.1");
+    atomic_store(&f.last_refusal, (int)why);
+    atomic_fetch_add(&f.refused, 1);
+}
+
+/* The fixture. */
+
+static int listen_anywhere(unsigned *ret_port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 64), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    *ret_port = ntohs(a.sin_port);
+    return fd;
+}
+
+static eg_err start_door(const eg_door_limits *limits, const char *min_tls, eg_door **ret)
+{
+    char files[4][128];
+    const char *names[4] = {"first.crt", "first.key", "second.crt", "second.key"};
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(files[i], sizeof files[i], "%s/%s", f.dir, names[i]);
+    }
+    eg_door_certificate certificates[2] = {{files[0], files[1]}, {files[2], files[3]}};
+    eg_door_listener listener = {.fd = f.listener, .peer = {.local_port = (uint16_t)f.port, .listener = "test"}};
+    eg_door_options o = {
+        .listeners = &listener,
+        .listener_count = 1,
+        .certificates = certificates,
+        .certificate_count = 2,
+        .min_tls = min_tls,
+        .workers = 2,
+        .limits = *limits,
+        .pool = f.pool,
+        .app = {app_admit, app_head, app_body, app_end, app_gone, NULL},
+        .refused = on_refused,
+    };
+    eg_problem p = {0};
+    eg_err e = eg_door_start(&o, ret, &p);
+    if (e != EG_OK) {
+        print_message("%s %s\n", p.message, p.where);
+    }
+    return e;
+}
+
+static int set_up_with(const eg_door_limits *limits)
+{
+    atomic_store(&f.gone_sent, 0);
+    atomic_store(&f.gone_lost, 0);
+    atomic_store(&f.refused, 0);
+    atomic_store(&f.ended, 0);
+    atomic_store(&f.deny, false);
+    f.listener = listen_anywhere(&f.port);
+    assert_int_equal(eg_pool_start(2, 64, &f.pool), EG_OK);
+    assert_int_equal(start_door(limits, NULL, &f.door), EG_OK);
+    return 0;
+}
+
+static const eg_door_limits usual = EG_DOOR_LIMITS_DEFAULT;
+
+static int set_up(void **state)
+{
+    (void)state;
+    eg_door_limits l = usual;
+    l.connections = 64;
+    return set_up_with(&l);
+}
+
+static int set_up_hasty(void **state)
+{
+    (void)state;
+    eg_door_limits l = usual;
+    l.connections = 8;
+    l.connections_per_address = 4;
+    l.handshake_ms = l.idle_ms = l.head_ms = l.body_ms = l.write_ms = l.linger_ms = 300;
+    return set_up_with(&l);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (f.door != NULL) {
+        assert_int_equal(eg_door_stop(f.door, 1), EG_OK);
+        f.door = NULL;
+    }
+    eg_pool_stop(f.pool);
+    (void)close(f.listener);
+    assert_int_equal(atomic_load(&f.sources_open), 0);
+    assert_int_equal(eg_metric_get(EG_METRIC_CONNECTIONS_OPEN), 0);
+    return 0;
+}
+
+static client *enter(void)
+{
+    client *c = client_open(f.client, f.port, "first.example");
+    assert_non_null(c);
+    return c;
+}
+
+static void expect(client *c, int status, const char *body)
+{
+    answer a;
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, status);
+    if (body != NULL) {
+        assert_string_equal(a.body, body);
+        assert_true(a.whole);
+    }
+}
+
+/* The tests. */
+
+static void test_keep_alive(void **state)
+{
+    (void)state;
+    client *c = enter();
+    for (int i = 0; i < 200; i++) {
+        assert_true(client_sends(c, "GET /a%2Fb?q=1" AT_HEAD "Authorization: Bearer t\r\n\r\n"));
+        answer a;
+        assert_true(client_read(c, false, &a));
+        assert_int_equal(a.status, 200);
+        assert_string_equal(a.body, "GET /a%2Fb?q=1 Bearer t 0 0");
+        assert_non_null(strstr(a.head, "Date: "));
+        assert_non_null(strstr(a.head, "Content-Type: text/plain\n"));
+        assert_null(strstr(a.head, "Server"));
+        assert_int_equal(a.length, (long long)strlen(a.body));
+        assert_false(a.close);
+    }
+    client_close(c);
+    assert_true(becomes(&f.gone_sent, 200));
+}
+
+static void test_close_on_request(void **state)
+{
+    (void)state;
+    client *c = enter();
+    assert_true(client_sends(c, "GET /x" AT_HEAD "Connection: close\r\n\r\n"));
+    answer a;
+    assert_true(client_read(c, false, &a));
+    assert_true(a.close);
+    assert_true(client_at_end(c));
+    client_close(c);
+}
+
+static void test_head(void **state)
+{
+    (void)state;
+    client *c = enter();
+    answer a;
+    assert_true(client_sends(c, "HEAD /length" AT_HEAD "\r\nHEAD /source?n=777" AT_HEAD "\r\nHEAD /x" AT_HEAD "\r\n"));
+    assert_true(client_read(c, true, &a));
+    assert_int_equal(a.status, 200);
+    assert_true(a.length == 5000000000);
+    assert_true(client_read(c, true, &a));
+    assert_true(a.length == 777);
+    assert_true(client_read(c, true, &a));
+    assert_int_equal(a.length, strlen("HEAD /x  0 0"));
+    assert_true(client_sends(c, "GET /empty" AT_HEAD "\r\n"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 204);
+    assert_int_equal(a.length, -1);
+    assert_true(client_sends(c, "GET /x" AT_HEAD "\r\n"));
+    expect(c, 200, "GET /x  0 0");
+    client_close(c);
+}
+
+static void test_pipelined(void **state)
+{
+    (void)state;
+    client *c = enter();
+    assert_true(client_sends(c, "PUT /1" AT_HEAD "Content-Length: 3\r\n\r\nabcGET /late" AT_HEAD "\r\nPUT /3" AT_HEAD
+                                "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nGET /4" AT_HEAD "\r\n"));
+    expect(c, 200, "PUT /1  3 294");
+    expect(c, 200, "late");
+    expect(c, 200, "PUT /3  2 195");
+    expect(c, 200, "GET /4  0 0");
+    client_close(c);
+}
+
+static void test_refused_head(void **state)
+{
+    (void)state;
+    client *c = enter();
+    /* What is behind a refused request is never read as another. */
+    assert_true(client_sends(c, "POST /x" AT_HEAD "Content-Length: 3\r\nContent-Length: 30\r\n\r\nabcGET /smuggled" AT_HEAD "\r\n"));
+    answer a;
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 400);
+    assert_true(a.close);
+    assert_non_null(strstr(a.body, "\"code\":\"AmbiguousRequest\""));
+    assert_non_null(strstr(a.head, "x-ms-request-id: "));
+    assert_true(client_at_end(c));
+    client_close(c);
+    assert_int_equal(atomic_load(&f.refused), 1);
+    assert_int_equal(atomic_load(&f.last_refusal), EG_ERR_HTTP_FRAMING);
+    assert_int_equal(atomic_load(&f.ended), 0);
+}
+
+static void test_refused_chunk(void **state)
+{
+    (void)state;
+    client *c = enter();
+    assert_true(client_sends(c, "PUT /x" AT_HEAD "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\n\r\nGET /smuggled" AT_HEAD "\r\n"));
+    expect(c, 400, NULL);
+    assert_true(client_at_end(c));
+    client_close(c);
+    assert_true(becomes(&f.gone_lost, 1));
+    assert_int_equal(atomic_load(&f.ended), 0);
+}
+
+static void test_continue(void **state)
+{
+    (void)state;
+    client *c = enter();
+    answer a;
+    assert_true(client_sends(c, "PUT /proceed-late" AT_HEAD "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 100);
+    assert_true(client_sends(c, "hello"));
+    expect(c, 200, "PUT /proceed-late  5 532");
+    /* Refused at its head: no 100, and no telling whether a body comes. */
+    assert_true(client_sends(c, "PUT /deny" AT_HEAD "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 403);
+    assert_true(a.close);
+    assert_true(client_at_end(c));
+    client_close(c);
+}
+
+static void test_small_unwanted_body(void **state)
+{
+    (void)state;
+    client *c = enter();
+    assert_true(client_sends(c, "PUT /deny" AT_HEAD "Content-Length: 10\r\n\r\nhello"));
+    expect(c, 403, "no");
+    assert_true(client_sends(c, "thereGET /x" AT_HEAD "\r\n"));
+    expect(c, 200, "GET /x  0 0");
+    client_close(c);
+}
+
+/* Sends n bytes of 'y'; true when all went. */
+static bool send_many(client *c, size_t n, bool chunked)
+{
+    static char block[65536];
+    memset(block, 'y', sizeof block);
+    while (n > 0) {
+        size_t once = n < sizeof block ? n : sizeof block;
+        char size[32];
+        (void)snprintf(size, sizeof size, "%zx\r\n", once);
+        if ((chunked && !client_sends(c, size)) || !client_send(c, block, once) || (chunked && !client_sends(c, "\r\n"))) {
+            return false;
+        }
+        n -= once;
+    }
+    return !chunked || client_sends(c, "0\r\n\r\n");
+}
+
+static void test_refused_in_upload(void **state)
+{
+    (void)state;
+    client *c = enter();
+    /* The client writes all before it reads, as many do: it must hear the answer nevertheless. */
+    assert_true(client_sends(c, "PUT /refuse" AT_HEAD "Content-Length: 8000000\r\n\r\n"));
+    assert_true(send_many(c, 8000000, false));
+    answer a;
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 409);
+    assert_true(a.close);
+    assert_string_equal(a.body, "enough");
+    assert_true(client_at_end(c));
+    client_close(c);
+    assert_int_equal(atomic_load(&f.ended), 0);
+}
+
+static void test_unbounded_unwanted_body(void **state)
+{
+    (void)state;
+    client *c = enter();
+    assert_true(client_sends(c, "PUT /refuse" AT_HEAD "Content-Length: 8000000000\r\n\r\n"));
+    assert_false(send_many(c, 200000000, false)); /* cut, not swallowed */
+    client_close(c);
+}
+
+static void test_uploads(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/fast", "/slow", "/pause"};
+    static const size_t sizes[] = {30000000, 10000000, 5000000};
+    for (int i = 0; i < 6; i++) {
+        char head[256];
+        char want[128];
+        size_t n = sizes[i / 2];
+        client *c = enter();
+        (void)snprintf(head, sizeof head, i % 2 ? "PUT %s" AT_HEAD "Transfer-Encoding: chunked\r\n\r\n" : "PUT %s" AT_HEAD "Content-Length: %zu\r\n\r\n", paths[i / 2], n);
+        (void)snprintf(want, sizeof want, "PUT %s  %zu %zu", paths[i / 2], n, n * 'y');
+        assert_true(client_sends(c, head));
+        assert_true(send_many(c, n, i % 2));
+        expect(c, 200, want);
+        client_close(c);
+    }
+}
+
+static void test_sources(void **state)
+{
+    (void)state;
+    client *c = enter();
+    answer a;
+    static const int64_t sizes[] = {0, 1, 131072, 131073, 300000, 50000000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (int known = 0; known < 2; known++) {
+            char head[128];
+            (void)snprintf(head, sizeof head, "GET /%s?n=%lld" AT_HEAD "\r\n", known ? "source" : "stream", (long long)sizes[i]);
+            assert_true(client_sends(c, head));
+            assert_true(client_read(c, false, &a));
+            assert_int_equal(a.status, 200);
+            assert_true(a.whole);
+            assert_int_equal(a.chunked, !known);
+            assert_true(a.body_len == (size_t)sizes[i] && a.sum == (uint64_t)sizes[i] * 'x');
+        }
+    }
+    client_close(c);
+    assert_true(becomes(&f.gone_sent, 12));
+}
+
+static void test_broken_source(void **state)
+{
+    (void)state;
+    answer a;
+    client *c = enter();
+    assert_true(client_sends(c, "GET /broken?n=1000000" AT_HEAD "\r\n"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 200);
+    assert_false(a.whole); /* cut, so that nobody takes it for whole */
+    client_close(c);
+    assert_true(becomes(&f.gone_lost, 1));
+    c = enter();
+    assert_true(client_sends(c, "GET /broken-at-once?n=1000000" AT_HEAD "\r\n"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 500);
+    assert_non_null(strstr(a.body, "DataCorrupted"));
+    client_close(c);
+    assert_true(becomes(&f.gone_lost, 2));
+}
+
+static void test_from_other_threads(void **state)
+{
+    (void)state;
+    client *c = enter();
+    assert_true(client_sends(c, "GET /late" AT_HEAD "\r\nGET /worker" AT_HEAD "\r\n"));
+    expect(c, 200, "late");
+    expect(c, 200, "from the worker");
+    client_close(c);
+}
+
+static void test_peer_goes_away(void **state)
+{
+    (void)state;
+    client *c = enter(); /* an answer is owed: gone() waits for it */
+    assert_true(client_sends(c, "GET /late" AT_HEAD "\r\n"));
+    assert_true(becomes(&f.ended, 1));
+    struct linger hard = {1, 0};
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    client_close(c);
+    wait_ms(20);
+    assert_int_equal(atomic_load(&f.gone_lost) + atomic_load(&f.gone_sent), 0);
+    assert_true(becomes(&f.gone_lost, 1));
+    c = enter(); /* in the middle of its upload */
+    assert_true(client_sends(c, "PUT /x" AT_HEAD "Content-Length: 100\r\n\r\nabc"));
+    client_close(c);
+    assert_true(becomes(&f.gone_lost, 2));
+    c = enter(); /* in the middle of a download */
+    assert_true(client_sends(c, "GET /source?n=50000000" AT_HEAD "\r\n"));
+    assert_true(client_more(c) > 0);
+    client_close(c);
+    assert_true(becomes(&f.gone_lost, 3));
+}
+
+static void test_bad_answer_header(void **state)
+{
+    (void)state;
+    client *c = enter();
+    answer a;
+    assert_true(client_sends(c, "GET /bad-header" AT_HEAD "\r\n"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 500);
+    assert_null(strstr(a.head, "Set-Cookie"));
+    client_close(c);
+}
+
+static bool handshake_works(int min, int max, const char *list, const char *alpn, unsigned alpn_len)
+{
+    SSL_CTX *ctx = client_context();
+    SSL_CTX_set_min_proto_version(ctx, min);
+    SSL_CTX_set_max_proto_version(ctx, max);
+    if (list != NULL) {
+        assert_int_equal(SSL_CTX_set_cipher_list(ctx, list), 1);
+    }
+    if (alpn != NULL) {
+        assert_int_equal(SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)alpn, alpn_len), 0);
+    }
+    client *c = client_open(ctx, f.port, NULL);
+    bool ok = c != NULL && client_sends(c, "GET /x" AT_HEAD "\r\n") && client_more(c) > 0;
+    client_close(c);
+    SSL_CTX_free(ctx);
+    return ok;
+}
+
+static void test_tls_profile(void **state)
+{
+    (void)state;
+    assert_true(handshake_works(TLS1_3_VERSION, TLS1_3_VERSION, NULL, NULL, 0));
+    assert_true(handshake_works(TLS1_2_VERSION, TLS1_2_VERSION, NULL, NULL, 0));
+    assert_false(handshake_works(TLS1_1_VERSION, TLS1_1_VERSION, "ALL:@SECLEVEL=0", NULL, 0));
+    assert_false(handshake_works(TLS1_2_VERSION, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA", NULL, 0)); /* CBC */
+    assert_true(handshake_works(TLS1_2_VERSION, TLS1_3_VERSION, NULL, "\x02h2\x08http/1.1", 12));
+    assert_false(handshake_works(TLS1_2_VERSION, TLS1_3_VERSION, NULL, "\x02h2", 3));
+}
+
+static void test_sni(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"first.example", "second.example", "other.example"};
+    static const char *const served[] = {"first.example", "second.example", "first.example"};
+    for (int i = 0; i < 3; i++) {
+        client *c = client_open(f.client, f.port, names[i]);
+        assert_non_null(c);
+        X509 *cert = SSL_get1_peer_certificate(c->ssl);
+        assert_int_equal(X509_check_host(cert, served[i], 0, 0, NULL), 1);
+        X509_free(cert);
+        client_close(c);
+    }
+}
+
+static void test_resumption(void **state)
+{
+    (void)state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        SSL_CTX *ctx = client_context();
+        SSL_CTX_set_max_proto_version(ctx, version);
+        client *c = client_open(ctx, f.port, "second.example");
+        assert_non_null(c);
+        assert_true(client_sends(c, "GET /x" AT_HEAD "\r\n"));
+        expect(c, 200, NULL);
+        SSL_SESSION *s = SSL_get1_session(c->ssl);
+        (void)SSL_shutdown(c->ssl); /* OpenSSL forgets a session that ended without it */
+        client_close(c);
+        int fd = client_tcp(f.port);
+        SSL *again = SSL_new(ctx);
+        SSL_set_fd(again, fd);
+        SSL_set_tlsext_host_name(again, "second.example");
+        assert_int_equal(SSL_set_session(again, s), 1);
+        assert_int_equal(SSL_connect(again), 1);
+        assert_int_equal(SSL_session_reused(again), 1);
+        SSL_free(again);
+        SSL_SESSION_free(s);
+        (void)close(fd);
+        SSL_CTX_free(ctx);
+    }
+}
+
+static void test_denied_before_handshake(void **state)
+{
+    (void)state;
+    int64_t denied = eg_metric_get(EG_METRIC_CONNECTIONS_DENIED);
+    atomic_store(&f.deny, true);
+    int fd = client_tcp(f.port);
+    assert_true(fd >= 0);
+    char b;
+    assert_int_equal(recv(fd, &b, 1, 0), 0); /* the end, and not one byte of TLS */
+    (void)close(fd);
+    assert_int_equal(eg_metric_get(EG_METRIC_CONNECTIONS_DENIED), denied + 1);
+}
+
+static void test_time_outs(void **state)
+{
+    (void)state;
+    answer a;
+    char b;
+    int fd = client_tcp(f.port); /* no handshake */
+    assert_int_equal(recv(fd, &b, 1, 0), 0);
+    (void)close(fd);
+    client *c = enter(); /* idle: closed without a word */
+    assert_true(client_at_end(c));
+    client_close(c);
+    c = enter(); /* half a head */
+    assert_true(client_sends(c, "GET /x HTTP/1.1\r\nHo"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 408);
+    assert_int_equal(atomic_load(&f.last_refusal), EG_ERR_HTTP_TIMEOUT);
+    client_close(c);
+    c = enter(); /* half a body */
+    assert_true(client_sends(c, "PUT /x" AT_HEAD "Content-Length: 100\r\n\r\nabc"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 408);
+    client_close(c);
+    assert_true(becomes(&f.gone_lost, 1));
+    c = enter(); /* doesn't take its answer */
+    assert_true(client_sends(c, "GET /source?n=50000000" AT_HEAD "\r\n"));
+    assert_true(becomes(&f.gone_lost, 2));
+    client_close(c);
+}
+
+static void test_slow_head_is_not_kept_alive_by_drips(void **state)
+{
+    (void)state;
+    client *c = enter();
+    answer a;
+    bool open = true;
+    for (int i = 0; open && i < 20; i++) {
+        open = client_sends(c, i == 0 ? "GET /x HTTP/1.1\r\nX: " : "y");
+        wait_ms(50);
+    }
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 408);
+    client_close(c);
+}
+
+static void test_connections_of_an_address(void **state)
+{
+    (void)state;
+    client *c[4];
+    for (int i = 0; i < 4; i++) {
+        c[i] = enter();
+    }
+    int fd = client_tcp(f.port);
+    char b;
+    assert_int_equal(recv(fd, &b, 1, 0), 0);
+    (void)close(fd);
+    assert_int_equal(atomic_load(&f.last_refusal), EG_ERR_TOO_MANY_REQUESTS);
+    for (int i = 0; i < 4; i++) {
+        client_close(c[i]);
+    }
+}
+
+static void test_graceful_stop(void **state)
+{
+    (void)state;
+    client *idle = enter();
+    client *busy = enter();
+    assert_true(client_sends(idle, "GET /x" AT_HEAD "\r\n"));
+    expect(idle, 200, NULL);
+    assert_true(client_sends(busy, "GET /late" AT_HEAD "\r\n"));
+    assert_true(becomes(&f.ended, 2));
+    assert_int_equal(eg_door_stop(f.door, 5), EG_OK);
+    f.door = NULL;
+    answer a;
+    assert_true(client_read(busy, false, &a));
+    assert_string_equal(a.body, "late");
+    assert_true(a.close);
+    assert_true(client_at_end(busy));
+    assert_true(client_at_end(idle));
+    client_close(idle);
+    client_close(busy);
+    assert_int_equal(atomic_load(&f.gone_sent), 2);
+}
+
+static void test_hard_stop(void **state)
+{
+    (void)state;
+    client *c = enter(); /* will never finish */
+    assert_true(client_sends(c, "PUT /x" AT_HEAD "Content-Length: 100\r\n\r\nabc"));
+    wait_ms(50);
+    int64_t before = eg_mono_ns(&eg_clock_system);
+    assert_int_equal(eg_door_stop(f.door, 1), EG_OK);
+    f.door = NULL;
+    assert_true(eg_mono_ns(&eg_clock_system) - before < 5000000000);
+    assert_int_equal(atomic_load(&f.gone_lost), 1);
+    client_close(c);
+}
+
+static void test_bad_options(void **state)
+{
+    (void)state;
+    eg_door *d = NULL;
+    assert_int_equal(start_door(&usual, "1.1", &d), EG_ERR_CONFIG);
+    eg_door_limits l = usual;
+    l.idle_ms = 0;
+    assert_int_equal(start_door(&l, NULL, &d), EG_ERR_CONFIG);
+    l = usual;
+    l.head_bytes = 1 << 20;
+    assert_int_equal(start_door(&l, NULL, &d), EG_ERR_CONFIG);
+    l = usual;
+    l.connections = 1000000000;
+    assert_int_equal(start_door(&l, NULL, &d), EG_ERR_CONFIG);
+    assert_null(d);
+}
+
+static int make_group(void **state)
+{
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN); /* for the client's side */
+    (void)snprintf(f.dir, sizeof f.dir, "%s", "door-test-XXXXXX");
+    assert_non_null(mkdtemp(f.dir));
+    client_make_certificate(f.dir, "first", "first.example");
+    client_make_certificate(f.dir, "second", "second.example");
+    f.client = client_context();
+    return 0;
+}
+
+static int end_group(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"first.crt", "first.key", "second.crt", "second.key"};
+    for (size_t i = 0; i < 4; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s/%s", f.dir, names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(f.dir);
+    SSL_CTX_free(f.client);
+    return 0;
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define HASTY(name) cmocka_unit_test_setup_teardown(name, set_up_hasty, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_keep_alive),
+        T(test_close_on_request),
+        T(test_head),
+        T(test_pipelined),
+        T(test_refused_head),
+        T(test_refused_chunk),
+        T(test_continue),
+        T(test_small_unwanted_body),
+        T(test_refused_in_upload),
+        T(test_unbounded_unwanted_body),
+        T(test_uploads),
+        T(test_sources),
+        T(test_broken_source),
+        T(test_from_other_threads),
+        T(test_peer_goes_away),
+        T(test_bad_answer_header),
+        T(test_tls_profile),
+        T(test_sni),
+        T(test_resumption),
+        T(test_denied_before_handshake),
+        HASTY(test_time_outs),
+        HASTY(test_slow_head_is_not_kept_alive_by_drips),
+        HASTY(test_connections_of_an_address),
+        T(test_graceful_stop),
+        T(test_hard_stop),
+        T(test_bad_options),
+    };
+    return cmocka_run_group_tests(tests, make_group, end_group);
+}
