@@ -1,0 +1,158 @@
+/* Checks client secrets against scrypt, few at a time, with failures slowed down and successes remembered. */
+#include "client_auth.h"
+
+#include "failure_table.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define SCRYPT_MAX 4u            /* at once: 32 MiB and a core each */
+#define WINDOW_S 60
+#define CLIENT_FAILURES_MAX 10u  /* of one client from one address, in a window */
+#define ADDRESS_FAILURES_MAX 120u
+#define SECRET_MAX ((size_t)512)
+#define REMEMBERED 1024u
+
+struct eg_client_auth {
+    eg_kv *kv;
+    const eg_clock *clock;
+    eg_failure_table *failures;
+    unsigned running;            /* atomic */
+    pthread_mutex_t lock;        /* guards proven */
+    uint8_t key[32];             /* of this process: what is remembered is of no use elsewhere */
+    uint8_t proven[REMEMBERED][EG_SHA256_LEN]; /* zero = free; only secrets that were right come in */
+};
+
+eg_client_auth *eg_client_auth_new(eg_kv *kv, const eg_clock *clock) {
+    eg_client_auth *a = calloc(1, sizeof *a);
+    if (!a) {
+        return NULL;
+    }
+    pthread_mutex_init(&a->lock, NULL);
+    a->kv = kv;
+    a->clock = clock;
+    a->failures = eg_failure_table_new(8192, WINDOW_S);
+    eg_random(a->key, sizeof a->key);
+    if (!a->failures) {
+        eg_client_auth_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+void eg_client_auth_free(eg_client_auth *a) {
+    if (a) {
+        eg_failure_table_free(a->failures);
+        pthread_mutex_destroy(&a->lock);
+        eg_cleanse(a->key, sizeof a->key);
+        free(a);
+    }
+}
+
+/* Over client, secret and the stored hash, so that a changed secret forgets itself. */
+static void proof_of(const eg_client_auth *a, const eg_local_principal *r, eg_bytes secret, uint8_t ret[EG_SHA256_LEN]) {
+    uint8_t digest[EG_SHA256_LEN];
+    eg_bytes parts[] = {eg_str_bytes(eg_str_of(r->client_id)), {r->hash, sizeof r->hash}, secret};
+    eg_sha256_v(parts, sizeof parts / sizeof parts[0], digest);
+    eg_hmac_sha256((eg_bytes){a->key, sizeof a->key}, (eg_bytes){digest, sizeof digest}, ret);
+    eg_cleanse(digest, sizeof digest);
+}
+
+static bool remembered(eg_client_auth *a, const uint8_t proof[EG_SHA256_LEN]) {
+    pthread_mutex_lock(&a->lock);
+    bool known = eg_ct_eq(a->proven[eg_get_u32(proof) % REMEMBERED], proof, EG_SHA256_LEN);
+    pthread_mutex_unlock(&a->lock);
+    return known;
+}
+
+static void remember(eg_client_auth *a, const uint8_t proof[EG_SHA256_LEN]) {
+    pthread_mutex_lock(&a->lock);
+    memcpy(a->proven[eg_get_u32(proof) % REMEMBERED], proof, EG_SHA256_LEN);
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* An IPv6 host has a whole /64 to itself, so that is what is counted. */
+static eg_bytes address_key(const char *address, uint8_t buf[16]) {
+    struct in6_addr v6;
+    if (inet_pton(AF_INET6, address, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6)) {
+        memcpy(buf, &v6, 8);
+        return (eg_bytes){buf, 8};
+    }
+    return eg_str_bytes(eg_str_of(address));
+}
+
+typedef struct failure_keys {
+    eg_bytes address;
+    uint8_t prefix[16];
+    uint8_t client[EG_SHA256_LEN];
+} failure_keys;
+
+static void make_keys(failure_keys *k, const char *address, eg_str client_id) {
+    k->address = address_key(address, k->prefix);
+    eg_bytes parts[] = {k->address, eg_str_bytes(EG_LIT(" ")), eg_str_bytes(client_id)};
+    eg_sha256_v(parts, sizeof parts / sizeof parts[0], k->client);
+}
+
+static bool throttled(eg_client_auth *a, const failure_keys *k) {
+    int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
+    return eg_failure_table_count(a->failures, (eg_bytes){k->client, sizeof k->client}, now_s) >= CLIENT_FAILURES_MAX ||
+           eg_failure_table_count(a->failures, k->address, now_s) >= ADDRESS_FAILURES_MAX;
+}
+
+static void count_failure(eg_client_auth *a, const failure_keys *k) {
+    int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
+    eg_failure_table_add(a->failures, (eg_bytes){k->client, sizeof k->client}, now_s);
+    eg_failure_table_add(a->failures, k->address, now_s);
+}
+
+/* EG_OK with *ret_same; EG_ERR_TOO_MANY_REQUESTS when as many run as may. */
+static eg_err compare(eg_client_auth *a, const eg_local_principal *r, eg_bytes secret, bool *ret_same) {
+    if (__atomic_add_fetch(&a->running, 1, __ATOMIC_ACQ_REL) > SCRYPT_MAX) {
+        __atomic_sub_fetch(&a->running, 1, __ATOMIC_ACQ_REL);
+        return EG_ERR_TOO_MANY_REQUESTS;
+    }
+    uint8_t hash[EG_LOCAL_HASH_LEN];
+    eg_err e = eg_scrypt(secret, (eg_bytes){r->salt, sizeof r->salt}, hash, sizeof hash);
+    __atomic_sub_fetch(&a->running, 1, __ATOMIC_ACQ_REL);
+    EG_TRY(e);
+    *ret_same = eg_ct_eq(hash, r->hash, sizeof hash);
+    eg_cleanse(hash, sizeof hash);
+    return EG_OK;
+}
+
+eg_err eg_client_auth_check(eg_client_auth *a, eg_str tenant, eg_str client_id, eg_bytes secret, const char *address, eg_local_principal *ret,
+                            eg_problem *p) {
+    eg_local_principal r = {0};
+    failure_keys keys;
+    uint8_t proof[EG_SHA256_LEN];
+    make_keys(&keys, address, client_id);
+    eg_err found = eg_local_principal_find(a->kv, client_id, &r);
+    if (found != EG_OK && found != EG_ERR_NOT_FOUND) {
+        return found;
+    }
+    bool usable = found == EG_OK && !r.disabled && eg_str_eq(tenant, eg_str_of(r.tenant)) && secret.len <= SECRET_MAX;
+    if (usable) {
+        proof_of(a, &r, secret, proof);
+        if (remembered(a, proof)) {
+            *ret = r;
+            return EG_OK;
+        }
+    }
+    if (throttled(a, &keys)) {
+        return eg_fail(p, EG_ERR_TOO_MANY_REQUESTS, "Too many failed sign-ins; try again in a minute.");
+    }
+    bool same = false;
+    eg_bytes tried = secret.len <= SECRET_MAX ? secret : (eg_bytes){secret.ptr, SECRET_MAX};
+    eg_err e = compare(a, &r, tried, &same); /* for an unknown client too: it must take as long */
+    if (e != EG_OK) {
+        return e == EG_ERR_TOO_MANY_REQUESTS ? eg_fail(p, e, "Too many sign-ins at once; try again in a moment.") : e;
+    }
+    if (!usable || !same) {
+        count_failure(a, &keys);
+        return eg_fail(p, EG_ERR_OAUTH_CLIENT, "The client is unknown in this tenant, or its secret is wrong.");
+    }
+    remember(a, proof);
+    *ret = r;
+    return EG_OK;
+}

@@ -1,0 +1,18 @@
+/* Proves that a client knows its secret, at a bounded cost to us. */
+#ifndef EG_GATEWAY_IDENTITY_CLIENT_AUTH_H
+#define EG_GATEWAY_IDENTITY_CLIENT_AUTH_H
+
+#include "local_principal.h"
+
+typedef struct eg_client_auth eg_client_auth;
+
+eg_client_auth *eg_client_auth_new(eg_kv *kv, const eg_clock *clock);
+void eg_client_auth_free(eg_client_auth *a);
+
+/* Blocks for about 80 ms the first time (scrypt): pool threads only. EG_ERR_OAUTH_CLIENT, the same in text and time for an unknown client,
+ * a wrong secret, a disabled client and one of another tenant. EG_ERR_TOO_MANY_REQUESTS after too many failures of this client
+ * from this address, or of this address, within a minute, and while as many checks run as may. */
+eg_err eg_client_auth_check(eg_client_auth *a, eg_str tenant, eg_str client_id, eg_bytes secret, const char *address, eg_local_principal *ret,
+                            eg_problem *p) EG_MUST_CHECK;
+
+#endif

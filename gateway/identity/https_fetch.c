@@ -1,0 +1,72 @@
+/* Fetches small documents over https with libcurl, within bounds of size and time. */
+#include "https_fetch.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+eg_err eg_https_fetch_init(void) {
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? EG_OK : EG_ERR_INTERNAL;
+}
+
+static size_t receive(char *data, size_t size, size_t n, void *ctx) {
+    return eg_buf_add(ctx, data, size * n) == EG_OK ? size * n : 0;
+}
+
+static bool set_options(CURL *c, const char *url, const char *ca_file, eg_buf *ret) {
+    return curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK && curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, EG_FETCH_TIMEOUT_MS) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, EG_FETCH_TIMEOUT_MS) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK && curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_USERAGENT, "embergate/" EG_VERSION) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK && curl_easy_setopt(c, CURLOPT_WRITEDATA, ret) == CURLE_OK &&
+           (ca_file[0] == '\0' || curl_easy_setopt(c, CURLOPT_CAINFO, ca_file) == CURLE_OK);
+}
+
+eg_err eg_https_fetch(const char *url, const char *ca_file, eg_buf *ret, eg_problem *p) {
+    CURL *c = curl_easy_init();
+    if (!c || !set_options(c, url, ca_file ? ca_file : "", ret)) {
+        curl_easy_cleanup(c);
+        return eg_fail(p, EG_ERR_INTERNAL, "The HTTPS client could not be set up.");
+    }
+    CURLcode done = curl_easy_perform(c);
+    long status = 0;
+    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_cleanup(c);
+    if (ret->err == EG_ERR_LIMIT) {
+        return eg_fail(p, EG_ERR_LIMIT, "The document at %s is larger than %zu bytes.", url, ret->max);
+    }
+    if (done != CURLE_OK) {
+        return eg_fail(p, done == CURLE_OPERATION_TIMEDOUT ? EG_ERR_TIMEOUT : EG_ERR_UNAVAILABLE, "The document at %s could not be fetched: %s.", url,
+                       curl_easy_strerror(done));
+    }
+    if (status != 200) {
+        return eg_fail(p, EG_ERR_UNAVAILABLE, "The document at %s could not be fetched: status %ld.", url, status);
+    }
+    return EG_OK;
+}
+
+/* Host and port in *ret (for curl_free); only https counts. */
+static bool host_of(const char *url, char **ret_host, char **ret_port) {
+    CURLU *u = curl_url();
+    char *scheme = NULL;
+    bool ok = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+              strcmp(scheme, "https") == 0 && curl_url_get(u, CURLUPART_HOST, ret_host, 0) == CURLUE_OK &&
+              curl_url_get(u, CURLUPART_PORT, ret_port, CURLU_DEFAULT_PORT) == CURLUE_OK;
+    curl_free(scheme);
+    curl_url_cleanup(u);
+    return ok;
+}
+
+bool eg_https_same_host(const char *a, const char *b) {
+    char *host[2] = {NULL, NULL};
+    char *port[2] = {NULL, NULL};
+    bool same = host_of(a, &host[0], &port[0]) && host_of(b, &host[1], &port[1]) && eg_str_ieq(eg_str_of(host[0]), eg_str_of(host[1])) &&
+                strcmp(port[0], port[1]) == 0;
+    for (size_t i = 0; i < 2; i++) {
+        curl_free(host[i]);
+        curl_free(port[i]);
+    }
+    return same;
+}

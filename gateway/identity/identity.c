@@ -1,0 +1,246 @@
+/* Opens identity, and turns bearer tokens into principals: cache, parse, key, signature, claims, revocation. */
+#include "identity_state.h"
+
+#include "https_fetch.h"
+
+#include <embergate/compute.h>
+#include <embergate/metrics.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CACHE_ENTRIES 65536
+#define JWKS_MAX ((size_t)65536)
+
+const char *eg_identity_tenant(const eg_identity *i, eg_str tenant) {
+    for (const char *const *t = i->tenants; t && *t; t++) {
+        if (eg_str_ieq(tenant, eg_str_of(*t))) {
+            return *t;
+        }
+    }
+    return NULL;
+}
+
+static eg_err copy_public_url(eg_identity *i, const char *url, eg_problem *p) {
+    size_t n = url ? strlen(url) : 0;
+    while (n > 0 && url[n - 1] == '/') {
+        n--;
+    }
+    if (n >= sizeof i->public_url || !eg_str_starts((eg_str){url, n}, "https://")) {
+        return eg_fail(p, EG_ERR_CONFIG, "The public URL must begin with https:// and have less than %d bytes.", EG_PUBLIC_URL_MAX);
+    }
+    memcpy(i->public_url, url, n);
+    return EG_OK;
+}
+
+static eg_err load_own_keys(eg_identity *i, eg_problem *p) {
+    eg_buf_init(&i->own_jwks, JWKS_MAX);
+    eg_err e = i->keys->token_keys(i->keys->ctx, &i->own_jwks);
+    if (e != EG_OK) {
+        return eg_fail(p, e, "The keeper did not give the keys that verify the gateway's own tokens.");
+    }
+    return eg_jwk_set_parse(eg_buf_str(&i->own_jwks), &i->own_keys, p);
+}
+
+static eg_err check_outside(const eg_identity *i, const eg_outside_issuer *o, eg_problem *p) {
+    if (!o->issuer || o->issuer[0] == '\0') {
+        return eg_fail(p, EG_ERR_CONFIG, "An outside issuer has no name.");
+    }
+    if (!o->tenant || !eg_identity_tenant(i, eg_str_of(o->tenant))) {
+        return eg_fail(p, EG_ERR_CONFIG, "The outside issuer %s belongs to a tenant that is not configured.", o->issuer);
+    }
+    if (!o->discovery_url || !eg_https_same_host(o->discovery_url, o->discovery_url)) {
+        return eg_fail(p, EG_ERR_CONFIG, "The discovery URL of the outside issuer %s is not an https URL.", o->issuer);
+    }
+    if (!o->audiences || !o->audiences[0]) {
+        return eg_fail(p, EG_ERR_CONFIG, "The outside issuer %s has no audience: its tokens for others would be accepted.", o->issuer);
+    }
+    for (size_t own = 0; own < i->own_count; own++) {
+        if (eg_claims_issuer_fits(o->issuer, eg_str_of(i->own_issuers[own]))) {
+            return eg_fail(p, EG_ERR_CONFIG, "The outside issuer %s is the gateway's own.", o->issuer);
+        }
+    }
+    return EG_OK;
+}
+
+static eg_err make_rules(eg_identity *i, const eg_identity_options *o, eg_problem *p) {
+    while (o->tenants && o->tenants[i->own_count]) {
+        i->own_count++;
+    }
+    i->rule_count = i->own_count + o->issuer_count;
+    i->rules = calloc(i->rule_count + 1, sizeof *i->rules);
+    i->own_issuers = calloc(i->own_count + 1, sizeof *i->own_issuers);
+    i->outside = calloc(o->issuer_count + 1, sizeof *i->outside);
+    if (!i->rules || !i->own_issuers || !i->outside) {
+        return EG_ERR_NO_MEMORY;
+    }
+    for (size_t n = 0; n < i->own_count; n++) {
+        if (!eg_uuid_valid(eg_str_of(o->tenants[n]))) {
+            return eg_fail(p, EG_ERR_CONFIG, "The tenant \"%s\" is not a GUID.", o->tenants[n]);
+        }
+        snprintf(i->own_issuers[n], sizeof i->own_issuers[n], "%s/%s/v2.0", i->public_url, o->tenants[n]);
+        i->rules[n] = (eg_issuer_rules){.issuer = i->own_issuers[n], .tenant = o->tenants[n], .own = true, .public_url = i->public_url};
+    }
+    for (size_t n = 0; n < o->issuer_count; n++) {
+        const eg_outside_issuer *out = &o->issuers[n];
+        EG_TRY(check_outside(i, out, p));
+        i->rules[i->own_count + n] = (eg_issuer_rules){.issuer = out->issuer, .tenant = out->tenant, .audiences = out->audiences};
+        EG_TRY(eg_jwks_cache_new(out, o->pool, o->clock, &i->outside[n]));
+    }
+    return EG_OK;
+}
+
+EG_DEFINE_CLEANUP(eg_identity, eg_identity_close)
+
+eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_problem *p) {
+    EG_CLEANUP(eg_identity_close_p) eg_identity *i = calloc(1, sizeof *i);
+    if (!i) {
+        return EG_ERR_NO_MEMORY;
+    }
+    i->tenants = o->tenants;
+    i->kv = o->kv;
+    i->keys = o->keys;
+    i->clock = o->clock;
+    i->compute = o->compute;
+    EG_TRY(eg_https_fetch_init());
+    EG_TRY(copy_public_url(i, o->public_url, p));
+    EG_TRY(make_rules(i, o, p));
+    EG_TRY(load_own_keys(i, p));
+    i->cache = eg_token_cache_new(o->cache_entries ? o->cache_entries : CACHE_ENTRIES);
+    i->clients = eg_client_auth_new(o->kv, o->clock);
+    if (!i->cache || !i->clients) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *ret = i;
+    i = NULL;
+    return EG_OK;
+}
+
+void eg_identity_close(eg_identity *i) {
+    if (!i) {
+        return;
+    }
+    for (size_t n = i->own_count; i->outside && n < i->rule_count; n++) {
+        eg_jwks_cache_free(i->outside[n - i->own_count]);
+    }
+    free(i->outside);
+    free(i->rules);
+    free(i->own_issuers);
+    eg_jwk_set_unref(i->own_keys);
+    eg_buf_done(&i->own_jwks);
+    eg_token_cache_free(i->cache);
+    eg_client_auth_free(i->clients);
+    free(i);
+}
+
+static uint32_t generation_of(const eg_identity *i, uint32_t row) {
+    return row < i->own_count ? 0 : eg_jwks_cache_generation(i->outside[row - i->own_count]);
+}
+
+static eg_err find_issuer(const eg_identity *i, eg_str iss, uint32_t *ret_row, eg_problem *p) {
+    for (size_t n = 0; iss.len > 0 && n < i->rule_count; n++) {
+        if (eg_claims_issuer_fits(i->rules[n].issuer, iss)) {
+            *ret_row = (uint32_t)n;
+            return EG_OK;
+        }
+    }
+    return eg_fail(p, EG_ERR_TOKEN_ISSUER, "The token's issuer is not one of this gateway's.");
+}
+
+typedef struct waiting {
+    void (*later)(void *);
+    void *ctx;
+} waiting;
+
+static eg_err find_keys(eg_identity *i, const eg_jws *j, waiting w, eg_verified *v, eg_jwk_set **ret, eg_problem *p) {
+    if (v->issuer >= i->own_count) {
+        return eg_jwks_cache_find(i->outside[v->issuer - i->own_count], j->kid, w.later, w.ctx, ret, &v->generation, p);
+    }
+    if (!eg_jwk_set_find(i->own_keys, j->kid)) {
+        return eg_fail(p, EG_ERR_TOKEN_KEY_UNKNOWN, "The gateway has no key with the id that the token names.");
+    }
+    *ret = eg_jwk_set_ref(i->own_keys);
+    return EG_OK;
+}
+
+/* Signature before claims: nothing that is said about a token's content says more than that it was signed. */
+static eg_err verify_parsed(eg_identity *i, const eg_jws *j, const uint8_t digest[EG_SHA256_LEN], waiting w, eg_verified *ret, eg_problem *p) {
+    EG_CLEANUP(eg_jwk_set_unref_p) eg_jwk_set *set = NULL;
+    eg_verified v = {0};
+    eg_checked_claims found = {0};
+    eg_str iss = eg_json_str(j->claims, "iss");
+    EG_TRY(find_issuer(i, iss, &v.issuer, p));
+    if (j->kid.len == 0) {
+        return eg_fail(p, EG_ERR_TOKEN_KEY_UNKNOWN, "The token does not name its key.");
+    }
+    EG_TRY(find_keys(i, j, w, &v, &set, p));
+    const eg_jwk *key = eg_jwk_set_find(set, j->kid);
+    if (key->issuer[0] != '\0' && !eg_claims_issuer_fits(key->issuer, iss)) {
+        return eg_fail(p, EG_ERR_TOKEN_ISSUER, "The token's key belongs to another issuer.");
+    }
+    EG_TRY(eg_jws_verify(j, key, p));
+    EG_TRY(eg_claims_check(j->claims, &i->rules[v.issuer], eg_wall_s(i->clock), digest, &found, p));
+    v.principal = found.principal;
+    v.audiences = found.audiences;
+    v.good_until_s = found.good_until_s;
+    v.issued_s = found.issued_s;
+    *ret = v;
+    return EG_OK;
+}
+
+/* What can change after a token was verified; asked each time. */
+static eg_err check_still_good(eg_identity *i, const eg_verified *v, eg_audience aud, eg_problem *p) {
+    if (eg_wall_s(i->clock) >= v->good_until_s) {
+        return eg_fail(p, EG_ERR_TOKEN_EXPIRED, "The token has expired.");
+    }
+    if (aud == EG_AUDIENCE_NONE || (v->audiences & EG_AUDIENCE_BIT(aud)) == 0) {
+        return eg_fail(p, EG_ERR_TOKEN_AUDIENCE, "The token was issued for another audience.");
+    }
+    eg_err e = eg_local_principal_check_revoked(i->kv, v->principal, v->issued_s);
+    if (e == EG_ERR_TOKEN_REVOKED) {
+        return eg_fail(p, e, "The token was revoked.");
+    }
+    EG_TRY(e);
+    if (v->principal->kind == EG_PRINCIPAL_JOB && (!i->compute || !eg_compute_job_running(i->compute, eg_str_of(v->principal->job)))) {
+        return eg_fail(p, EG_ERR_JOB_ENDED, "The job that this token was issued to does not run any more.");
+    }
+    return EG_OK;
+}
+
+static eg_err verify_new(eg_identity *i, eg_str token, const uint8_t digest[EG_SHA256_LEN], waiting w, eg_verified *ret, eg_problem *p) {
+    EG_CLEANUP(eg_jws_done) eg_jws j = {0};
+    EG_TRY(eg_jws_parse(token, &j, p));
+    EG_TRY(verify_parsed(i, &j, digest, w, ret, p));
+    eg_token_cache_put(i->cache, digest, ret, eg_wall_s(i->clock));
+    return EG_OK;
+}
+
+eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx, eg_principal **ret, eg_problem *p) {
+    uint8_t digest[EG_SHA256_LEN];
+    eg_verified v = {0};
+    if (token.len == 0) {
+        return eg_fail(p, EG_ERR_TOKEN_MISSING, "The request has no bearer token.");
+    }
+    if (token.len > EG_JWS_MAX) {
+        return eg_fail(p, EG_ERR_TOKEN_MALFORMED, "The token is longer than %zu bytes.", EG_JWS_MAX);
+    }
+    eg_sha256(eg_str_bytes(token), digest);
+    bool hit = eg_token_cache_get(i->cache, digest, &v);
+    if (hit && v.generation != generation_of(i, v.issuer)) {
+        eg_principal_unref(v.principal);
+        v.principal = NULL;
+        eg_token_cache_drop(i->cache, digest);
+        hit = false;
+    }
+    eg_metric_add(hit ? EG_METRIC_TOKEN_CACHE_HITS : EG_METRIC_TOKEN_CACHE_MISSES, 1);
+    if (!hit) {
+        EG_TRY(verify_new(i, token, digest, (waiting){later, later_ctx}, &v, p));
+    }
+    eg_err e = check_still_good(i, &v, aud, p);
+    if (e != EG_OK) {
+        eg_principal_unref(v.principal);
+        return e;
+    }
+    *ret = v.principal;
+    return EG_OK;
+}

@@ -1,0 +1,230 @@
+/* The keys of one outside issuer, fetched in the pool at most once a minute. */
+#include "jwks_cache.h"
+
+#include "https_fetch.h"
+
+#include <embergate/metrics.h>
+
+#include <openssl/evp.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define SECOND ((int64_t)1000000000)
+#define REFETCH_NS (60 * SECOND)       /* for an unknown kid: a sender of invented ones must not make us hammer the provider */
+#define RETRY_NS (10 * SECOND)         /* while there are no keys at all */
+#define REFRESH_NS (3600 * SECOND)     /* so that a key that was withdrawn goes within the hour */
+#define WAITERS_MAX 4096u
+#define DISCOVERY_MAX ((size_t)1 << 20)
+
+typedef struct waiter {
+    void (*later)(void *);
+    void *ctx;
+} waiter;
+
+struct eg_jwks_cache {
+    const eg_outside_issuer *issuer;
+    eg_pool *pool;
+    const eg_clock *clock;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t idle;
+    eg_jwk_set *set;
+    uint32_t generation;  /* atomic for readers */
+    int64_t tried_ns;
+    bool tried;
+    bool fetching;        /* a fetch whose waiters were not called yet */
+    unsigned running;     /* fetches that still touch this object */
+    waiter *waiters;
+    size_t waiter_count;
+    size_t waiter_cap;
+};
+
+eg_err eg_jwks_cache_new(const eg_outside_issuer *issuer, eg_pool *pool, const eg_clock *clock, eg_jwks_cache **ret) {
+    eg_jwks_cache *c = calloc(1, sizeof *c);
+    if (!c) {
+        return EG_ERR_NO_MEMORY;
+    }
+    c->issuer = issuer;
+    c->pool = pool;
+    c->clock = clock;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->idle, NULL);
+    *ret = c;
+    return EG_OK;
+}
+
+void eg_jwks_cache_free(eg_jwks_cache *c) {
+    if (!c) {
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    while (c->running > 0) {
+        pthread_cond_wait(&c->idle, &c->lock);
+    }
+    pthread_mutex_unlock(&c->lock);
+    eg_jwk_set_unref(c->set);
+    free(c->waiters);
+    pthread_cond_destroy(&c->idle);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+/* OpenID Connect Discovery 1.0 section 4.3: the document must say that it is this issuer's. */
+static eg_err read_discovery(const eg_outside_issuer *o, eg_str text, char **ret_jwks_uri, eg_problem *p) {
+    EG_JSON_AUTO doc = NULL;
+    EG_TRY(eg_json_parse(text, DISCOVERY_MAX, &doc, p));
+    if (!eg_str_is(eg_json_str(doc, "issuer"), o->issuer)) {
+        return eg_fail(p, EG_ERR_INVALID, "The discovery document at %s is another issuer's.", o->discovery_url);
+    }
+    eg_str uri = eg_json_str(doc, "jwks_uri");
+    if (uri.len == 0 || uri.len > 2048 || !eg_https_same_host(uri.ptr, o->discovery_url)) {
+        return eg_fail(p, EG_ERR_INVALID, "The discovery document at %s names keys that are not on its own host by https.", o->discovery_url);
+    }
+    char *copy = strdup(uri.ptr);
+    if (!copy) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *ret_jwks_uri = copy;
+    return EG_OK;
+}
+
+static void free_text(char **p) {
+    free(*p);
+}
+
+static eg_err fetch_keys(const eg_outside_issuer *o, eg_jwk_set **ret, eg_problem *p) {
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    EG_CLEANUP(free_text) char *jwks_uri = NULL;
+    eg_buf_init(&text, DISCOVERY_MAX);
+    EG_TRY(eg_https_fetch(o->discovery_url, o->ca_file, &text, p));
+    EG_TRY(read_discovery(o, eg_buf_str(&text), &jwks_uri, p));
+    eg_buf_reset(&text);
+    EG_TRY(eg_https_fetch(jwks_uri, o->ca_file, &text, p));
+    return eg_jwk_set_parse(eg_buf_str(&text), ret, p);
+}
+
+static bool same_keys(const eg_jwk_set *a, const eg_jwk_set *b) {
+    if (!a || a->count != b->count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        const eg_jwk *k = eg_jwk_set_find(b, eg_str_of(a->keys[i].kid));
+        if (!k || k->alg != a->keys[i].alg || EVP_PKEY_eq(k->key, a->keys[i].key) != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* In the pool. A failed fetch leaves the keys that are there. */
+static void fetch_task(void *arg) {
+    eg_jwks_cache *c = arg;
+    eg_problem p = {0};
+    eg_jwk_set *fresh = NULL;
+    eg_metric_add(EG_METRIC_JWKS_FETCHES, 1);
+    eg_err e = fetch_keys(c->issuer, &fresh, &p);
+    if (e != EG_OK) {
+        eg_metric_add(EG_METRIC_JWKS_FETCH_FAILED, 1);
+    }
+    pthread_mutex_lock(&c->lock);
+    eg_jwk_set *old = NULL;
+    if (e == EG_OK) {
+        if (!same_keys(c->set, fresh)) {
+            __atomic_add_fetch(&c->generation, 1, __ATOMIC_RELEASE);
+        }
+        old = c->set;
+        c->set = fresh;
+    }
+    c->tried_ns = eg_mono_ns(c->clock);
+    c->tried = true;
+    c->fetching = false; /* with the list taken below, so that nobody joins a list that was called already */
+    waiter *waiters = c->waiters;
+    size_t n = c->waiter_count;
+    c->waiters = NULL;
+    c->waiter_count = 0;
+    c->waiter_cap = 0;
+    pthread_mutex_unlock(&c->lock);
+    eg_jwk_set_unref(old);
+    for (size_t i = 0; i < n; i++) {
+        waiters[i].later(waiters[i].ctx);
+    }
+    free(waiters);
+    pthread_mutex_lock(&c->lock);
+    c->running--; /* last: eg_jwks_cache_free waits for it */
+    pthread_cond_broadcast(&c->idle);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The lock is held. */
+static eg_err begin_fetch(eg_jwks_cache *c) {
+    if (c->fetching) {
+        return EG_OK;
+    }
+    EG_TRY(eg_pool_submit(c->pool, fetch_task, c) == EG_OK ? EG_OK : EG_ERR_UNAVAILABLE);
+    c->fetching = true;
+    c->running++;
+    return EG_OK;
+}
+
+/* The lock is held. */
+static eg_err wait_for_fetch(eg_jwks_cache *c, void (*later)(void *), void *ctx) {
+    if (!later) {
+        return EG_OK;
+    }
+    if (c->waiter_count == WAITERS_MAX) {
+        return EG_ERR_UNAVAILABLE;
+    }
+    if (c->waiter_count == c->waiter_cap) {
+        size_t cap = c->waiter_cap ? 2 * c->waiter_cap : 16;
+        waiter *grown = realloc(c->waiters, cap * sizeof *grown);
+        if (!grown) {
+            return EG_ERR_NO_MEMORY;
+        }
+        c->waiters = grown;
+        c->waiter_cap = cap;
+    }
+    c->waiters[c->waiter_count++] = (waiter){later, ctx};
+    return EG_OK;
+}
+
+/* The lock is held. */
+static eg_err find_locked(eg_jwks_cache *c, eg_str kid, eg_problem *p) {
+    int64_t age = eg_mono_ns(c->clock) - c->tried_ns;
+    if (c->set && eg_jwk_set_find(c->set, kid)) {
+        if (age >= REFRESH_NS) {
+            (void)begin_fetch(c); /* in the background; what is there serves on */
+        }
+        return EG_OK;
+    }
+    if (c->fetching || !c->tried || age >= (c->set ? REFETCH_NS : RETRY_NS)) {
+        return EG_ERR_BUSY;
+    }
+    if (!c->set) {
+        return eg_fail(p, EG_ERR_UNAVAILABLE, "The keys of the token's issuer could not be fetched.");
+    }
+    return eg_fail(p, EG_ERR_TOKEN_KEY_UNKNOWN, "The token's issuer has no key with the id that the token names.");
+}
+
+eg_err eg_jwks_cache_find(eg_jwks_cache *c, eg_str kid, void (*later)(void *), void *later_ctx, eg_jwk_set **ret_set, uint32_t *ret_generation,
+                          eg_problem *p) {
+    pthread_mutex_lock(&c->lock);
+    eg_err e = find_locked(c, kid, p);
+    if (e == EG_OK) {
+        *ret_set = eg_jwk_set_ref(c->set);
+        *ret_generation = c->generation;
+    } else if (e == EG_ERR_BUSY) {
+        eg_err began = begin_fetch(c);
+        if (began == EG_OK) {
+            began = wait_for_fetch(c, later, later_ctx);
+        }
+        if (began != EG_OK) {
+            e = eg_fail(p, EG_ERR_UNAVAILABLE, "The keys of the token's issuer cannot be fetched at the moment.");
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    return e;
+}
+
+uint32_t eg_jwks_cache_generation(eg_jwks_cache *c) {
+    return __atomic_load_n(&c->generation, __ATOMIC_ACQUIRE);
+}

@@ -1,0 +1,210 @@
+/* The records of local principals in the key-value store: added, found, disabled. */
+#include "local_principal.h"
+
+#include <embergate/encoding.h>
+
+#include <stdio.h>
+
+#define RECORD_VERSION 1
+#define RECORD_MAX ((size_t)2048)
+#define SECRET_LEN 32
+#define KEY_MAX 192
+
+static eg_bytes key_of(char key[KEY_MAX], const char *what, eg_str a, eg_str b) {
+    int n = snprintf(key, KEY_MAX, "%s/%.*s/%.*s", what, EG_FMT(a), EG_FMT(b));
+    return (eg_bytes){(const uint8_t *)key, n > 0 && n < KEY_MAX ? (size_t)n : 0};
+}
+
+static eg_bytes client_key(char key[KEY_MAX], eg_str client_id) {
+    return key_of(key, "client", client_id, EG_LIT(""));
+}
+
+static eg_err write_record(const eg_local_principal *r, eg_buf *ret) {
+    EG_CLEANUP(eg_buf_done) eg_buf salt;
+    EG_CLEANUP(eg_buf_done) eg_buf hash;
+    eg_buf_init(&salt, 64);
+    eg_buf_init(&hash, 64);
+    EG_TRY(eg_base64url((eg_bytes){r->salt, sizeof r->salt}, &salt));
+    EG_TRY(eg_base64url((eg_bytes){r->hash, sizeof r->hash}, &hash));
+    EG_JSON_AUTO v = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:s}", "v", RECORD_VERSION, "client_id", r->client_id, "object_id", r->object_id,
+                               "tenant", r->tenant, "kind", eg_principal_kind_name(r->kind), "name", r->name, "disabled", (int)r->disabled,
+                               "salt", salt.ptr, "hash", hash.ptr);
+    return v ? eg_json_write(v, ret) : EG_ERR_NO_MEMORY;
+}
+
+static bool copy_member(const json_t *v, const char *name, char *to, size_t size) {
+    eg_str s = eg_json_str(v, name);
+    if (s.len == 0 || s.len >= size) {
+        return false;
+    }
+    memcpy(to, s.ptr, s.len + 1);
+    return true;
+}
+
+static bool copy_bytes(const json_t *v, const char *name, uint8_t *to, size_t size) {
+    size_t n = 0;
+    return eg_unbase64url(eg_json_str(v, name), to, size, &n) == EG_OK && n == size;
+}
+
+static eg_principal_kind kind_named(eg_str s) {
+    if (eg_str_is(s, "user")) {
+        return EG_PRINCIPAL_USER;
+    }
+    return eg_str_is(s, "service") ? EG_PRINCIPAL_SERVICE : EG_PRINCIPAL_NONE;
+}
+
+static eg_err read_record(eg_bytes value, eg_local_principal *ret) {
+    EG_JSON_AUTO v = NULL;
+    eg_local_principal r = {0};
+    if (eg_json_parse(eg_bytes_str(value), RECORD_MAX, &v, NULL) != EG_OK) {
+        return EG_ERR_CORRUPT;
+    }
+    const json_t *version = json_object_get(v, "v");
+    if (!json_is_integer(version) || json_integer_value(version) != RECORD_VERSION) {
+        return EG_ERR_FORMAT_VERSION;
+    }
+    const json_t *disabled = json_object_get(v, "disabled");
+    r.kind = kind_named(eg_json_str(v, "kind"));
+    r.disabled = !json_is_false(disabled);
+    if (!copy_member(v, "client_id", r.client_id, sizeof r.client_id) || !copy_member(v, "object_id", r.object_id, sizeof r.object_id) ||
+        !copy_member(v, "tenant", r.tenant, sizeof r.tenant) || !copy_member(v, "name", r.name, sizeof r.name) ||
+        !copy_bytes(v, "salt", r.salt, sizeof r.salt) || !copy_bytes(v, "hash", r.hash, sizeof r.hash) || !json_is_boolean(disabled) ||
+        r.kind == EG_PRINCIPAL_NONE) {
+        return EG_ERR_CORRUPT;
+    }
+    *ret = r;
+    return EG_OK;
+}
+
+static eg_err find_in(eg_kv_txn *t, eg_str client_id, eg_local_principal *ret) {
+    char key[KEY_MAX];
+    eg_bytes value;
+    if (!eg_uuid_valid(client_id)) {
+        return EG_ERR_NOT_FOUND;
+    }
+    EG_TRY(eg_kv_get(t, EG_DB_PRINCIPAL, client_key(key, client_id), &value));
+    return read_record(value, ret);
+}
+
+eg_err eg_local_principal_find(eg_kv *kv, eg_str client_id, eg_local_principal *ret) {
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(kv, &t));
+    return find_in(t, client_id, ret);
+}
+
+static eg_err add_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    const eg_local_principal *r = ctx;
+    char key[KEY_MAX];
+    EG_CLEANUP(eg_buf_done) eg_buf value;
+    eg_buf_init(&value, RECORD_MAX);
+    (void)p;
+    EG_TRY(write_record(r, &value));
+    return eg_kv_put_new(t, EG_DB_PRINCIPAL, client_key(key, eg_str_of(r->client_id)), eg_buf_bytes(&value));
+}
+
+static bool name_valid(eg_str name) {
+    for (size_t i = 0; i < name.len; i++) {
+        if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f) {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len < sizeof ((eg_local_principal *)0)->name && eg_utf8_valid(name);
+}
+
+static eg_err make_secret(eg_local_principal *r, eg_buf *ret) {
+    uint8_t raw[SECRET_LEN];
+    size_t before = ret->len;
+    eg_random(raw, sizeof raw);
+    eg_err e = eg_base64url((eg_bytes){raw, sizeof raw}, ret);
+    eg_cleanse(raw, sizeof raw);
+    EG_TRY(e);
+    eg_random(r->salt, sizeof r->salt);
+    eg_bytes secret = {(const uint8_t *)ret->ptr + before, ret->len - before};
+    return eg_scrypt(secret, (eg_bytes){r->salt, sizeof r->salt}, r->hash, sizeof r->hash);
+}
+
+eg_err eg_identity_add_local(eg_kv *kv, eg_committer *c, eg_str tenant, eg_str name, eg_principal_kind kind, char ret_client_id[EG_UUID_LEN],
+                             char ret_object_id[EG_UUID_LEN], eg_buf *ret_secret, eg_problem *p) {
+    (void)kv; /* written through the committer */
+    eg_local_principal r = {.kind = kind};
+    if (!eg_uuid_valid(tenant)) {
+        return eg_fail(p, EG_ERR_INVALID, "A tenant's id is a GUID.");
+    }
+    if (!name_valid(name)) {
+        return eg_fail(p, EG_ERR_INVALID, "A principal's name is 1 to %zu bytes without control characters.", sizeof r.name - 1);
+    }
+    if (kind != EG_PRINCIPAL_USER && kind != EG_PRINCIPAL_SERVICE) {
+        return eg_fail(p, EG_ERR_INVALID, "A local principal is a user or a service.");
+    }
+    memcpy(r.tenant, tenant.ptr, tenant.len);
+    memcpy(r.name, name.ptr, name.len);
+    eg_uuid_new(r.client_id);
+    eg_uuid_new(r.object_id);
+    EG_CLEANUP(eg_buf_done) eg_buf secret;
+    eg_buf_init(&secret, 64);
+    EG_TRY(make_secret(&r, &secret));
+    eg_txn_op op = {add_record, &r};
+    eg_err e = eg_commit(c, &op, 1, p);
+    if (e == EG_OK) {
+        e = eg_buf_add(ret_secret, secret.ptr, secret.len);
+    }
+    eg_cleanse(secret.ptr, secret.cap);
+    EG_TRY(e);
+    memcpy(ret_client_id, r.client_id, EG_UUID_LEN);
+    memcpy(ret_object_id, r.object_id, EG_UUID_LEN);
+    return EG_OK;
+}
+
+typedef struct disabling {
+    eg_str client_id;
+    int64_t now_s;
+} disabling;
+
+/* The record and the revocation of what was issued to it, together. */
+static eg_err disable_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    const disabling *d = ctx;
+    eg_local_principal r;
+    char key[KEY_MAX];
+    uint8_t at[8];
+    eg_err e = find_in(t, d->client_id, &r);
+    if (e == EG_ERR_NOT_FOUND) {
+        return eg_fail(p, e, "There is no local principal with this client id.");
+    }
+    EG_TRY(e);
+    EG_CLEANUP(eg_buf_done) eg_buf value;
+    eg_buf_init(&value, RECORD_MAX);
+    r.disabled = true;
+    EG_TRY(write_record(&r, &value));
+    EG_TRY(eg_kv_put(t, EG_DB_PRINCIPAL, client_key(key, d->client_id), eg_buf_bytes(&value)));
+    eg_put_u64(at, (uint64_t)d->now_s);
+    return eg_kv_put(t, EG_DB_REVOKED, key_of(key, "principal", eg_str_of(r.tenant), eg_str_of(r.object_id)), (eg_bytes){at, sizeof at});
+}
+
+eg_err eg_identity_disable_local(eg_kv *kv, eg_committer *c, eg_str client_id, eg_problem *p) {
+    (void)kv;
+    disabling d = {client_id, eg_wall_s(&eg_clock_system)};
+    eg_txn_op op = {disable_record, &d};
+    return eg_commit(c, &op, 1, p);
+}
+
+/* Whether a revocation stands at this key for something issued at issued_s. A value that can't be read revokes. */
+static eg_err check_one(eg_kv_txn *t, eg_bytes key, int64_t issued_s) {
+    eg_bytes value;
+    eg_err e = eg_kv_get(t, EG_DB_REVOKED, key, &value);
+    if (e == EG_ERR_NOT_FOUND) {
+        return EG_OK;
+    }
+    EG_TRY(e);
+    if (value.len != 8 || issued_s <= (int64_t)eg_get_u64(value.ptr)) {
+        return EG_ERR_TOKEN_REVOKED;
+    }
+    return EG_OK;
+}
+
+eg_err eg_local_principal_check_revoked(eg_kv *kv, const eg_principal *who, int64_t issued_s) {
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    char key[KEY_MAX];
+    EG_TRY(eg_kv_read_begin(kv, &t));
+    EG_TRY(check_one(t, key_of(key, "principal", eg_str_of(who->tenant), eg_str_of(who->object_id)), issued_s));
+    return check_one(t, key_of(key, "token", eg_str_of(who->tenant), eg_str_of(who->token_id)), issued_s);
+}

@@ -1,0 +1,27 @@
+/* The records of local principals, and what was revoked. */
+#ifndef EG_GATEWAY_IDENTITY_LOCAL_PRINCIPAL_H
+#define EG_GATEWAY_IDENTITY_LOCAL_PRINCIPAL_H
+
+#include <embergate/identity.h>
+
+#define EG_LOCAL_SALT_LEN 16
+#define EG_LOCAL_HASH_LEN 32
+
+typedef struct eg_local_principal {
+    char client_id[EG_UUID_LEN];
+    char object_id[EG_UUID_LEN];
+    char tenant[EG_UUID_LEN];
+    char name[128];
+    eg_principal_kind kind;
+    bool disabled;
+    uint8_t salt[EG_LOCAL_SALT_LEN];
+    uint8_t hash[EG_LOCAL_HASH_LEN]; /* scrypt of the secret */
+} eg_local_principal;
+
+/* EG_ERR_NOT_FOUND, EG_ERR_CORRUPT, EG_ERR_FORMAT_VERSION. */
+eg_err eg_local_principal_find(eg_kv *kv, eg_str client_id, eg_local_principal *ret) EG_MUST_CHECK;
+
+/* EG_ERR_TOKEN_REVOKED when the principal was disabled at or after issued_s, or the token with this id was revoked. */
+eg_err eg_local_principal_check_revoked(eg_kv *kv, const eg_principal *who, int64_t issued_s) EG_MUST_CHECK;
+
+#endif

@@ -1,0 +1,29 @@
+/* Tokens that were verified, by the digest of the whole token. */
+#ifndef EG_GATEWAY_IDENTITY_TOKEN_CACHE_H
+#define EG_GATEWAY_IDENTITY_TOKEN_CACHE_H
+
+#include <embergate/principal.h>
+
+typedef struct eg_token_cache eg_token_cache;
+
+/* What verification found; a copy goes in and out. */
+typedef struct eg_verified {
+    eg_principal *principal;
+    unsigned audiences;      /* bit 1 << eg_audience */
+    uint32_t issuer;         /* which row of the issuers */
+    uint32_t generation;     /* of that issuer's keys when it was verified */
+    int64_t good_until_s;    /* exp and the skew allowed */
+    int64_t issued_s;        /* iat; 0 = not said */
+} eg_verified;
+
+/* `entries` bounds it; NULL without memory. */
+eg_token_cache *eg_token_cache_new(size_t entries);
+void eg_token_cache_free(eg_token_cache *c);
+/* On true, ret->principal holds a reference for the caller. */
+bool eg_token_cache_get(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], eg_verified *ret);
+/* Only for verified tokens, so that a flood of others evicts nothing. Takes a reference of its own. In a full set the
+ * one that has expired, else the one least recently used, makes room. */
+void eg_token_cache_put(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], const eg_verified *v, int64_t now_s);
+void eg_token_cache_drop(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN]);
+
+#endif
