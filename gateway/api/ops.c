@@ -1,0 +1,132 @@
+/* /healthz and /metrics. */
+#include "ops.h"
+
+#include <embergate/actions.h>
+#include <embergate/metrics.h>
+
+#include <stdlib.h>
+
+struct eg_ops {
+    eg_ops_options o;
+};
+
+eg_err eg_ops_new(const eg_ops_options *o, eg_ops **ret) {
+    eg_ops *ops = calloc(1, sizeof *ops);
+    if (!ops) {
+        return EG_ERR_NO_MEMORY;
+    }
+    ops->o = *o;
+    *ret = ops;
+    return EG_OK;
+}
+
+void eg_ops_free(eg_ops *o) {
+    free(o);
+}
+
+static bool is_loopback(const eg_request *rq) {
+    return strncmp(rq->peer.address, "127.", 4) == 0 || strcmp(rq->peer.address, "::1") == 0 || strncmp(rq->peer.address, "::ffff:127.", 11) == 0;
+}
+
+static bool add_policies(const eg_ops *ops, json_t *to) {
+    if (!ops->o.watch) {
+        return true;
+    }
+    eg_problem p = {0};
+    eg_policy *in_force = eg_policy_watch_get(ops->o.watch);
+    bool fine = eg_policy_watch_state(ops->o.watch, &p) == EG_OK;
+    json_t *v = json_pack("{s:I,s:b}", "version", (json_int_t)eg_policy_version(in_force), "current", fine);
+    eg_policy_unref(in_force);
+    if (!fine) {
+        json_object_set_new(v, "refused", json_string(p.message));
+        json_object_set_new(v, "where", json_string(p.where));
+    }
+    json_object_set_new(to, "policies", v);
+    return fine;
+}
+
+static bool add_audit(const eg_ops *ops, json_t *to) {
+    if (!ops->o.audit) {
+        return true;
+    }
+    bool fine = eg_audit_healthy(ops->o.audit);
+    json_object_set_new(to, "audit", json_pack("{s:b}", "healthy", fine));
+    return fine;
+}
+
+static bool add_processes(const eg_ops *ops, json_t *to) {
+    json_t *v = ops->o.processes ? ops->o.processes(ops->o.ctx) : NULL;
+    const char *name;
+    json_t *state;
+    bool fine = true;
+    json_object_foreach(v, name, state) {
+        fine = fine && json_is_string(state) && strcmp(json_string_value(state), "running") == 0;
+    }
+    if (v) {
+        json_object_set_new(to, "processes", v);
+    }
+    return fine;
+}
+
+/* What clusters miss stands beside what the installation misses, in one list. */
+static void add_isolation(const eg_ops *ops, json_t *to) {
+    json_t *missing = json_array();
+    for (size_t i = 0; ops->o.isolation_missing && ops->o.isolation_missing[i]; i++) {
+        json_array_append_new(missing, json_string(ops->o.isolation_missing[i]));
+    }
+    json_t *v = ops->o.compute ? eg_compute_health(ops->o.compute) : NULL;
+    json_t *clusters = json_object_get(v, "clusters");
+    if (clusters) {
+        json_object_set(to, "clusters", clusters);
+    }
+    json_array_extend(missing, json_object_get(v, "isolation"));
+    json_decref(v);
+    json_object_set_new(to, "isolation_missing", missing);
+}
+
+static eg_err healthz(eg_request *rq) {
+    const eg_ops *ops = rq->room;
+    json_t *v = json_object();
+    if (!v) {
+        return EG_ERR_NO_MEMORY;
+    }
+    json_object_set_new(v, "status", json_string("ok"));
+    json_object_set_new(v, "version", json_string(EG_VERSION));
+    bool fine = add_processes(ops, v);
+    fine = add_audit(ops, v) && fine;
+    /* A refused policy directory is news for an operator, but the old policy decides: the gateway serves. */
+    (void)add_policies(ops, v);
+    add_isolation(ops, v);
+    if (ops->o.pool) {
+        json_object_set_new(v, "pool", json_pack("{s:I}", "queued", (json_int_t)eg_pool_queued(ops->o.pool)));
+    }
+    json_object_set_new(v, "status", json_string(fine ? "ok" : "degraded"));
+    if (!is_loopback(rq)) {
+        json_t *brief = json_pack("{s:s}", "status", fine ? "ok" : "degraded");
+        json_decref(v);
+        v = brief;
+    }
+    return eg_respond_json(rq, fine ? 200 : 503, v);
+}
+
+static eg_err metrics(eg_request *rq) {
+    eg_buf text;
+    eg_buf_init(&text, (size_t)1 << 20);
+    eg_err e = eg_metrics_render(&text);
+    if (e != EG_OK) {
+        eg_buf_done(&text);
+        return e;
+    }
+    return eg_respond_owned(rq, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
+}
+
+static const eg_route routes[] = {
+    {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/healthz", .record = EG_RECORD_NONE, .flags = EG_ROUTE_PUBLIC | EG_ROUTE_BLOCKING, .end = healthz},
+    {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/metrics", .action = EG_ACTION_METRICS_READ, .record = EG_RECORD_NONE,
+     .flags = EG_ROUTE_LOOPBACK, .end = metrics},
+};
+
+const eg_route *eg_ops_routes(size_t *ret_n) {
+    *ret_n = sizeof routes / sizeof routes[0];
+    return routes;
+}

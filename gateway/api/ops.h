@@ -1,0 +1,29 @@
+/* /healthz and /metrics, for operators and their monitoring. */
+#ifndef EMBERGATE_OPS_H
+#define EMBERGATE_OPS_H
+
+#include "../pipeline/policy_watch.h"
+
+#include <embergate/compute.h>
+#include <embergate/http.h>
+
+typedef struct eg_ops eg_ops;
+
+/* All borrowed for the life of eg_ops; any may be NULL, then /healthz leaves the part out. */
+typedef struct eg_ops_options {
+    eg_policy_watch *watch;
+    const eg_audit *audit;
+    eg_compute *compute;                   /* clusters, and what they lack of isolation */
+    eg_pool *pool;                         /* how much waits */
+    const char *const *isolation_missing;  /* sentences, NULL-terminated: what else this installation does not isolate */
+    void *ctx;
+    json_t *(*processes)(void *ctx);       /* {"gateway":"running","keeper":"running",…}; a value other than "running" degrades */
+} eg_ops_options;
+
+eg_err eg_ops_new(const eg_ops_options *o, eg_ops **ret) EG_MUST_CHECK;
+void eg_ops_free(eg_ops *o);
+/* room = eg_ops*. /healthz is public: 200 {"status":"ok"} or 503 {"status":"degraded"}; details go to loopback peers alone.
+ * /metrics: loopback peers, or whoever has EG_ACTION_METRICS_READ. */
+const eg_route *eg_ops_routes(size_t *ret_n);
+
+#endif

@@ -1,0 +1,110 @@
+/* Decides whether the principal may do what the route stands for, and what a refusal may give away. */
+#include "pipeline_request.h"
+
+#include <stdio.h>
+
+static bool of_tenant(const eg_request *rq) {
+    return rq->tenant.len > 0 && eg_str_ieq(eg_str_of(rq->principal->tenant), rq->tenant);
+}
+
+static void keep_decision(eg_request *rq, const eg_decision *d) {
+    rq->policy_version = d->policy_version;
+    snprintf(rq->decided_by, sizeof rq->decided_by, "%s", d->rule);
+}
+
+/* What belongs to another tenant is answered exactly like what does not exist, and like what one has no role on. */
+static eg_err shown(eg_request *rq, eg_err e) {
+    bool data = rq->route->flags & EG_ROUTE_DATA_ACTION;
+    if (e == EG_ERR_DENIED_TENANT && rq->surface == EG_SURFACE_LIVY) {
+        return eg_fail(&rq->problem, EG_ERR_CLUSTER_NOT_FOUND, "There is no such cluster.");
+    }
+    if (e == EG_ERR_DENIED_TENANT || e == EG_ERR_DENIED_ROLE || e == EG_ERR_DENIED_DATA) {
+        e = data || rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB ? EG_ERR_DENIED_DATA : EG_ERR_DENIED_ROLE;
+        eg_fail(&rq->problem, e, "The principal %s has no role assignment that grants %s here%s.", rq->principal ? rq->principal->object_id : "",
+                rq->route->action ? rq->route->action : "this", rq->principal && rq->principal->groups_unknown ? " (its token leaves out its groups)" : "");
+    }
+    return e;
+}
+
+static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
+    if (rq->principal->kind == EG_PRINCIPAL_JOB && !(rq->route->flags & EG_ROUTE_JOB_TOKEN)) {
+        snprintf(rq->decided_by, sizeof rq->decided_by, "jobs may not use this route");
+        return eg_fail(&rq->problem, EG_ERR_DENIED_JOB_TOKEN, "A job's token is good for storage, not for this.");
+    }
+    if (rq->route->flags & EG_ROUTE_ANY_PRINCIPAL) {
+        bool same = of_tenant(rq);
+        snprintf(rq->decided_by, sizeof rq->decided_by, "%s", same ? "any principal of the tenant" : "tenant separation");
+        return same ? EG_OK : EG_ERR_DENIED_TENANT;
+    }
+    eg_access a = {.who = rq->principal, .resource_tenant = rq->tenant, .action = eg_str_of(rq->route->action),
+                   .data_action = rq->route->flags & EG_ROUTE_DATA_ACTION, .scope = scope};
+    eg_decision d;
+    eg_policy_decide(pol, &a, &d);
+    keep_decision(rq, &d);
+    return d.allowed ? EG_OK : d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
+}
+
+eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_err *ret_shown) {
+    rq->policy_version = eg_policy_version(pol);
+    if (eg_pipeline_is_open(rq)) {
+        snprintf(rq->decided_by, sizeof rq->decided_by, "public");
+        bool resource = rq->surface == EG_SURFACE_LIVY || rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB;
+        if (!resource || rq->tenant.len > 0) {
+            return EG_OK;
+        }
+        *ret_shown = eg_fail(&rq->problem, EG_ERR_NOT_FOUND, "The resource does not exist.");
+        return EG_ERR_NOT_FOUND;
+    }
+    eg_err e = decide(pol, rq, scope);
+    if (e != EG_OK) {
+        *ret_shown = shown(rq, e);
+    }
+    return e;
+}
+
+eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c) {
+    eg_request *rq = c->rq;
+    c->scope = rq->scope;
+    eg_err visible = EG_OK;
+    /* The scope of a resource of nobody's is not asked for: rooms may rely on the tenant. */
+    if (rq->route->scope && rq->tenant.len > 0) {
+        eg_err e = rq->route->scope(rq, &c->scope);
+        if (e != EG_OK) {
+            return eg_pipeline_refuse(c, e);
+        }
+    }
+    eg_err e = eg_pipeline_judge(c->policy, rq, c->scope, &visible);
+    if (e != EG_OK) {
+        c->hidden = e;
+        return eg_pipeline_refuse(c, visible);
+    }
+    return EG_STEP_NEXT;
+}
+
+/* Asked before any token is looked at, and again for each request, so that a rule that changed ends connections that are open. */
+eg_step_verdict eg_pipeline_network(eg_pipeline_request *c) {
+    const eg_peer *peer = &c->rq->peer;
+    eg_flow f = {.source_address = eg_str_of(peer->address), .source_port = peer->port, .destination_port = peer->local_port, .subnet = eg_str_of(peer->subnet)};
+    eg_decision d;
+    eg_policy_network(c->policy, &f, &d);
+    if (d.allowed) {
+        return EG_STEP_NEXT;
+    }
+    keep_decision(c->rq, &d);
+    return eg_pipeline_refuse(c, eg_fail(&c->rq->problem, EG_ERR_DENIED_NETWORK, "The network rules do not allow this source address."));
+}
+
+eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p) {
+    eg_pipeline_request *c = eg_pipeline_of(rq);
+    if (!rq->principal) {
+        return eg_fail(p, EG_ERR_DENIED_ROLE, "Nobody is signed in.");
+    }
+    eg_access a = {.who = rq->principal, .resource_tenant = rq->tenant, .action = eg_str_of(action), .data_action = data_action, .scope = rq->scope};
+    eg_decision d;
+    eg_policy_decide(c->policy, &a, &d);
+    if (d.allowed) {
+        keep_decision(rq, &d);
+        return EG_OK;
+    }
+    return eg_fail(p, d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error, "The principal %s has no role assignment that grants %s here.", rq->principal->object_id, action);
+}

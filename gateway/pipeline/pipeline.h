@@ -1,0 +1,31 @@
+/* What the door calls for each request: route, check the network, authenticate, decide, act, record, respond. */
+#ifndef EMBERGATE_PIPELINE_H
+#define EMBERGATE_PIPELINE_H
+
+#include "policy_watch.h"
+#include "router.h"
+
+#include <embergate/audit.h>
+#include <embergate/identity.h>
+
+typedef struct eg_pipeline eg_pipeline;
+
+/* All borrowed for the life of the pipeline. */
+typedef struct eg_pipeline_options {
+    const eg_router *router;
+    eg_identity *identity;
+    eg_policy_watch *policies;
+    eg_audit *audit;
+    eg_pool *pool;
+    const eg_clock *clock;
+    const char *public_url;   /* "https://…": named in the challenge that tells storage clients where to sign in */
+} eg_pipeline_options;
+
+eg_err eg_pipeline_new(const eg_pipeline_options *o, eg_pipeline **ret) EG_MUST_CHECK;
+/* After the door was stopped: no request may be left. */
+void eg_pipeline_free(eg_pipeline *pl);
+eg_door_app eg_pipeline_app(eg_pipeline *pl);
+/* eg_door_options.refused: what the door itself refused is counted in the audit log, not recorded one by one. */
+void eg_pipeline_refused(void *app, const eg_peer *peer, eg_err why);
+
+#endif

@@ -1,0 +1,62 @@
+/* A request on its way through the pipeline, and the steps; for the files of gateway/pipeline alone. */
+#ifndef EMBERGATE_PIPELINE_REQUEST_H
+#define EMBERGATE_PIPELINE_REQUEST_H
+
+#include "pipeline.h"
+
+#include <stdatomic.h>
+
+struct eg_pipeline {
+    eg_pipeline_options o;
+};
+
+typedef struct eg_pipeline_request {
+    atomic_int refs;               /* the door's, and one while a pool thread runs the handler */
+    eg_pipeline *pl;
+    eg_request *rq;
+    eg_policy *policy;             /* the one snapshot that decides all of this request */
+    eg_principal *held;            /* our reference to rq->principal */
+    size_t step;                   /* the next one */
+    bool asked_again;              /* the token, after keys were fetched */
+    atomic_bool answered;          /* the handler or a step has answered: nothing more is called */
+    bool closing;                  /* the record failed: what is sent now is the 503 */
+    eg_err hidden;                 /* what the record says instead of the answer's error; EG_OK = the same */
+    eg_str scope;                  /* of the decision */
+    eg_buf body;
+    size_t received;               /* bytes of the body so far */
+    eg_txn_op op;                  /* the record as a step of the handler's transaction */
+    int op_status;                 /* the answer that it tells of */
+    atomic_bool op_applied;
+    int64_t started_ns;            /* monotonic */
+} eg_pipeline_request;
+
+/* What a step says: 0 is stop, and then the answer was given. */
+typedef enum eg_step_verdict { EG_STEP_STOP = 0, EG_STEP_NEXT, EG_STEP_WAIT } eg_step_verdict;
+
+static inline eg_pipeline_request *eg_pipeline_of(const eg_request *rq) { return rq->pipeline; }
+
+/* Answers with e in the surface's shape; rq->problem explains it when its code is e. */
+eg_step_verdict eg_pipeline_refuse(eg_pipeline_request *c, eg_err e);
+/* Goes on with the steps from c->step; on the worker. */
+void eg_pipeline_run(eg_pipeline_request *c);
+
+/* authenticate.c */
+eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c);
+/* RFC 6750 section 2.1: the token of a Bearer Authorization. EG_ERR_TOKEN_MISSING, EG_ERR_TOKEN_MALFORMED. */
+eg_err eg_pipeline_bearer(eg_str authorization, eg_str *ret) EG_MUST_CHECK;
+bool eg_pipeline_is_open(const eg_request *rq); /* the route asks for no token of this peer */
+/* authorize.c */
+eg_step_verdict eg_pipeline_network(eg_pipeline_request *c);
+eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c);
+eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p);
+/* The part of authorize that only computes: EG_OK, or the error for the record with the one to be shown in *ret_shown. */
+eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_err *ret_shown);
+/* record_request.c */
+void eg_pipeline_respond(eg_request *rq);
+eg_txn_op eg_pipeline_record_op(eg_request *rq, int status);
+/* respond_request.c */
+void eg_pipeline_finish_headers(eg_pipeline_request *c);
+void eg_pipeline_send(eg_pipeline_request *c);
+void eg_pipeline_drop_answer(eg_request *rq);
+
+#endif

@@ -1,0 +1,245 @@
+/* Watches the policy directory by comparing what stat() says of its files, five times a second. */
+#include "policy_watch.h"
+
+#include <embergate/encoding.h>
+#include <embergate/log.h>
+#include <embergate/metrics.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_MS 200
+#define ENTRIES_MAX 10000 /* looked at in one folder; more are refused by the loader */
+/* A file system's time stamps can be this coarse: what changed a moment ago may change again without showing it. */
+#define SETTLE_NS 50000000
+
+struct eg_policy_watch {
+    char *dir;
+    const eg_clock *clock;
+    unsigned poll_ms;
+    pthread_t thread;
+    pthread_mutex_t lock;      /* guards what follows */
+    pthread_cond_t woken;
+    bool stop;
+    eg_policy *policy;
+    eg_problem refusal;        /* code EG_OK = the directory is in force */
+    /* the thread's own */
+    uint64_t version;
+    uint8_t seen[EG_SHA256_LEN];
+    bool unsettled;
+};
+
+typedef struct signature {
+    uint64_t sum;              /* of the digests of all entries: independent of readdir's order */
+    int64_t newest_ns;
+} signature;
+
+static int64_t ns_of(struct timespec t) {
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void add_entry(signature *s, int fd, const char *folder, const char *name) {
+    struct stat st;
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return;
+    }
+    uint64_t facts[] = {st.st_ino, (uint64_t)st.st_size, st.st_mode, (uint64_t)ns_of(st.st_mtim), (uint64_t)ns_of(st.st_ctim)};
+    eg_bytes parts[] = {{(const uint8_t *)folder, strlen(folder) + 1}, {(const uint8_t *)name, strlen(name) + 1}, {(const uint8_t *)facts, sizeof facts}};
+    uint8_t digest[EG_SHA256_LEN];
+    eg_sha256_v(parts, sizeof parts / sizeof parts[0], digest);
+    s->sum += eg_get_u64(digest);
+    int64_t changed = ns_of(st.st_ctim);
+    s->newest_ns = changed > s->newest_ns ? changed : s->newest_ns;
+}
+
+static void add_folder(signature *s, const char *dir, const char *folder) {
+    char path[1200];
+    if (snprintf(path, sizeof path, "%s/%s", dir, folder) >= (int)sizeof path) {
+        return;
+    }
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!d) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    size_t n = 0;
+    for (struct dirent *e; (e = readdir(d)) && n < ENTRIES_MAX; n++) {
+        if (strcmp(e->d_name, "..") != 0) {
+            add_entry(s, fd, folder, e->d_name);
+        }
+    }
+    closedir(d);
+}
+
+static signature look(const char *dir, uint8_t ret[EG_SHA256_LEN]) {
+    static const char *const folders[] = {".", "roleDefinitions", "roleAssignments", "networkSecurityGroups", "virtualNetworks"};
+    signature s = {0};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        add_folder(&s, dir, folders[i]);
+    }
+    uint8_t text[8];
+    eg_put_u64(text, s.sum);
+    eg_sha256((eg_bytes){text, sizeof text}, ret);
+    return s;
+}
+
+static void log_loaded(const eg_policy *policy) {
+    uint8_t digest[EG_SHA256_LEN];
+    char hex[2 * EG_SHA256_LEN + 1], version[24];
+    eg_policy_digest(policy, digest);
+    eg_hex((eg_bytes){digest, sizeof digest}, hex);
+    snprintf(version, sizeof version, "%llu", (unsigned long long)eg_policy_version(policy));
+    eg_metric_set(EG_METRIC_POLICY_VERSION, (int64_t)eg_policy_version(policy));
+    eg_log(EG_LOG_INFO, "policy_loaded", "version", version, "digest", hex, NULL);
+}
+
+static void put_in_force(eg_policy_watch *w, eg_policy *taken) {
+    pthread_mutex_lock(&w->lock);
+    eg_policy *old = w->policy;
+    w->policy = taken;
+    w->refusal = (eg_problem){0};
+    pthread_mutex_unlock(&w->lock);
+    eg_policy_unref(old);
+    log_loaded(taken);
+}
+
+static bool same(const eg_policy *a, const eg_policy *b) {
+    uint8_t x[EG_SHA256_LEN], y[EG_SHA256_LEN];
+    eg_policy_digest(a, x);
+    eg_policy_digest(b, y);
+    return memcmp(x, y, sizeof x) == 0;
+}
+
+/* Only this thread replaces w->policy, so it reads it without the lock. */
+static void reload(eg_policy_watch *w) {
+    eg_policy *next = NULL;
+    eg_problem p = {0};
+    eg_err e = eg_policy_load(w->dir, w->version + 1, &next, &p);
+    if (e != EG_OK) {
+        p.code = e;
+        pthread_mutex_lock(&w->lock);
+        bool news = memcmp(&w->refusal, &p, sizeof p) != 0;
+        w->refusal = p;
+        pthread_mutex_unlock(&w->lock);
+        if (news) {
+            eg_metric_add(EG_METRIC_POLICY_RELOAD_FAILED, 1);
+            eg_log_problem(EG_LOG_ERROR, "policy_refused", &p);
+        }
+        return;
+    }
+    if (same(next, w->policy)) {
+        eg_policy_unref(next);
+        pthread_mutex_lock(&w->lock);
+        w->refusal = (eg_problem){0};
+        pthread_mutex_unlock(&w->lock);
+        return;
+    }
+    w->version++;
+    put_in_force(w, next);
+}
+
+static void check(eg_policy_watch *w) {
+    uint8_t now[EG_SHA256_LEN];
+    signature s = look(w->dir, now);
+    bool changed = memcmp(now, w->seen, sizeof now) != 0;
+    if (!changed && !w->unsettled) {
+        return;
+    }
+    memcpy(w->seen, now, sizeof now);
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t); /* the file system's clock, not the seam's */
+    w->unsettled = changed && ns_of(t) - s.newest_ns < SETTLE_NS;
+    reload(w);
+}
+
+static void *run(void *arg) {
+    eg_policy_watch *w = arg;
+    pthread_mutex_lock(&w->lock);
+    while (!w->stop) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += (long)w->poll_ms * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        (void)pthread_cond_clockwait(&w->woken, &w->lock, CLOCK_MONOTONIC, &until);
+        if (!w->stop) {
+            pthread_mutex_unlock(&w->lock);
+            check(w);
+            pthread_mutex_lock(&w->lock);
+        }
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static void done(eg_policy_watch *w) {
+    eg_policy_unref(w->policy);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->woken);
+    free(w->dir);
+    free(w);
+}
+
+eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch **ret, eg_problem *p) {
+    eg_policy_watch *w = calloc(1, sizeof *w);
+    if (!w) {
+        return eg_fail(p, EG_ERR_NO_MEMORY, "There is no memory to watch the policies.");
+    }
+    *w = (eg_policy_watch){.clock = o->clock, .poll_ms = o->poll_ms ? o->poll_ms : POLL_MS, .version = (uint64_t)eg_wall_s(o->clock), .unsettled = true};
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->woken, NULL);
+    w->dir = strdup(o->dir);
+    eg_err e = w->dir ? EG_OK : eg_fail(p, EG_ERR_NO_MEMORY, "There is no memory to watch the policies.");
+    if (e == EG_OK) {
+        (void)look(w->dir, w->seen); /* before reading, so that what changes meanwhile is seen */
+        e = eg_policy_load(w->dir, w->version, &w->policy, p);
+    }
+    if (e == EG_OK && pthread_create(&w->thread, NULL, run, w) != 0) {
+        e = eg_fail(p, EG_ERR_NO_MEMORY, "No thread can be started to watch the policies.");
+    }
+    if (e != EG_OK) {
+        done(w);
+        return e;
+    }
+    log_loaded(w->policy);
+    *ret = w;
+    return EG_OK;
+}
+
+void eg_policy_watch_stop(eg_policy_watch *w) {
+    if (!w) {
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_signal(&w->woken);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    done(w);
+}
+
+eg_policy *eg_policy_watch_get(eg_policy_watch *w) {
+    pthread_mutex_lock(&w->lock);
+    eg_policy *p = eg_policy_ref(w->policy);
+    pthread_mutex_unlock(&w->lock);
+    return p;
+}
+
+eg_err eg_policy_watch_state(eg_policy_watch *w, eg_problem *p) {
+    pthread_mutex_lock(&w->lock);
+    eg_err e = w->refusal.code;
+    if (p) {
+        *p = w->refusal;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return e;
+}

@@ -1,0 +1,25 @@
+/* Keeps the policy in force the one that lies in the directory: reloads on change, and keeps the old one when the new is refused. */
+#ifndef EMBERGATE_POLICY_WATCH_H
+#define EMBERGATE_POLICY_WATCH_H
+
+#include <embergate/clock.h>
+#include <embergate/policy.h>
+
+typedef struct eg_policy_watch eg_policy_watch;
+
+typedef struct eg_policy_watch_options {
+    const char *dir;
+    const eg_clock *clock;
+    unsigned poll_ms;   /* 0 = 200 */
+} eg_policy_watch_options;
+
+/* The first load must succeed. Versions begin at the clock's seconds, so that they also grow over restarts, and go up by one
+ * with each change. Logs "policy_loaded" and "policy_refused". */
+eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch **ret, eg_problem *p) EG_MUST_CHECK;
+void eg_policy_watch_stop(eg_policy_watch *w);   /* NULL is harmless */
+/* The policy in force; a reference for the caller. Any thread. */
+eg_policy *eg_policy_watch_get(eg_policy_watch *w);
+/* What is wrong with the directory as it lies there now: EG_OK, or the refusal of the last attempt with *p (may be NULL). */
+eg_err eg_policy_watch_state(eg_policy_watch *w, eg_problem *p);
+
+#endif

@@ -1,0 +1,143 @@
+/* Holds each answer back until its audit record is durable; without the record the answer is 503. */
+#include "pipeline_request.h"
+
+#include <embergate/log.h>
+
+#include <stdio.h>
+
+typedef struct record_text { char tls[64]; } record_text;
+
+static const char *outcome_of(int status, eg_err e) {
+    if (e != EG_OK) {
+        return eg_err_outcome(e);
+    }
+    return status < 400 ? "allowed" : status == 401 || status == 403 ? "denied" : "failed";
+}
+
+static void fill(const eg_pipeline_request *c, int status, eg_err e, record_text *text, eg_audit_record *ret) {
+    const eg_request *rq = c->rq;
+    const eg_principal *who = rq->principal;
+    snprintf(text->tls, sizeof text->tls, "%s %s", rq->peer.tls_version, rq->peer.tls_cipher);
+    *ret = (eg_audit_record){
+        .tenant = rq->tenant.len > 0 || !who ? rq->tenant : eg_str_of(who->tenant),
+        .event = rq->route && rq->route->event ? rq->route->event : "request",
+        .outcome = outcome_of(status, e),
+        .actor = who,
+        .action = eg_str_of(rq->route && rq->route->action ? rq->route->action : ""),
+        .resource = rq->record_resource[0] ? eg_str_of(rq->record_resource) : c->scope,
+        .job = eg_str_of(rq->record_job[0] ? rq->record_job : who ? who->job : ""),
+        .rule = eg_str_of(rq->decided_by),
+        .policy_version = rq->policy_version,
+        .error = e,
+        .status = status,
+        .request_id = eg_str_of(rq->request_id),
+        .source_address = eg_str_of(rq->peer.address),
+        .tls = eg_str_of(text->tls),
+        .bytes = rq->record_bytes,
+        .details = rq->record_details,
+    };
+}
+
+/* The step succeeded inside the transaction; that it was also committed is seen from the handler's answer. */
+static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    eg_pipeline_request *c = ctx;
+    EG_TRY(c->op.apply(t, c->op.ctx, p));
+    atomic_store(&c->op_applied, true);
+    return EG_OK;
+}
+
+eg_txn_op eg_pipeline_record_op(eg_request *rq, int status) {
+    eg_pipeline_request *c = eg_pipeline_of(rq);
+    record_text text;
+    eg_audit_record r;
+    fill(c, status, EG_OK, &text, &r);
+    c->op = eg_audit_op(c->pl->o.audit, rq->arena, &r);
+    c->op_status = status;
+    atomic_store(&c->op_applied, false);
+    return (eg_txn_op){apply, c};
+}
+
+/* A handler that was told that the commit failed answers with an error, so the record of a success that nobody saw is not
+ * counted; then, and when the answer is another than the one recorded, the journal gets a record of its own. */
+static bool recorded_in_transaction(const eg_pipeline_request *c) {
+    int status = c->rq->response.status;
+    return atomic_load(&c->op_applied) && status == c->op_status && status < 400;
+}
+
+static void fail_closed(eg_pipeline_request *c, eg_err e) {
+    eg_problem p = {0};
+    c->closing = true;
+    eg_log(EG_LOG_ERROR, "audit_record_failed", "request_id", c->rq->request_id, "error", eg_err_code(e), NULL);
+    eg_pipeline_drop_answer(c->rq);
+    eg_fail(&p, EG_ERR_AUDIT_UNAVAILABLE, "The audit log cannot be written, so the request is not answered.");
+    eg_respond_problem(c->rq, EG_ERR_AUDIT_UNAVAILABLE, &p);
+}
+
+/* In the journal's thread. */
+static void recorded(void *ctx, eg_err e) {
+    eg_pipeline_request *c = ctx;
+    if (e == EG_OK) {
+        eg_pipeline_send(c);
+    } else {
+        fail_closed(c, e);
+    }
+}
+
+static void append(eg_pipeline_request *c, const eg_audit_record *r) {
+    eg_err e = eg_audit_append(c->pl->o.audit, r, recorded, c);
+    if (e != EG_OK) {
+        fail_closed(c, e);
+    }
+}
+
+static bool is_success(const eg_response *r) {
+    return r->status < 400 && r->error == EG_OK;
+}
+
+static void record(eg_pipeline_request *c) {
+    eg_request *rq = c->rq;
+    const eg_route *route = rq->route;
+    eg_audit *audit = c->pl->o.audit;
+    eg_err e = c->hidden != EG_OK ? c->hidden : rq->response.error;
+    bool success = is_success(&rq->response);
+    record_text text;
+    eg_audit_record r;
+    bool never = route && route->record == EG_RECORD_NONE && e == EG_OK;
+    if (!never && !rq->principal && !success) {
+        /* Nobody is known, so a flood of these costs the sender nothing: they are added up. */
+        eg_audit_count_failure(audit, e != EG_OK ? e : EG_ERR_INVALID, eg_str_of(rq->peer.address));
+        eg_pipeline_send(c);
+        return;
+    }
+    if (never) {
+        eg_pipeline_send(c);
+        return;
+    }
+    if (recorded_in_transaction(c)) {
+        eg_audit_poke(audit);
+        eg_pipeline_send(c);
+        return;
+    }
+    fill(c, rq->response.status, e, &text, &r);
+    bool repeated = route && (route->record == EG_RECORD_FIRST || route->record == EG_RECORD_AGGREGATE);
+    if (repeated && success && !eg_audit_access(audit, &r)) {
+        eg_pipeline_send(c);
+        return;
+    }
+    append(c, &r);
+}
+
+void eg_pipeline_respond(eg_request *rq) {
+    eg_pipeline_request *c = eg_pipeline_of(rq);
+    if (c->closing) {
+        eg_pipeline_finish_headers(c);
+        eg_pipeline_send(c);
+        return;
+    }
+    if (atomic_exchange(&c->answered, true)) {
+        eg_log(EG_LOG_ERROR, "answered_twice", "request_id", rq->request_id, NULL);
+        return;
+    }
+    eg_pipeline_finish_headers(c);
+    record(c);
+}
