@@ -1,0 +1,172 @@
+/* Flush: what was appended becomes the file's content, durably and at once. */
+#include "content.h"
+
+#include "segment_store.h"
+
+#include <stdlib.h>
+
+static eg_err wrong_position(eg_problem *p) {
+    return eg_fail(p, EG_ERR_FLUSH_POSITION, "The uploaded data is not contiguous or the position query parameter value is not equal "
+        "to the length of the file after appending the uploaded data.");
+}
+
+/* The staged append that begins exactly at `position`. */
+static eg_err staged_at(eg_kv_txn *t, const eg_content_flush *f, const eg_id *inode, uint64_t position, eg_staged *ret) {
+    uint8_t key[EG_POSITION_KEY_LEN];
+    eg_content_key(inode, position, key);
+    eg_bytes stored;
+    EG_TRY(eg_kv_get(t, EG_DB_FS_STAGED, (eg_bytes){key, sizeof key}, &stored));
+    EG_TRY(eg_content_staged_decode(f->base.account, (eg_bytes){key, sizeof key}, stored, ret));
+    return ret->boot == f->boot ? EG_OK : EG_ERR_NOT_FOUND;
+}
+
+static eg_err find_file(eg_kv_txn *t, eg_content_flush *f, eg_inode *ret, eg_problem *p) {
+    eg_place place;
+    EG_TRY(eg_path_find(t, &f->base, &place, ret, p));
+    if (ret->kind != EG_KIND_FILE) {
+        return eg_fail(p, EG_ERR_RESOURCE_TYPE_MISMATCH, "The path is a directory.");
+    }
+    EG_TRY(eg_conditions_check(&f->base.conditions, ret, p));
+    return f->position < ret->length ? wrong_position(p) : EG_OK;
+}
+
+/* What has to be synced before the commit. */
+static eg_err make_plan(eg_storage *s, eg_content_flush *f, eg_problem *p) {
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(s->kv, &t));
+    eg_inode i;
+    EG_TRY(find_file(t, f, &i, p));
+    f->plan = calloc(i.staged ? i.staged : 1, sizeof *f->plan);
+    if (!f->plan) {
+        return EG_ERR_NO_MEMORY;
+    }
+    for (uint64_t at = i.length; at < f->position;) {
+        eg_staged x;
+        const eg_err e = staged_at(t, f, &i.id, at, &x);
+        if (e == EG_ERR_NOT_FOUND || f->plan_count >= i.staged || (e == EG_OK && x.length > f->position - at)) {
+            return wrong_position(p);
+        }
+        EG_TRY(e);
+        f->plan[f->plan_count++] = x.segment;
+        at += x.length;
+    }
+    return EG_OK;
+}
+
+static eg_err add_extent(eg_kv_txn *t, const eg_account *a, eg_inode *i, const eg_extent *x) {
+    uint8_t key[EG_POSITION_KEY_LEN];
+    eg_content_key(&i->id, x->offset, key);
+    const eg_bytes k = {key, sizeof key};
+    eg_buf b;
+    eg_record_start(&b, 256);
+    eg_record_bytes(&b, eg_id_bytes(&x->segment));
+    eg_record_u64(&b, x->segment_offset);
+    eg_record_u64(&b, x->length);
+    eg_err e = eg_record_seal(a, EG_ROW_EXTENT, k, &b);
+    if (e == EG_OK) {
+        const eg_bytes parts[] = {{i->digest, sizeof i->digest}, k, eg_buf_bytes(&b)};
+        eg_sha256_v(parts, 3, i->digest);
+        i->extents++;
+        i->length += x->length;
+        e = eg_kv_put(t, EG_DB_FS_EXTENT, k, eg_buf_bytes(&b));
+    }
+    eg_buf_done(&b);
+    return e;
+}
+
+/* Moves exactly what was synced; anything else means that an append came in between. */
+static eg_err move_staged(eg_kv_txn *t, const eg_content_flush *f, eg_inode *i) {
+    for (size_t n = 0; n < f->plan_count; n++) {
+        eg_staged x;
+        const uint64_t at = i->length;
+        const eg_err e = staged_at(t, f, &i->id, at, &x);
+        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && !eg_id_eq(&x.segment, &f->plan[n]))) {
+            return EG_ERR_BUSY;
+        }
+        EG_TRY(e);
+        const eg_extent extent = {at, x.segment, 0, x.length};
+        uint8_t key[EG_POSITION_KEY_LEN];
+        eg_content_key(&i->id, at, key);
+        EG_TRY(eg_kv_del(t, EG_DB_FS_STAGED, (eg_bytes){key, sizeof key}));
+        EG_TRY(add_extent(t, f->base.account, i, &extent));
+        i->staged -= i->staged > 0;
+    }
+    return i->length == f->position ? EG_OK : EG_ERR_BUSY;
+}
+
+static eg_err drop_staged(eg_kv_txn *t, const eg_content_flush *f, eg_inode *i) {
+    while (i->staged > 0) {
+        EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
+        EG_TRY(eg_kv_cursor_open(t, EG_DB_FS_STAGED, eg_id_bytes(&i->id), &c));
+        eg_bytes k;
+        eg_bytes v;
+        const eg_err e = eg_kv_cursor_next(c, &k, &v);
+        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && memcmp(k.ptr, i->id.b, sizeof i->id.b) != 0)) {
+            i->staged = 0;
+            return EG_OK;
+        }
+        EG_TRY(e);
+        eg_staged x;
+        EG_TRY(eg_content_staged_decode(f->base.account, k, v, &x));
+        const eg_id gone = x.segment;
+        EG_TRY(eg_kv_cursor_del(c));
+        EG_TRY(eg_ns_orphan_put(t, f->base.account, EG_ORPHAN_SEGMENT, &gone));
+        i->staged--;
+    }
+    return EG_OK;
+}
+
+static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    eg_content_flush *f = ctx;
+    eg_inode i;
+    EG_TRY(find_file(t, f, &i, p));
+    const bool changes = f->position > i.length;
+    eg_err e = move_staged(t, f, &i);
+    if (e == EG_OK && !f->retain) {
+        e = drop_staged(t, f, &i);
+    }
+    if (e == EG_ERR_BUSY) {
+        return eg_fail(p, e, "The file was appended to while it was flushed.");
+    }
+    EG_TRY(e);
+    /* The writes above may have moved the row that the attributes are borrowed from. */
+    eg_inode fresh;
+    EG_TRY(eg_ns_inode_get(t, f->base.account, &i.id, &fresh));
+    memcpy(i.attr, fresh.attr, sizeof i.attr);
+    bool attributes = false;
+    for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
+        if (f->set[k]) {
+            i.attr[k] = f->attr[k];
+            attributes = true;
+        }
+    }
+    if (changes || attributes) {
+        i.change++;
+        i.modified_ns = f->base.now_ns;
+    }
+    EG_TRY(eg_ns_inode_put(t, f->base.account, &i));
+    f->base.after = i;
+    return EG_OK;
+}
+
+eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
+    f->plan = NULL;
+    f->plan_count = 0;
+    eg_err e = make_plan(s, f, p);
+    if (e == EG_OK) {
+        e = eg_segment_store_sync(s->segments, f->plan, f->plan_count);
+    }
+    if (e == EG_ERR_NOT_FOUND) {
+        e = eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.");
+    }
+    if (e == EG_OK) {
+        eg_txn_op ops[2] = {{apply, f}};
+        if (record) {
+            ops[1] = *record;
+        }
+        e = eg_commit(s->committer, ops, record ? 2 : 1, p);
+    }
+    free(f->plan);
+    f->plan = NULL;
+    return e;
+}

@@ -1,0 +1,104 @@
+/* Streams a range of a file out of its segments. */
+#include "content.h"
+
+#include "key_cache.h"
+#include "segment_store.h"
+
+#include <embergate/metrics.h>
+#include <stdlib.h>
+
+struct eg_content_reader {
+    eg_storage *store;
+    const eg_account *account;
+    eg_id inode;
+    uint64_t at;
+    uint64_t from;
+    uint64_t to;
+    eg_file_key *key;
+    eg_segment_reader *segment;   /* of `extent`; NULL = none */
+    eg_extent extent;
+};
+
+eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
+    EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *r = calloc(1, sizeof *r);
+    if (!r) {
+        return EG_ERR_NO_MEMORY;
+    }
+    r->store = s;
+    r->account = a;
+    r->inode = i->id;
+    r->at = r->from = span.from;
+    r->to = span.to;
+    if (span.from < span.to) {
+        EG_TRY(eg_key_cache_get(s->key_cache, eg_str_of(a->tenant), &i->id, i->attr[EG_ATTR_WRAPPED_KEY], &r->key));
+    }
+    *ret = r;
+    r = NULL;
+    return EG_OK;
+}
+
+/* Looks up the extent and opens its segment; the transaction ends here. */
+static eg_err open_segment(eg_content_reader *r) {
+    eg_segment_reader_free(r->segment);
+    r->segment = NULL;
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(r->store->kv, &t));
+    EG_TRY(eg_content_extent_at(t, r->account, &r->inode, r->at, &r->extent));
+    eg_segment_ref ref;
+    eg_id file;
+    EG_TRY(eg_content_segment_get(t, r->account, &r->extent.segment, &ref, &file));
+    const bool fits = eg_id_eq(&ref.inode, &r->inode) && r->extent.segment_offset <= ref.size.plain &&
+        r->extent.length <= ref.size.plain - r->extent.segment_offset;
+    if (!fits) {
+        return eg_record_corrupt();
+    }
+    int fd;
+    const eg_err e = eg_segment_store_open_read(r->store->segments, &file, &fd);
+    if (e == EG_ERR_NOT_FOUND) {
+        return eg_record_corrupt();
+    }
+    EG_TRY(e);
+    return eg_segment_reader_new(&ref, eg_file_key_bytes(r->key), fd, &r->segment);
+}
+
+static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {
+    if (!r->segment || r->at < r->extent.offset || r->at - r->extent.offset >= r->extent.length) {
+        EG_TRY(open_segment(r));
+    }
+    const uint64_t within = r->at - r->extent.offset;
+    const uint64_t in_extent = r->extent.length - within;
+    const uint64_t in_range = r->to - r->at;
+    uint64_t want = in_extent < in_range ? in_extent : in_range;
+    want = want < cap ? want : cap;
+    size_t n = 0;
+    EG_TRY(eg_segment_reader_read(r->segment, r->extent.segment_offset + within, buf, (size_t)want, &n));
+    if (n == 0) {
+        return eg_record_corrupt();
+    }
+    r->at += n;
+    *ret_n = n;
+    return EG_OK;
+}
+
+eg_err eg_content_reader_read(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {
+    size_t given = 0;
+    while (given < cap && r->at < r->to) {
+        size_t n = 0;
+        EG_TRY(read_some(r, buf + given, cap - given, &n));
+        given += n;
+    }
+    eg_metric_add(EG_METRIC_STORAGE_READ_BYTES, (int64_t)given);
+    *ret_n = given;
+    return EG_OK;
+}
+
+uint64_t eg_content_reader_given(const eg_content_reader *r) { return r->at - r->from; }
+
+void eg_content_reader_free(eg_content_reader *r) {
+    if (!r) {
+        return;
+    }
+    eg_segment_reader_free(r->segment);
+    eg_file_key_unref(r->key);
+    free(r);
+}

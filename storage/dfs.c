@@ -1,0 +1,181 @@
+/* Reading of requests and common parts of answers. */
+#include "dfs.h"
+
+#include "reclaim.h"
+
+#include <embergate/encoding.h>
+#include <embergate/metrics.h>
+#include <stdio.h>
+
+#define SERVICE_VERSION "2021-12-02"
+
+eg_err eg_dfs_not_built(eg_request *rq, const char *what) {
+    return eg_fail(&rq->problem, EG_ERR_STORAGE_NOT_BUILT, "%s is not supported by this server.", what);
+}
+
+/* Headers that ask for more than is built: answered with 501, never ignored. */
+static eg_err refuse_unbuilt(eg_request *rq) {
+    static const struct {
+        const char *header;
+        const char *what;
+    } unbuilt[] = {
+        {"x-ms-lease-id", "A lease"},
+        {"x-ms-source-lease-id", "A lease"},
+        {"x-ms-proposed-lease-id", "A lease"},
+        {"x-ms-lease-action", "A lease"},
+        {"x-ms-encryption-key", "A customer-provided key"},
+        {"x-ms-encryption-scope", "An encryption scope"},
+        {"x-ms-encryption-context", "An encryption context"},
+        {"x-ms-expiry-option", "Expiry of a file"},
+        {"x-ms-expiry-time", "Expiry of a file"},
+        {"x-ms-structured-body", "A structured message body"},
+        {"x-ms-content-crc64", "CRC64 validation"},
+    };
+    for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
+        if (eg_request_header(rq, unbuilt[i].header).len > 0) {
+            return eg_dfs_not_built(rq, unbuilt[i].what);
+        }
+    }
+    return EG_OK;
+}
+
+eg_err eg_dfs_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) {
+    eg_str rest = rq->path;
+    if (rest.len > 0 && rest.ptr[0] == '/') {
+        rest.ptr++;
+        rest.len--;
+    }
+    const eg_str container = eg_str_cut(&rest, '/');
+    eg_str path = rest.ptr ? rest : EG_LIT("");
+    if (path.len > 0 && path.ptr[path.len - 1] == '/') {
+        path.len--;
+    }
+    if (!eg_ns_container_name_ok(container)) {
+        return eg_fail(&rq->problem, EG_ERR_PATH_INVALID, "A filesystem's name has 3 to 63 lower-case letters, digits and single hyphens.");
+    }
+    EG_TRY(eg_ns_path_check(path, &rq->problem));
+    *ret_container = container;
+    *ret_path = path;
+    return EG_OK;
+}
+
+/* A longer path is named by its beginning and its digest. */
+static void name_resource(eg_request *rq, eg_str container, eg_str path) {
+    const size_t cap = sizeof rq->record_resource;
+    const int n = snprintf(rq->record_resource, cap, "%.*s%s%.*s", EG_FMT(container), path.len ? "/" : "", EG_FMT(path));
+    if (n >= 0 && (size_t)n < cap) {
+        return;
+    }
+    uint8_t digest[EG_SHA256_LEN];
+    char hex[2 * EG_SHA256_LEN + 1];
+    static const char mark[] = "...sha256:";
+    eg_sha256(eg_str_bytes(path), digest);
+    eg_hex((eg_bytes){digest, sizeof digest}, hex);
+    size_t keep = cap - sizeof mark - sizeof hex;
+    while (keep > 0 && ((unsigned char)rq->record_resource[keep] & 0xc0) == 0x80) {
+        keep--; /* not in the middle of a character */
+    }
+    snprintf(rq->record_resource + keep, cap - keep, "%s%s", mark, hex);
+}
+
+eg_err eg_dfs_open_account(eg_request *rq, eg_dfs *ret) {
+    eg_dfs d = {.store = rq->room};
+    (void)eg_response_header(rq, "x-ms-version", SERVICE_VERSION);
+    (void)eg_response_header(rq, "x-ms-request-id", "%s", rq->request_id);
+    const eg_str client_id = eg_request_header(rq, "x-ms-client-request-id");
+    if (client_id.len > 0 && client_id.len <= 1024) {
+        (void)eg_response_header(rq, "x-ms-client-request-id", "%.*s", EG_FMT(client_id));
+    }
+    EG_TRY(refuse_unbuilt(rq));
+    const eg_err e = eg_storage_account(d.store, rq->account, &d.account);
+    if (e == EG_ERR_ACCOUNT_NOT_FOUND || (e == EG_OK && !eg_str_is(rq->tenant, d.account->tenant))) {
+        return eg_fail(&rq->problem, EG_ERR_ACCOUNT_NOT_FOUND, "The specified account does not exist.");
+    }
+    EG_TRY(e);
+    *ret = d;
+    return EG_OK;
+}
+
+eg_err eg_dfs_open(eg_request *rq, eg_dfs *ret) {
+    eg_str container;
+    eg_str path;
+    EG_TRY(eg_dfs_split(rq, &container, &path));
+    name_resource(rq, container, path);
+    EG_TRY(eg_dfs_open_account(rq, ret));
+    ret->container = container;
+    ret->path = path;
+    return EG_OK;
+}
+
+eg_err eg_dfs_change(eg_request *rq, const eg_dfs *d, eg_change *ret) {
+    eg_change c = {.account = d->account, .container = d->container, .path = d->path, .now_ns = eg_wall_ns(d->store->clock)};
+    EG_TRY(eg_conditions_read(rq, &c.conditions, &rq->problem));
+    *ret = c;
+    return EG_OK;
+}
+
+bool eg_dfs_record(eg_request *rq, int status, eg_txn_op *ret) {
+    if (!rq->ops->record_op) {
+        return false;
+    }
+    *ret = rq->ops->record_op(rq, status);
+    return ret->apply != NULL;
+}
+
+eg_err eg_dfs_commit(eg_request *rq, const eg_dfs *d, eg_txn_op op, int status) {
+    eg_txn_op ops[2] = {op};
+    const size_t n = eg_dfs_record(rq, status, &ops[1]) ? 2 : 1;
+    return eg_commit(d->store->committer, ops, n, &rq->problem);
+}
+
+eg_err eg_dfs_etag(eg_request *rq, const eg_inode *i) {
+    char etag[EG_ETAG_LEN];
+    char date[EG_HTTP_DATE_LEN];
+    eg_ns_etag(i, etag);
+    eg_time_http_date(i->modified_ns, date);
+    EG_TRY(eg_response_header(rq, "ETag", "\"%s\"", etag));
+    return eg_response_header(rq, "Last-Modified", "%s", date);
+}
+
+eg_err eg_dfs_find(eg_request *rq, const eg_dfs *d, eg_inode *ret) {
+    eg_change where;
+    EG_TRY(eg_dfs_change(rq, d, &where));
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(d->store->kv, &t));
+    eg_place place;
+    eg_inode i;
+    EG_TRY(eg_path_find(t, &where, &place, &i, &rq->problem));
+    EG_TRY(eg_ns_inode_keep(&i, rq->arena));
+    *ret = i;
+    return EG_OK;
+}
+
+eg_err eg_dfs_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) {
+    eg_str v;
+    const eg_err e = eg_request_query(rq, name, &v);
+    if (e == EG_ERR_NOT_FOUND) {
+        *ret = dflt;
+        return EG_OK;
+    }
+    if (e != EG_OK || !(eg_str_ieq(v, EG_LIT("true")) || eg_str_ieq(v, EG_LIT("false")))) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is neither true nor false.", name);
+    }
+    *ret = eg_str_ieq(v, EG_LIT("true"));
+    return EG_OK;
+}
+
+eg_err eg_dfs_query_u64(eg_request *rq, const char *name, uint64_t *ret) {
+    eg_str v;
+    if (eg_request_query(rq, name, &v) != EG_OK || eg_str_u64(v, INT64_MAX, ret) != EG_OK) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is missing or not a number.", name);
+    }
+    return EG_OK;
+}
+
+void eg_dfs_moved(const eg_request *rq, eg_storage *s, uint64_t read, uint64_t written) {
+    const eg_str job = eg_str_of(rq->principal ? rq->principal->job : "");
+    eg_metric_add(EG_METRIC_STORAGE_WRITTEN_BYTES, (int64_t)written);
+    if (s->usage.moved && job.len > 0 && read + written > 0) {
+        s->usage.moved(s->usage.ctx, job, read, written);
+    }
+}

@@ -1,0 +1,197 @@
+/* Append and flush: a body is sealed as it comes, and becomes part of the file when it is flushed. */
+#include "dfs.h"
+
+#include "key_cache.h"
+#include "md5_stream.h"
+#include "reclaim.h"
+#include "segment_store.h"
+
+#include <embergate/encoding.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+/* Of one append. The segment has a random key of its own, so that sealing begins before any key was asked from the keeper. */
+typedef struct append {
+    eg_storage *store;
+    eg_id segment;
+    bool begun;                /* the segment store knows the id */
+    bool keep;                 /* a row names the segment */
+    eg_segment_writer *writer;
+    eg_md5_stream *md5;
+    uint8_t want_md5[16];
+    uint64_t position;
+    bool flush;
+} append;
+
+static void free_append(void *state) {
+    append *a = state;
+    if (!a) {
+        return;
+    }
+    eg_segment_writer_free(a->writer);
+    if (a->begun) {
+        eg_segment_store_settle(a->store->segments, &a->segment, a->keep);
+    }
+    if (a->md5) {
+        eg_md5_stream_free(a->md5);
+    }
+    free(a);
+}
+
+static eg_err read_md5(eg_request *rq, append *a) {
+    const eg_str v = eg_request_header(rq, "Content-MD5");
+    size_t n = 0;
+    if (v.len == 0) {
+        return EG_OK;
+    }
+    if (eg_unbase64(v, a->want_md5, sizeof a->want_md5, &n) != EG_OK || n != sizeof a->want_md5) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header Content-MD5 is not the base64 of an MD5.");
+    }
+    return eg_md5_stream_new(&a->md5);
+}
+
+static eg_err check_file(eg_request *rq, const eg_inode *i, uint64_t position) {
+    if (i->kind != EG_KIND_FILE) {
+        return eg_fail(&rq->problem, EG_ERR_RESOURCE_TYPE_MISMATCH, "The path is a directory.");
+    }
+    if (position < i->length) {
+        return eg_fail(&rq->problem, EG_ERR_APPEND_POSITION, "The position lies before the end of the file.");
+    }
+    return EG_OK;
+}
+
+/* Refuses early, before the peer sends megabytes for nothing. Only when the account is at hand: this must not block. */
+static eg_err look_ahead(eg_request *rq, uint64_t position) {
+    eg_str container;
+    eg_dfs d = {.store = rq->room};
+    EG_TRY(eg_dfs_split(rq, &container, &d.path));
+    d.container = container;
+    d.account = eg_storage_account_loaded(d.store, rq->account);
+    if (!d.account) {
+        return EG_OK;
+    }
+    eg_inode i;
+    EG_TRY(eg_dfs_find(rq, &d, &i));
+    return check_file(rq, &i, position);
+}
+
+eg_err eg_dfs_append_begin(eg_request *rq) {
+    uint64_t position = 0;
+    EG_TRY(eg_dfs_query_u64(rq, "position", &position));
+    if (rq->content_length == 0) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "An append without content: Content-Length must not be 0.");
+    }
+    EG_TRY(look_ahead(rq, position));
+    append *a = calloc(1, sizeof *a);
+    if (!a) {
+        return EG_ERR_NO_MEMORY;
+    }
+    a->store = rq->room;
+    a->position = position;
+    rq->state = a;
+    rq->free_state = free_append;
+    EG_TRY(eg_dfs_query_bool(rq, "flush", false, &a->flush));
+    EG_TRY(eg_segment_store_room(a->store->segments, &rq->problem));
+    EG_TRY(read_md5(rq, a));
+    a->segment = eg_id_new();
+    int fd;
+    EG_TRY(eg_segment_store_create(a->store->segments, &a->segment, &fd));
+    a->begun = true;
+    return eg_segment_writer_new(rq->tenant, &a->segment, fd, &a->writer);
+}
+
+eg_err eg_dfs_append_body(eg_request *rq, eg_bytes chunk) {
+    append *a = rq->state;
+    if (a->md5) {
+        EG_TRY(eg_md5_stream_add(a->md5, chunk));
+    }
+    const eg_err e = eg_segment_writer_add(a->writer, chunk);
+    return e == EG_ERR_LIMIT ? eg_fail(&rq->problem, EG_ERR_HTTP_BODY_TOO_LARGE, "An append has at most 4000 MiB.") : e;
+}
+
+static eg_err finish_segment(eg_request *rq, append *a, eg_segment_size *ret) {
+    uint8_t md5[16];
+    if (eg_segment_writer_plain(a->writer) == 0) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "An append without content.");
+    }
+    if (a->md5) {
+        EG_TRY(eg_md5_stream_end(a->md5, md5));
+        if (memcmp(md5, a->want_md5, sizeof md5) != 0) {
+            return eg_fail(&rq->problem, EG_ERR_MD5_MISMATCH, "The MD5 value specified in the request did not match with the MD5 value "
+                "calculated by the server.");
+        }
+    }
+    EG_TRY(eg_segment_writer_finish(a->writer, ret));
+    /* Starts the write to disk without waiting, so that the flush has less to wait for. */
+    (void)sync_file_range(eg_segment_writer_fd(a->writer), 0, 0, SYNC_FILE_RANGE_WRITE);
+    return eg_segment_store_publish(a->store->segments, &a->segment);
+}
+
+/* Wraps the segment's key for the file and makes the row. */
+static eg_err stage(eg_request *rq, const eg_dfs *d, append *a, const eg_inode *file) {
+    EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
+    const eg_str tenant = eg_str_of(d->account->tenant);
+    EG_TRY(eg_key_cache_get(d->store->key_cache, tenant, &file->id, file->attr[EG_ATTR_WRAPPED_KEY], &key));
+    eg_content_stage s = {.inode = file->id, .position = a->position, .max_file_bytes = d->store->max_file_bytes,
+        .boot = d->store->boot};
+    EG_TRY(eg_dfs_change(rq, d, &s.base));
+    s.segment = (eg_segment_ref){.tenant = tenant, .id = a->segment, .inode = file->id};
+    eg_buf wrapped;
+    eg_buf_init(&wrapped, EG_WRAPPED_KEY_MAX);
+    eg_err e = eg_segment_writer_wrap(a->writer, eg_file_key_bytes(key), &file->id, &wrapped);
+    if (e == EG_OK) {
+        e = finish_segment(rq, a, &s.segment.size);
+    }
+    if (e == EG_OK) {
+        s.segment.wrapped = eg_buf_bytes(&wrapped);
+        const eg_txn_op op = {eg_content_stage_apply, &s};
+        e = eg_commit(d->store->committer, &op, 1, &rq->problem);
+    }
+    a->keep = e == EG_OK;
+    eg_buf_done(&wrapped);
+    return e;
+}
+
+static eg_err flush(eg_request *rq, const eg_dfs *d, eg_content_flush *f, int status) {
+    eg_txn_op record;
+    f->boot = d->store->boot;
+    EG_TRY(eg_dfs_change(rq, d, &f->base));
+    EG_TRY(eg_dfs_query_bool(rq, "retainUncommittedData", false, &f->retain));
+    EG_TRY(eg_dfs_read_attributes(rq, f->set, f->attr));
+    f->set[EG_ATTR_PROPERTIES] = false; /* not of a flush */
+    const bool recorded = eg_dfs_record(rq, status, &record);
+    EG_TRY(eg_content_flush_run(d->store, f, recorded ? &record : NULL, &rq->problem));
+    if (!f->retain) {
+        eg_reclaim_wake(d->store->reclaim);
+    }
+    return eg_dfs_etag(rq, &f->base.after);
+}
+
+eg_err eg_dfs_append_end(eg_request *rq) {
+    append *a = rq->state;
+    eg_dfs d;
+    eg_inode file;
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_dfs_find(rq, &d, &file));
+    EG_TRY(check_file(rq, &file, a->position));
+    const uint64_t n = eg_segment_writer_plain(a->writer);
+    rq->record_bytes = n;
+    EG_TRY(stage(rq, &d, a, &file));
+    eg_dfs_moved(rq, d.store, 0, n);
+    if (a->flush) {
+        eg_content_flush f = {.position = a->position + n};
+        EG_TRY(flush(rq, &d, &f, 202));
+    }
+    (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
+    return eg_respond_empty(rq, 202);
+}
+
+eg_err eg_dfs_flush(eg_request *rq) {
+    eg_dfs d;
+    eg_content_flush f = {0};
+    EG_TRY(eg_dfs_query_u64(rq, "position", &f.position));
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(flush(rq, &d, &f, 200));
+    (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
+    return eg_respond_empty(rq, 200);
+}

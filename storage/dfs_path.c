@@ -1,0 +1,157 @@
+/* Create, rename and delete of files and directories. */
+#include "dfs.h"
+
+#include "key_cache.h"
+#include "permissions.h"
+#include "reclaim.h"
+#include "segment_store.h"
+
+#include <embergate/encoding.h>
+
+#define UMASK_DEFAULT 027
+
+static eg_err header_mode(eg_request *rq, const char *name, uint16_t dflt, uint16_t *ret) {
+    const eg_str v = eg_request_header(rq, name);
+    *ret = dflt;
+    if (v.len > 0 && eg_permissions_parse(v, ret) != EG_OK) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header %s holds no permissions.", name);
+    }
+    return EG_OK;
+}
+
+/* The maker owns what is made. */
+static eg_str owner_of(const eg_request *rq) {
+    return rq->principal && rq->principal->object_id[0] ? eg_str_of(rq->principal->object_id) : EG_LIT("$superuser");
+}
+
+static eg_err transaction_id(eg_request *rq, eg_str *ret) {
+    const eg_str v = eg_request_header(rq, "x-ms-client-transaction-id");
+    if (v.len > 128) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-client-transaction-id is too long.");
+    }
+    *ret = v;
+    return v.len > 0 ? eg_response_header(rq, "x-ms-client-transaction-id", "%.*s", EG_FMT(v)) : EG_OK;
+}
+
+static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
+    uint16_t umask;
+    uint16_t mode;
+    eg_str tid;
+    bool set[EG_ATTR_COUNT] = {false};
+    EG_TRY(header_mode(rq, "x-ms-umask", UMASK_DEFAULT, &umask));
+    EG_TRY(header_mode(rq, "x-ms-permissions", kind == EG_KIND_FILE ? 0666 : 0777, &mode));
+    EG_TRY(transaction_id(rq, &tid));
+    EG_TRY(eg_dfs_read_attributes(rq, set, c->made.attr));
+    c->made.id = eg_id_new();
+    c->made.kind = kind;
+    c->made.mode = mode & (uint16_t)~umask;
+    c->parent_mode = 0777 & (uint16_t)~umask;
+    c->made.attr[EG_ATTR_OWNER] = eg_str_bytes(owner_of(rq));
+    c->made.attr[EG_ATTR_GROUP] = eg_str_bytes(EG_LIT("$superuser"));
+    c->made.attr[EG_ATTR_TRANSACTION_ID] = eg_str_bytes(tid);
+    const eg_str acl = eg_request_header(rq, "x-ms-acl");
+    if (acl.len > 0) {
+        if (acl.len > EG_ATTR_MAX || eg_permissions_acl_check(acl, &c->made.mode) != EG_OK) {
+            return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-acl holds no access control list.");
+        }
+        c->made.attr[EG_ATTR_ACL] = eg_str_bytes(acl);
+    }
+    return EG_OK;
+}
+
+static eg_err create(eg_request *rq, eg_kind kind) {
+    eg_dfs d;
+    eg_path_create c = {0};
+    uint8_t wrapped[EG_WRAPPED_KEY_MAX];
+    size_t wrapped_len = 0;
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_segment_store_room(d.store->segments, &rq->problem));
+    EG_TRY(eg_dfs_change(rq, &d, &c.base));
+    EG_TRY(fill_inode(rq, kind, &c));
+    if (kind == EG_KIND_FILE) {
+        EG_TRY(eg_key_cache_create(d.store->key_cache, eg_str_of(d.account->tenant), &c.made.id, wrapped, &wrapped_len));
+        c.made.attr[EG_ATTR_WRAPPED_KEY] = (eg_bytes){wrapped, wrapped_len};
+    }
+    const eg_err e = eg_dfs_commit(rq, &d, (eg_txn_op){eg_path_create_apply, &c}, 201);
+    if (e == EG_ERR_PATH_EXISTS && c.existing != EG_KIND_NONE) {
+        (void)eg_response_header(rq, "x-ms-existing-resource-type", "%s", c.existing == EG_KIND_FILE ? "file" : "directory");
+    }
+    EG_TRY(e);
+    eg_reclaim_wake(d.store->reclaim);
+    EG_TRY(eg_dfs_etag(rq, &c.base.after));
+    (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
+    return eg_respond_empty(rq, 201);
+}
+
+eg_err eg_dfs_create_file(eg_request *rq) {
+    eg_str v;
+    if (eg_request_query(rq, "blobtype", &v) == EG_OK && !eg_str_ieq(v, EG_LIT("blockblob"))) {
+        return eg_dfs_not_built(rq, "This type of blob");
+    }
+    return create(rq, EG_KIND_FILE);
+}
+
+eg_err eg_dfs_create_directory(eg_request *rq) { return create(rq, EG_KIND_DIRECTORY); }
+
+static eg_err bad_source(eg_request *rq) {
+    return eg_fail(&rq->problem, EG_ERR_RENAME_SOURCE_INVALID, "The header x-ms-rename-source is not the path of a file or directory.");
+}
+
+/* "/{filesystem}/{path}" or "/{account}/{filesystem}/{path}", percent-encoded, perhaps with a query behind it. */
+static eg_err read_source(eg_request *rq, const eg_dfs *d, eg_str *ret) {
+    eg_str raw = eg_request_header(rq, "x-ms-rename-source");
+    raw = eg_str_cut(&raw, '?');
+    eg_str rest;
+    if (raw.len > 3 * EG_PATH_MAX || eg_percent_decode(rq->arena, raw, false, &rest) != EG_OK || rest.len < 2 || rest.ptr[0] != '/') {
+        return bad_source(rq);
+    }
+    rest.ptr++;
+    rest.len--;
+    eg_str container = eg_str_cut(&rest, '/');
+    if (rest.ptr && !eg_str_eq(container, d->container) && eg_str_is(container, d->account->name)) {
+        container = eg_str_cut(&rest, '/');
+    }
+    if (!rest.ptr || rest.len == 0) {
+        return bad_source(rq);
+    }
+    if (!eg_str_eq(container, d->container)) {
+        return eg_dfs_not_built(rq, "A rename from one filesystem to another");
+    }
+    if (rest.ptr[rest.len - 1] == '/') {
+        rest.len--;
+    }
+    EG_TRY(eg_ns_path_check(rest, &rq->problem));
+    *ret = rest;
+    return rest.len > 0 ? EG_OK : bad_source(rq);
+}
+
+eg_err eg_dfs_rename(eg_request *rq) {
+    if (eg_request_header(rq, "x-ms-rename-source").len == 0) {
+        return eg_dfs_not_built(rq, "Put Blob");
+    }
+    eg_dfs d;
+    eg_path_rename r = {0};
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_dfs_change(rq, &d, &r.base));
+    EG_TRY(eg_conditions_read_source(rq, &r.source_conditions, &rq->problem));
+    EG_TRY(read_source(rq, &d, &r.source));
+    EG_TRY(transaction_id(rq, &r.transaction_id));
+    rq->record_details = json_pack("{s:s%}", "source", r.source.ptr, r.source.len);
+    EG_TRY(eg_dfs_commit(rq, &d, (eg_txn_op){eg_path_rename_apply, &r}, 201));
+    eg_reclaim_wake(d.store->reclaim);
+    EG_TRY(eg_dfs_etag(rq, &r.base.after));
+    return eg_respond_empty(rq, 201);
+}
+
+eg_err eg_dfs_delete(eg_request *rq) {
+    eg_dfs d;
+    eg_path_delete del = {0};
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_dfs_change(rq, &d, &del.base));
+    EG_TRY(eg_dfs_query_bool(rq, "recursive", false, &del.recursive));
+    /* The whole subtree leaves in one step, so there is never a rest to continue with. The Blob API says 202 for it. */
+    const int status = rq->surface == EG_SURFACE_BLOB ? 202 : 200;
+    EG_TRY(eg_dfs_commit(rq, &d, (eg_txn_op){eg_path_delete_apply, &del}, status));
+    eg_reclaim_wake(d.store->reclaim);
+    return eg_respond_empty(rq, status);
+}

@@ -1,0 +1,249 @@
+/* What is known about a path: status, properties, permissions; and how they are set. */
+#include "dfs.h"
+
+#include "permissions.h"
+
+#include <embergate/encoding.h>
+#include <stdio.h>
+
+#define PROPERTY_NAME_MAX 128
+
+/* Request header → attribute → response header. */
+static const struct {
+    eg_attr attr;
+    const char *asked;
+    const char *answered;
+} content_headers[] = {
+    {EG_ATTR_CONTENT_TYPE, "x-ms-content-type", "Content-Type"},
+    {EG_ATTR_CONTENT_ENCODING, "x-ms-content-encoding", "Content-Encoding"},
+    {EG_ATTR_CONTENT_LANGUAGE, "x-ms-content-language", "Content-Language"},
+    {EG_ATTR_CONTENT_DISPOSITION, "x-ms-content-disposition", "Content-Disposition"},
+    {EG_ATTR_CACHE_CONTROL, "x-ms-cache-control", "Cache-Control"},
+    {EG_ATTR_CONTENT_MD5, "x-ms-content-md5", NULL}, /* of the whole file: not the range that is sent */
+};
+
+static bool name_ok(eg_str name) {
+    if (name.len == 0 || name.len > PROPERTY_NAME_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.ptr[i];
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && !(i > 0 && ((c >= '0' && c <= '9') || c == '-' || c == '.'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "name=base64,…" */
+static bool properties_ok(eg_str all) {
+    uint8_t raw[EG_ATTR_MAX];
+    for (eg_str rest = all; rest.ptr;) {
+        eg_str value = eg_str_cut(&rest, ',');
+        const eg_str name = eg_str_cut(&value, '=');
+        size_t n;
+        if (!value.ptr || !name_ok(name) || eg_unbase64(value, raw, sizeof raw, &n) != EG_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+eg_err eg_dfs_read_attributes(eg_request *rq, bool set[EG_ATTR_COUNT], eg_bytes attr[EG_ATTR_COUNT]) {
+    for (size_t i = 0; i < sizeof content_headers / sizeof content_headers[0]; i++) {
+        const eg_str v = eg_request_header(rq, content_headers[i].asked);
+        if (v.len > EG_ATTR_MAX) {
+            return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header %s is too long.", content_headers[i].asked);
+        }
+        if (v.len > 0) {
+            set[content_headers[i].attr] = true;
+            attr[content_headers[i].attr] = eg_str_bytes(v);
+        }
+    }
+    const eg_str properties = eg_request_header(rq, "x-ms-properties");
+    if (properties.len > EG_ATTR_MAX || (properties.len > 0 && !properties_ok(properties))) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-properties is not a list of name=base64 pairs.");
+    }
+    if (properties.ptr) {
+        set[EG_ATTR_PROPERTIES] = true;
+        attr[EG_ATTR_PROPERTIES] = eg_str_bytes(properties);
+    }
+    return EG_OK;
+}
+
+/* The Blob API's view of properties: one header each. What can't stand in a header is left to x-ms-properties. */
+static void metadata_headers(eg_request *rq, eg_str all) {
+    for (eg_str rest = all; rest.ptr && all.len > 0;) {
+        eg_str value = eg_str_cut(&rest, ',');
+        const eg_str name = eg_str_cut(&value, '=');
+        uint8_t raw[EG_ATTR_MAX];
+        size_t n = 0;
+        const eg_str header = eg_arena_printf(rq->arena, "x-ms-meta-%.*s", EG_FMT(name));
+        if (header.ptr && eg_unbase64(value, raw, sizeof raw, &n) == EG_OK) {
+            (void)eg_response_header(rq, header.ptr, "%.*s", (int)n, (const char *)raw);
+        }
+    }
+}
+
+static eg_err access_headers(eg_request *rq, const eg_inode *i) {
+    char permissions[EG_PERMISSIONS_LEN];
+    char acl[EG_PERMISSIONS_ACL_LEN];
+    const eg_str owner = eg_bytes_str(i->attr[EG_ATTR_OWNER]);
+    const eg_str group = eg_bytes_str(i->attr[EG_ATTR_GROUP]);
+    const eg_str stored = eg_bytes_str(i->attr[EG_ATTR_ACL]);
+    eg_permissions_text(i->mode, permissions);
+    eg_permissions_acl(i->mode, acl);
+    EG_TRY(eg_response_header(rq, "x-ms-owner", "%.*s", EG_FMT(owner)));
+    EG_TRY(eg_response_header(rq, "x-ms-group", "%.*s", EG_FMT(group)));
+    EG_TRY(eg_response_header(rq, "x-ms-permissions", "%s%s", permissions, stored.len > 0 ? "+" : ""));
+    return stored.len > 0 ? eg_response_header(rq, "x-ms-acl", "%.*s", EG_FMT(stored)) : eg_response_header(rq, "x-ms-acl", "%s", acl);
+}
+
+eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
+    const bool directory = i->kind == EG_KIND_DIRECTORY;
+    char created[EG_HTTP_DATE_LEN];
+    eg_time_http_date(i->created_ns, created);
+    EG_TRY(eg_dfs_etag(rq, i));
+    EG_TRY(access_headers(rq, i));
+    EG_TRY(eg_response_header(rq, "x-ms-resource-type", "%s", directory ? "directory" : "file"));
+    EG_TRY(eg_response_header(rq, "x-ms-creation-time", "%s", created));
+    EG_TRY(eg_response_header(rq, "x-ms-server-encrypted", "true"));
+    EG_TRY(eg_response_header(rq, "x-ms-blob-type", "BlockBlob"));
+    EG_TRY(eg_response_header(rq, "x-ms-lease-status", "unlocked"));
+    EG_TRY(eg_response_header(rq, "x-ms-lease-state", "available"));
+    EG_TRY(eg_response_header(rq, "Accept-Ranges", "bytes"));
+    for (size_t k = 0; k < sizeof content_headers / sizeof content_headers[0]; k++) {
+        const eg_str v = eg_bytes_str(i->attr[content_headers[k].attr]);
+        if (v.len > 0 && content_headers[k].answered) {
+            EG_TRY(eg_response_header(rq, content_headers[k].answered, "%.*s", EG_FMT(v)));
+        }
+    }
+    const eg_str tid = eg_bytes_str(i->attr[EG_ATTR_TRANSACTION_ID]);
+    if (tid.len > 0) {
+        EG_TRY(eg_response_header(rq, "x-ms-client-transaction-id", "%.*s", EG_FMT(tid)));
+    }
+    if (directory) {
+        EG_TRY(eg_response_header(rq, "x-ms-meta-hdi_isfolder", "true"));
+    }
+    const eg_str properties = eg_bytes_str(i->attr[EG_ATTR_PROPERTIES]);
+    if (properties.len > 0) {
+        EG_TRY(eg_response_header(rq, "x-ms-properties", "%.*s", EG_FMT(properties)));
+        metadata_headers(rq, properties);
+    }
+    return EG_OK;
+}
+
+static eg_err find_for_head(eg_request *rq, eg_inode *ret) {
+    eg_dfs d;
+    eg_conditions c;
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_dfs_find(rq, &d, ret));
+    EG_TRY(eg_conditions_read(rq, &c, &rq->problem));
+    return eg_conditions_check(&c, ret, &rq->problem);
+}
+
+eg_err eg_dfs_status(eg_request *rq) {
+    eg_inode i;
+    EG_TRY(find_for_head(rq, &i));
+    EG_TRY(eg_dfs_describe(rq, &i));
+    const eg_bytes type = i.attr[EG_ATTR_CONTENT_TYPE];
+    return eg_respond_head(rq, 200, type.len > 0 ? NULL : "application/octet-stream", (int64_t)i.length);
+}
+
+eg_err eg_dfs_access_control(eg_request *rq) {
+    eg_inode i;
+    EG_TRY(find_for_head(rq, &i));
+    EG_TRY(eg_dfs_etag(rq, &i));
+    EG_TRY(access_headers(rq, &i));
+    return eg_respond_empty(rq, 200);
+}
+
+/* The roles that let the request come this far decide; permissions are not evaluated. */
+eg_err eg_dfs_check_access(eg_request *rq) {
+    eg_inode i;
+    EG_TRY(find_for_head(rq, &i));
+    EG_TRY(eg_dfs_etag(rq, &i));
+    return eg_respond_empty(rq, 200);
+}
+
+static eg_err update(eg_request *rq, const eg_dfs *d, eg_path_update *u, int status) {
+    EG_TRY(eg_dfs_commit(rq, d, (eg_txn_op){eg_path_update_apply, u}, status));
+    EG_TRY(eg_dfs_etag(rq, &u->base.after));
+    return eg_respond_empty(rq, status);
+}
+
+eg_err eg_dfs_set_properties(eg_request *rq) {
+    eg_dfs d;
+    eg_path_update u = {.touch = true};
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_dfs_change(rq, &d, &u.base));
+    EG_TRY(eg_dfs_read_attributes(rq, u.set, u.attr));
+    return update(rq, &d, &u, 200);
+}
+
+/* Set Blob Metadata: the x-ms-meta-* headers become the properties. */
+eg_err eg_dfs_set_metadata(eg_request *rq) {
+    eg_dfs d;
+    eg_path_update u = {.touch = true};
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_dfs_change(rq, &d, &u.base));
+    eg_buf all;
+    eg_buf_init(&all, EG_ATTR_MAX);
+    for (size_t i = 0; i < rq->header_count; i++) {
+        const eg_header *h = &rq->headers[i];
+        if (h->name.len > 10 && eg_str_ieq((eg_str){h->name.ptr, 10}, EG_LIT("x-ms-meta-"))) {
+            (void)eg_buf_addf(&all, "%s%.*s=", all.len ? "," : "", (int)(h->name.len - 10), h->name.ptr + 10);
+            (void)eg_base64(eg_str_bytes(h->value), &all);
+        }
+    }
+    const eg_str copy = all.err == EG_OK ? eg_arena_str(rq->arena, all.len ? eg_buf_str(&all) : EG_LIT("")) : (eg_str){NULL, 0};
+    eg_buf_done(&all);
+    if (!copy.ptr || (copy.len > 0 && !properties_ok(copy))) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The metadata is too long, or one of its names is not a name.");
+    }
+    u.set[EG_ATTR_PROPERTIES] = true;
+    u.attr[EG_ATTR_PROPERTIES] = eg_str_bytes(copy);
+    return update(rq, &d, &u, 200);
+}
+
+static eg_err read_access(eg_request *rq, eg_path_update *u, const eg_inode *now) {
+    static const struct {
+        const char *header;
+        eg_attr attr;
+    } names[] = {{"x-ms-owner", EG_ATTR_OWNER}, {"x-ms-group", EG_ATTR_GROUP}};
+    for (size_t i = 0; i < 2; i++) {
+        const eg_str v = eg_request_header(rq, names[i].header);
+        if (v.len > 256) {
+            return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header %s is too long.", names[i].header);
+        }
+        if (v.len > 0) {
+            u->set[names[i].attr] = true;
+            u->attr[names[i].attr] = eg_str_bytes(v);
+        }
+    }
+    const eg_str permissions = eg_request_header(rq, "x-ms-permissions");
+    const eg_str acl = eg_request_header(rq, "x-ms-acl");
+    u->mode = now->mode;
+    if (permissions.len > 0 && acl.len > 0) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "x-ms-permissions and x-ms-acl can't be set together.");
+    }
+    if ((permissions.len > 0 && eg_permissions_parse(permissions, &u->mode) != EG_OK) ||
+        (acl.len > 0 && (acl.len > EG_ATTR_MAX || eg_permissions_acl_check(acl, &u->mode) != EG_OK))) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The permissions or the access control list can't be read.");
+    }
+    u->set_mode = u->set[EG_ATTR_ACL] = permissions.len > 0 || acl.len > 0;
+    u->attr[EG_ATTR_ACL] = eg_str_bytes(acl);
+    return EG_OK;
+}
+
+eg_err eg_dfs_set_access_control(eg_request *rq) {
+    eg_dfs d;
+    eg_inode now;
+    eg_path_update u = {0};
+    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_dfs_change(rq, &d, &u.base));
+    EG_TRY(eg_dfs_find(rq, &d, &now));
+    EG_TRY(read_access(rq, &u, &now));
+    return update(rq, &d, &u, 200);
+}

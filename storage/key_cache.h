@@ -1,0 +1,20 @@
+/* Data keys of files, unwrapped, kept for a short while so that reads don't ask the keeper each time. */
+#ifndef EG_STORAGE_KEY_CACHE_H
+#define EG_STORAGE_KEY_CACHE_H
+
+#include "store.h"
+
+/* A key in use; shared, freed when its last user and the cache let go. */
+typedef struct eg_file_key eg_file_key;
+eg_bytes eg_file_key_bytes(const eg_file_key *k);
+void eg_file_key_unref(eg_file_key *k);
+EG_DEFINE_CLEANUP(eg_file_key, eg_file_key_unref)
+
+eg_err eg_key_cache_new(const eg_keys *keys, const eg_clock *clock, eg_key_cache **ret) EG_MUST_CHECK;
+void eg_key_cache_free(eg_key_cache *c);
+/* A new key for a new file. Blocks on the keeper. */
+eg_err eg_key_cache_create(eg_key_cache *c, eg_str tenant, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) EG_MUST_CHECK;
+/* Blocks on the keeper when the key isn't here. */
+eg_err eg_key_cache_get(eg_key_cache *c, eg_str tenant, const eg_id *inode, eg_bytes wrapped, eg_file_key **ret) EG_MUST_CHECK;
+
+#endif

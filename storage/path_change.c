@@ -1,0 +1,161 @@
+/* Create, delete and update of a path; create and delete of a container. */
+#include "path_change.h"
+
+#define SUPERUSER EG_LIT("$superuser")
+
+eg_err eg_path_resolve(eg_kv_txn *t, const eg_change *where, eg_str path, eg_place *ret, eg_problem *p) {
+    const eg_err e = eg_ns_resolve(t, where->account, where->container, path, ret);
+    return e == EG_ERR_FILESYSTEM_NOT_FOUND ? eg_fail(p, e, "The specified filesystem does not exist.") : e;
+}
+
+eg_err eg_path_find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, eg_inode *ret, eg_problem *p) {
+    eg_place place;
+    EG_TRY(eg_path_resolve(t, where, where->path, &place, p));
+    if (!place.exists) {
+        return eg_fail(p, EG_ERR_PATH_NOT_FOUND, "The specified path does not exist.");
+    }
+    eg_inode i;
+    EG_TRY(eg_ns_inode_get(t, where->account, &place.entry.child, &i));
+    if (i.kind != place.entry.kind) {
+        return eg_record_corrupt();
+    }
+    *ret_place = place;
+    *ret = i;
+    return EG_OK;
+}
+
+static eg_err put_new(eg_kv_txn *t, const eg_account *a, const eg_id *parent, eg_str name, const eg_inode *i) {
+    const eg_entry entry = {i->kind, i->id};
+    EG_TRY(eg_ns_inode_put(t, a, i));
+    return eg_ns_entry_put(t, a, parent, name, &entry);
+}
+
+/* Directories on the way that aren't there get the owner of what is made. */
+static eg_err make_missing(eg_kv_txn *t, const eg_path_create *c, const eg_place *place) {
+    eg_id parent = place->parent;
+    eg_str rest = place->missing;
+    for (;;) {
+        const eg_str name = eg_str_cut(&rest, '/');
+        if (!rest.ptr) {
+            return put_new(t, c->base.account, &parent, name, &c->made);
+        }
+        eg_inode d = {.id = eg_id_new(), .kind = EG_KIND_DIRECTORY, .change = 1, .mode = c->parent_mode};
+        d.created_ns = d.modified_ns = c->base.now_ns;
+        d.attr[EG_ATTR_OWNER] = c->made.attr[EG_ATTR_OWNER];
+        d.attr[EG_ATTR_GROUP] = c->made.attr[EG_ATTR_GROUP];
+        EG_TRY(put_new(t, c->base.account, &parent, name, &d));
+        parent = d.id;
+    }
+}
+
+static eg_err create_over(eg_kv_txn *t, eg_path_create *c, const eg_place *place, eg_problem *p) {
+    const eg_account *a = c->base.account;
+    eg_inode old;
+    EG_TRY(eg_ns_inode_get(t, a, &place->entry.child, &old));
+    c->existing = old.kind;
+    EG_TRY(eg_conditions_check(&c->base.conditions, &old, p));
+    if (c->made.kind != old.kind) {
+        return eg_fail(p, EG_ERR_PATH_EXISTS, old.kind == EG_KIND_FILE ? "A file of this name already exists."
+                                                                       : "A directory of this name already exists.");
+    }
+    if (old.kind == EG_KIND_DIRECTORY) {
+        c->base.after = old;
+        return EG_OK;
+    }
+    EG_TRY(eg_ns_orphan_put(t, a, EG_ORPHAN_INODE, &place->entry.child));
+    EG_TRY(put_new(t, a, &place->parent, place->name, &c->made));
+    c->base.after = c->made;
+    return EG_OK;
+}
+
+eg_err eg_path_create_apply(eg_kv_txn *t, void *create, eg_problem *p) {
+    eg_path_create *c = create;
+    eg_place place;
+    EG_TRY(eg_path_resolve(t, &c->base, c->base.path, &place, p));
+    if (place.blocked) {
+        return eg_fail(p, EG_ERR_PATH_CONFLICT, "An element of the path is a file.");
+    }
+    c->made.change = 1;
+    c->made.created_ns = c->made.modified_ns = c->base.now_ns;
+    if (place.exists) {
+        return create_over(t, c, &place, p);
+    }
+    EG_TRY(eg_conditions_check(&c->base.conditions, NULL, p));
+    EG_TRY(make_missing(t, c, &place));
+    c->base.after = c->made;
+    return EG_OK;
+}
+
+eg_err eg_path_delete_apply(eg_kv_txn *t, void *del, eg_problem *p) {
+    eg_path_delete *d = del;
+    eg_place place;
+    eg_inode i;
+    EG_TRY(eg_path_find(t, &d->base, &place, &i, p));
+    if (place.root) {
+        return eg_fail(p, EG_ERR_PATH_INVALID, "The root directory can't be deleted; delete the filesystem instead.");
+    }
+    EG_TRY(eg_conditions_check(&d->base.conditions, &i, p));
+    if (i.kind == EG_KIND_DIRECTORY && !d->recursive) {
+        bool empty = false;
+        EG_TRY(eg_ns_empty(t, &i.id, &empty));
+        if (!empty) {
+            return eg_fail(p, EG_ERR_DIRECTORY_NOT_EMPTY, "The directory is not empty, and recursive is not true.");
+        }
+    }
+    EG_TRY(eg_ns_entry_del(t, &place.parent, place.name));
+    d->base.after = i;
+    return eg_ns_orphan_put(t, d->base.account, EG_ORPHAN_INODE, &place.entry.child);
+}
+
+eg_err eg_path_update_apply(eg_kv_txn *t, void *update, eg_problem *p) {
+    eg_path_update *u = update;
+    eg_place place;
+    eg_inode i;
+    EG_TRY(eg_path_find(t, &u->base, &place, &i, p));
+    EG_TRY(eg_conditions_check(&u->base.conditions, &i, p));
+    for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
+        if (u->set[k]) {
+            i.attr[k] = u->attr[k];
+        }
+    }
+    if (u->set_mode) {
+        i.mode = u->mode;
+    }
+    i.change++;
+    i.modified_ns = u->touch ? u->base.now_ns : i.modified_ns;
+    EG_TRY(eg_ns_inode_put(t, u->base.account, &i));
+    u->base.after = i;
+    return EG_OK;
+}
+
+eg_err eg_container_create_apply(eg_kv_txn *t, void *change, eg_problem *p) {
+    eg_container_change *c = change;
+    if (!eg_ns_container_name_ok(c->container)) {
+        return eg_fail(p, EG_ERR_PATH_INVALID, "A filesystem's name has 3 to 63 lower-case letters, digits and single hyphens.");
+    }
+    eg_container found;
+    const eg_err e = eg_ns_container_get(t, c->account, c->container, &found);
+    if (e != EG_ERR_FILESYSTEM_NOT_FOUND) {
+        return e != EG_OK ? e : eg_fail(p, EG_ERR_FILESYSTEM_EXISTS, "The specified filesystem already exists.");
+    }
+    eg_inode root = {.id = eg_id_new(), .kind = EG_KIND_DIRECTORY, .change = 1, .mode = 0750};
+    root.created_ns = root.modified_ns = c->now_ns;
+    root.attr[EG_ATTR_OWNER] = root.attr[EG_ATTR_GROUP] = eg_str_bytes(SUPERUSER);
+    const eg_container made = {root.id, c->now_ns};
+    EG_TRY(eg_ns_inode_put(t, c->account, &root));
+    EG_TRY(eg_ns_container_put(t, c->account, c->container, &made));
+    c->after = root;
+    return EG_OK;
+}
+
+eg_err eg_container_delete_apply(eg_kv_txn *t, void *change, eg_problem *p) {
+    eg_container_change *c = change;
+    eg_container found;
+    const eg_err e = eg_ns_container_get(t, c->account, c->container, &found);
+    if (e != EG_OK) {
+        return e == EG_ERR_FILESYSTEM_NOT_FOUND ? eg_fail(p, e, "The specified filesystem does not exist.") : e;
+    }
+    uint8_t key[EG_CONTAINER_KEY_MAX];
+    EG_TRY(eg_kv_del(t, EG_DB_FS_ACCOUNT, (eg_bytes){key, eg_ns_container_key(c->account, c->container, key)}));
+    return eg_ns_orphan_put(t, c->account, EG_ORPHAN_INODE, &found.root);
+}

@@ -1,0 +1,299 @@
+/* Deletes orphans: a directory's entries become orphans of their own, a file's segments are unlinked before their rows go,
+ * so that a crash in between only means doing it again. */
+#include "reclaim.h"
+
+#include "content.h"
+#include "readers.h"
+#include "segment_store.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define BATCH 128
+#define IDLE_S 5
+
+struct eg_reclaim {
+    eg_storage *store;
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool work;
+    volatile bool stop;
+    pthread_t thread;
+};
+
+typedef struct orphan {
+    uint8_t key[17];
+    eg_orphan_kind kind;
+    eg_id id;
+    const eg_account *account;
+} orphan;
+
+/* What one step removes. */
+typedef struct batch {
+    const orphan *o;
+    eg_kind kind;
+    size_t count;
+    bool whole;                       /* nothing else is left: inode and orphan row go too */
+    struct {
+        eg_kv_db db;
+        uint8_t key[EG_KV_KEY_MAX];
+        size_t key_len;
+        eg_id id;                     /* segment, or child inode */
+    } rows[BATCH];
+} batch;
+
+/* The first orphan after `after` (17 bytes, or none). */
+static eg_err next_orphan(eg_storage *s, eg_bytes after, orphan *ret) {
+    char name[EG_ACCOUNT_NAME_MAX + 1] = "";
+    orphan o = {0};
+    eg_bytes k;
+    eg_bytes v;
+    {
+        EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+        EG_TRY(eg_kv_read_begin(s->kv, &t));
+        EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
+        EG_TRY(eg_kv_cursor_open(t, EG_DB_FS_ORPHAN, after, &c));
+        EG_TRY(eg_kv_cursor_next(c, &k, &v));
+        if (after.len == k.len && memcmp(after.ptr, k.ptr, k.len) == 0) {
+            EG_TRY(eg_kv_cursor_next(c, &k, &v));
+        }
+        if (k.len != sizeof o.key) {
+            return eg_record_corrupt();
+        }
+        memcpy(o.key, k.ptr, sizeof o.key);
+        *ret = o; /* so that a caller gets past a damaged row */
+        eg_str account;
+        EG_TRY(eg_content_staged_account(v, &account)); /* both rows begin with the account's name */
+        if (account.len > EG_ACCOUNT_NAME_MAX) {
+            return eg_record_corrupt();
+        }
+        memcpy(name, account.ptr, account.len);
+    }
+    EG_TRY(eg_storage_account(s, eg_str_of(name), &o.account));
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(s->kv, &t));
+    EG_TRY(eg_kv_get(t, EG_DB_FS_ORPHAN, (eg_bytes){o.key, sizeof o.key}, &v));
+    eg_record_reader r;
+    EG_TRY(eg_record_open(o.account, EG_ROW_ORPHAN, (eg_bytes){o.key, sizeof o.key}, v, &r));
+    o.kind = (eg_orphan_kind)o.key[0];
+    memcpy(o.id.b, o.key + 1, sizeof o.id.b);
+    *ret = o;
+    return EG_OK;
+}
+
+static eg_err collect_row(const orphan *o, eg_kv_db db, eg_bytes k, eg_bytes v, eg_id *ret) {
+    if (db == EG_DB_FS_ENTRY) {
+        eg_str name;
+        eg_entry e;
+        EG_TRY(eg_ns_entry_decode(o->account, &o->id, k, v, &name, &e));
+        *ret = e.child;
+        return EG_OK;
+    }
+    if (db == EG_DB_FS_EXTENT) {
+        eg_extent x;
+        EG_TRY(eg_content_extent_decode(o->account, k, v, &x));
+        *ret = x.segment;
+        return EG_OK;
+    }
+    eg_staged x;
+    EG_TRY(eg_content_staged_decode(o->account, k, v, &x));
+    *ret = x.segment;
+    return EG_OK;
+}
+
+/* Adds rows of the orphan until the batch is full. */
+static eg_err collect(eg_kv_txn *t, const orphan *o, eg_kv_db db, batch *b) {
+    EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
+    EG_TRY(eg_kv_cursor_open(t, db, eg_id_bytes(&o->id), &c));
+    for (;;) {
+        eg_bytes k;
+        eg_bytes v;
+        const eg_err e = eg_kv_cursor_next(c, &k, &v);
+        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && (k.len < 16 || memcmp(k.ptr, o->id.b, 16) != 0))) {
+            return EG_OK;
+        }
+        EG_TRY(e);
+        if (b->count == BATCH) {
+            b->whole = false;
+            return EG_OK;
+        }
+        b->rows[b->count].db = db;
+        memcpy(b->rows[b->count].key, k.ptr, k.len);
+        b->rows[b->count].key_len = k.len;
+        EG_TRY(collect_row(o, db, k, v, &b->rows[b->count].id));
+        b->count++;
+    }
+}
+
+static eg_err make_batch(eg_storage *s, const orphan *o, batch *b) {
+    *b = (batch){.o = o, .whole = true};
+    if (o->kind == EG_ORPHAN_SEGMENT) {
+        return EG_OK;
+    }
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(s->kv, &t));
+    eg_bytes stored;
+    const eg_err e = eg_kv_get(t, EG_DB_FS_INODE, eg_id_bytes(&o->id), &stored);
+    if (e == EG_ERR_NOT_FOUND) {
+        return EG_OK;
+    }
+    EG_TRY(e);
+    eg_inode i;
+    EG_TRY(eg_ns_inode_get(t, o->account, &o->id, &i));
+    b->kind = i.kind;
+    if (i.kind == EG_KIND_DIRECTORY) {
+        return collect(t, o, EG_DB_FS_ENTRY, b);
+    }
+    EG_TRY(collect(t, o, EG_DB_FS_EXTENT, b));
+    return b->whole ? collect(t, o, EG_DB_FS_STAGED, b) : EG_OK;
+}
+
+static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)p;
+    const batch *b = ctx;
+    const orphan *o = b->o;
+    for (size_t n = 0; n < b->count; n++) {
+        if (b->rows[n].db == EG_DB_FS_ENTRY) {
+            EG_TRY(eg_ns_orphan_put(t, o->account, EG_ORPHAN_INODE, &b->rows[n].id));
+        } else {
+            EG_TRY(eg_kv_del(t, EG_DB_FS_SEGMENT, eg_id_bytes(&b->rows[n].id)));
+        }
+        EG_TRY(eg_kv_del(t, b->rows[n].db, (eg_bytes){b->rows[n].key, b->rows[n].key_len}));
+    }
+    if (b->whole) {
+        EG_TRY(eg_kv_del(t, o->kind == EG_ORPHAN_SEGMENT ? EG_DB_FS_SEGMENT : EG_DB_FS_INODE, eg_id_bytes(&o->id)));
+        EG_TRY(eg_kv_del(t, EG_DB_FS_ORPHAN, (eg_bytes){o->key, sizeof o->key}));
+    }
+    return EG_OK;
+}
+
+/* One bounded step on one orphan; *ret_done: it is gone. */
+static eg_err step(eg_storage *s, const orphan *o, batch *b, bool *ret_done) {
+    EG_TRY(make_batch(s, o, b));
+    if (o->kind == EG_ORPHAN_SEGMENT) {
+        EG_TRY(eg_segment_store_unlink(s->segments, &o->id));
+    }
+    for (size_t n = 0; b->kind == EG_KIND_FILE && n < b->count; n++) {
+        EG_TRY(eg_segment_store_unlink(s->segments, &b->rows[n].id));
+    }
+    const eg_txn_op op = {apply, b};
+    EG_TRY(eg_commit(s->committer, &op, 1, NULL));
+    *ret_done = b->whole;
+    return EG_OK;
+}
+
+static eg_err pass(eg_storage *s, const volatile bool *stop, size_t *ret_left) {
+    batch *b = malloc(sizeof *b);
+    if (!b) {
+        return EG_ERR_NO_MEMORY;
+    }
+    eg_err e = EG_OK;
+    size_t left = 0;
+    uint8_t at[17];
+    eg_bytes after = {NULL, 0};
+    while (!*stop) {
+        orphan o = {0};
+        e = next_orphan(s, after, &o);
+        if (e != EG_OK && o.key[0] == 0) {
+            break;
+        }
+        memcpy(at, o.key, sizeof at);
+        after = (eg_bytes){at, sizeof at};
+        if (e != EG_OK || (o.kind == EG_ORPHAN_INODE && eg_readers_has(s->readers, &o.id))) {
+            left++; /* a damaged row was counted and stays for whoever looks into it */
+            continue;
+        }
+        bool done = false;
+        while (!done && !*stop && e == EG_OK) {
+            e = step(s, &o, b, &done);
+        }
+        left += !done;
+    }
+    free(b);
+    *ret_left = left;
+    return e == EG_ERR_NOT_FOUND ? EG_OK : e;
+}
+
+eg_err eg_reclaim_pass(eg_storage *s, size_t *ret_left) {
+    static const volatile bool never = false;
+    /* Children that a directory left behind may sort before it. */
+    size_t before = SIZE_MAX;
+    for (;;) {
+        size_t left = 0;
+        EG_TRY(pass(s, &never, &left));
+        bool empty = true;
+        {
+            orphan o = {0};
+            empty = next_orphan(s, (eg_bytes){NULL, 0}, &o) == EG_ERR_NOT_FOUND && o.key[0] == 0;
+        }
+        *ret_left = left;
+        if (empty || left >= before) {
+            return EG_OK;
+        }
+        before = left > 0 ? left : before;
+    }
+}
+
+/* A timed wait, so that files which were being read get their turn. */
+static bool wait_for_work(eg_reclaim *r) {
+    pthread_mutex_lock(&r->lock);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += IDLE_S;
+    while (!r->work && !r->stop && pthread_cond_timedwait(&r->woken, &r->lock, &until) == 0) {
+    }
+    r->work = false;
+    const bool go = !r->stop;
+    pthread_mutex_unlock(&r->lock);
+    return go;
+}
+
+static void *run(void *arg) {
+    eg_reclaim *r = arg;
+    (void)!eg_reclaim_sweep(r->store, &r->stop);
+    while (wait_for_work(r)) {
+        size_t left = 0;
+        (void)pass(r->store, &r->stop, &left);
+    }
+    return NULL;
+}
+
+eg_err eg_reclaim_start(eg_storage *s, eg_reclaim **ret) {
+    eg_reclaim *r = calloc(1, sizeof *r);
+    if (!r) {
+        return EG_ERR_NO_MEMORY;
+    }
+    r->store = s;
+    r->work = true;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->woken, NULL);
+    if (pthread_create(&r->thread, NULL, run, r) != 0) {
+        pthread_cond_destroy(&r->woken);
+        pthread_mutex_destroy(&r->lock);
+        free(r);
+        return EG_ERR_NO_MEMORY;
+    }
+    *ret = r;
+    return EG_OK;
+}
+
+void eg_reclaim_wake(eg_reclaim *r) {
+    pthread_mutex_lock(&r->lock);
+    r->work = true;
+    pthread_cond_signal(&r->woken);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void eg_reclaim_stop(eg_reclaim *r) {
+    if (!r) {
+        return;
+    }
+    pthread_mutex_lock(&r->lock);
+    r->stop = true;
+    pthread_cond_signal(&r->woken);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+    pthread_cond_destroy(&r->woken);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}

@@ -1,0 +1,17 @@
+/* The thread that deletes what was cut off the tree, in bounded steps, and once at start what a dead process left behind. */
+#ifndef EG_STORAGE_RECLAIM_H
+#define EG_STORAGE_RECLAIM_H
+
+#include "store.h"
+
+eg_err eg_reclaim_start(eg_storage *s, eg_reclaim **ret) EG_MUST_CHECK;
+void eg_reclaim_stop(eg_reclaim *r);
+/* There is something to do. Never blocks. */
+void eg_reclaim_wake(eg_reclaim *r);
+
+/* One pass over the queue, on the caller's thread; *ret_left: files that are still being read. For tests. */
+eg_err eg_reclaim_pass(eg_storage *s, size_t *ret_left) EG_MUST_CHECK;
+/* Files without a row, and appends that nobody flushed for a week. */
+eg_err eg_reclaim_sweep(eg_storage *s, const volatile bool *stop) EG_MUST_CHECK;
+
+#endif

@@ -1,0 +1,334 @@
+/* Sealing and opening of segments. */
+#include "segment.h"
+
+#include <embergate/durable_file.h>
+#include <embergate/metrics.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char MAGIC[8] = {'E', 'G', 'S', 'E', 'G', 'M', 'N', 'T'};
+#define FORMAT_VERSION 1
+#define SALT_LEN 32
+#define COMMITMENT_LEN 32
+#define AD_MAX (2 + 1 + EG_ACCOUNT_NAME_MAX + 16 + 8 + 1)
+
+/* Offsets within the header. */
+enum { AT_VERSION = 8, AT_CHUNK_LOG2 = 9, AT_ZERO = 10, AT_SALT = 16, AT_ID = 48, AT_COMMITMENT = 64 };
+
+struct eg_segment_writer {
+    char tenant[EG_ACCOUNT_NAME_MAX + 1];
+    eg_id id;
+    int fd;
+    eg_secret *key;
+    eg_aead *aead;
+    uint64_t index;       /* of the chunk in `buf` */
+    uint64_t plain;
+    size_t used;
+    bool finished;
+    uint8_t buf[EG_SEGMENT_CHUNK + EG_GCM_TAG_LEN];
+};
+
+struct eg_segment_reader {
+    char tenant[EG_ACCOUNT_NAME_MAX + 1];
+    eg_segment_ref ref;
+    int fd;
+    eg_aead *aead;
+    int64_t opened;       /* index of the chunk in `plain`; -1 = none */
+    size_t opened_len;
+    uint8_t sealed[EG_SEGMENT_CHUNK + EG_GCM_TAG_LEN];
+    uint8_t plain[EG_SEGMENT_CHUNK];
+};
+
+eg_segment_size eg_segment_size_of(uint64_t plain) {
+    const uint64_t chunks = (plain + EG_SEGMENT_CHUNK - 1) / EG_SEGMENT_CHUNK;
+    return (eg_segment_size){plain, EG_SEGMENT_HEADER_LEN + plain + chunks * EG_GCM_TAG_LEN, (uint32_t)chunks};
+}
+
+/* Encryption key ‖ commitment. The commitment makes a segment open under one key only. */
+static eg_err derive(eg_bytes key, const uint8_t *salt, const char *tenant, const eg_id *id, uint8_t ret[EG_KEY_LEN + COMMITMENT_LEN]) {
+    static const char label[] = "embergate segment v1";
+    uint8_t info[sizeof label + 1 + EG_ACCOUNT_NAME_MAX + sizeof id->b];
+    const size_t tenant_len = strlen(tenant);
+    size_t n = 0;
+    memcpy(info, label, sizeof label);
+    n += sizeof label;
+    info[n++] = (uint8_t)tenant_len;
+    memcpy(info + n, tenant, tenant_len);
+    n += tenant_len;
+    memcpy(info + n, id->b, sizeof id->b);
+    n += sizeof id->b;
+    return eg_hkdf_sha256(key, (eg_bytes){salt, SALT_LEN}, (eg_bytes){info, n}, ret, EG_KEY_LEN + COMMITMENT_LEN);
+}
+
+static eg_bytes chunk_ad(uint8_t ad[AD_MAX], const char *tenant, const eg_id *id, uint64_t index, bool last) {
+    const size_t tenant_len = strlen(tenant);
+    size_t n = 0;
+    ad[n++] = FORMAT_VERSION;
+    ad[n++] = EG_SEGMENT_CHUNK_LOG2;
+    ad[n++] = (uint8_t)tenant_len;
+    memcpy(ad + n, tenant, tenant_len);
+    n += tenant_len;
+    memcpy(ad + n, id->b, sizeof id->b);
+    n += sizeof id->b;
+    eg_put_u64(ad + n, index);
+    n += 8;
+    ad[n++] = last ? 1 : 0;
+    return (eg_bytes){ad, n};
+}
+
+/* A counter from 0 is safe: no key ever seals two segments. */
+static void chunk_nonce(uint8_t nonce[EG_GCM_NONCE_LEN], uint64_t index) {
+    memset(nonce, 0, EG_GCM_NONCE_LEN);
+    eg_put_u64(nonce + 4, index);
+}
+
+static size_t wrap_ad(uint8_t *ad, const char *tenant, const eg_id *inode, const eg_id *segment) {
+    static const char label[] = "embergate segment key v1";
+    const size_t tenant_len = strlen(tenant);
+    size_t n = 0;
+    memcpy(ad, label, sizeof label);
+    n += sizeof label;
+    ad[n++] = (uint8_t)tenant_len;
+    memcpy(ad + n, tenant, tenant_len);
+    n += tenant_len;
+    memcpy(ad + n, inode->b, sizeof inode->b);
+    n += sizeof inode->b;
+    memcpy(ad + n, segment->b, sizeof segment->b);
+    return n + sizeof segment->b;
+}
+
+#define WRAP_AD_MAX (25 + 1 + EG_ACCOUNT_NAME_MAX + 32)
+
+static eg_err write_header(eg_segment_writer *w) {
+    uint8_t header[EG_SEGMENT_HEADER_LEN] = {0};
+    uint8_t derived[EG_KEY_LEN + COMMITMENT_LEN];
+    memcpy(header, MAGIC, sizeof MAGIC);
+    header[AT_VERSION] = FORMAT_VERSION;
+    header[AT_CHUNK_LOG2] = EG_SEGMENT_CHUNK_LOG2;
+    eg_random(header + AT_SALT, SALT_LEN);
+    memcpy(header + AT_ID, w->id.b, sizeof w->id.b);
+    EG_TRY(derive(eg_secret_bytes(w->key), header + AT_SALT, w->tenant, &w->id, derived));
+    memcpy(header + AT_COMMITMENT, derived + EG_KEY_LEN, COMMITMENT_LEN);
+    w->aead = eg_aead_new(derived);
+    eg_cleanse(derived, sizeof derived);
+    return w->aead ? eg_write_all(w->fd, (eg_bytes){header, sizeof header}) : EG_ERR_NO_MEMORY;
+}
+
+eg_err eg_segment_writer_new(eg_str tenant, const eg_id *id, int fd, eg_segment_writer **ret) {
+    EG_CLEANUP(eg_segment_writer_free_p) eg_segment_writer *w = calloc(1, sizeof *w);
+    if (!w) {
+        close(fd);
+        return EG_ERR_NO_MEMORY;
+    }
+    w->fd = fd;
+    if (tenant.len > EG_ACCOUNT_NAME_MAX) {
+        return EG_ERR_INVALID;
+    }
+    w->id = *id;
+    memcpy(w->tenant, tenant.ptr, tenant.len);
+    w->key = eg_secret_random(EG_KEY_LEN);
+    if (!w->key) {
+        return EG_ERR_NO_MEMORY;
+    }
+    EG_TRY(write_header(w));
+    *ret = w;
+    w = NULL;
+    return EG_OK;
+}
+
+static eg_err seal_chunk(eg_segment_writer *w, bool last) {
+    uint8_t nonce[EG_GCM_NONCE_LEN];
+    uint8_t ad[AD_MAX];
+    chunk_nonce(nonce, w->index);
+    EG_TRY(eg_aead_seal(w->aead, nonce, chunk_ad(ad, w->tenant, &w->id, w->index, last), (eg_bytes){w->buf, w->used}, w->buf));
+    EG_TRY(eg_write_all(w->fd, (eg_bytes){w->buf, w->used + EG_GCM_TAG_LEN}));
+    w->index++;
+    w->used = 0;
+    return EG_OK;
+}
+
+eg_err eg_segment_writer_add(eg_segment_writer *w, eg_bytes b) {
+    if (w->finished || w->plain + b.len > EG_APPEND_MAX) {
+        return w->finished ? EG_ERR_INVALID : EG_ERR_LIMIT;
+    }
+    while (b.len > 0) {
+        /* A full chunk waits for the next byte: only then is it known not to be the last. */
+        if (w->used == EG_SEGMENT_CHUNK) {
+            EG_TRY(seal_chunk(w, false));
+        }
+        const size_t room = EG_SEGMENT_CHUNK - w->used;
+        const size_t n = b.len < room ? b.len : room;
+        memcpy(w->buf + w->used, b.ptr, n);
+        w->used += n;
+        w->plain += n;
+        b.ptr += n;
+        b.len -= n;
+    }
+    return EG_OK;
+}
+
+eg_err eg_segment_writer_finish(eg_segment_writer *w, eg_segment_size *ret) {
+    if (w->finished || w->plain == 0) {
+        return EG_ERR_INVALID;
+    }
+    EG_TRY(seal_chunk(w, true));
+    w->finished = true;
+    *ret = eg_segment_size_of(w->plain);
+    return EG_OK;
+}
+
+uint64_t eg_segment_writer_plain(const eg_segment_writer *w) { return w->plain; }
+int eg_segment_writer_fd(const eg_segment_writer *w) { return w->fd; }
+
+eg_err eg_segment_writer_wrap(const eg_segment_writer *w, eg_bytes file_key, const eg_id *inode, eg_buf *ret) {
+    uint8_t ad[WRAP_AD_MAX];
+    const size_t n = wrap_ad(ad, w->tenant, inode, &w->id);
+    return eg_seal(file_key, (eg_bytes){ad, n}, eg_secret_bytes(w->key), ret);
+}
+
+void eg_segment_writer_free(eg_segment_writer *w) {
+    if (!w) {
+        return;
+    }
+    if (w->fd >= 0) {
+        close(w->fd);
+    }
+    eg_aead_free(w->aead);
+    eg_secret_free(w->key);
+    eg_cleanse(w->buf, sizeof w->buf);
+    free(w);
+}
+
+static eg_err corrupt(void) {
+    eg_metric_add(EG_METRIC_STORAGE_CORRUPT, 1);
+    return EG_ERR_CORRUPT;
+}
+
+static eg_err check_header(eg_segment_reader *r, const uint8_t *h, eg_bytes key) {
+    static const uint8_t zero[AT_SALT - AT_ZERO] = {0};
+    if (memcmp(h, MAGIC, sizeof MAGIC) != 0) {
+        return corrupt();
+    }
+    if (h[AT_VERSION] != FORMAT_VERSION) {
+        return EG_ERR_FORMAT_VERSION;
+    }
+    if (h[AT_CHUNK_LOG2] != EG_SEGMENT_CHUNK_LOG2 || memcmp(h + AT_ZERO, zero, sizeof zero) != 0 ||
+        memcmp(h + AT_ID, r->ref.id.b, sizeof r->ref.id.b) != 0) {
+        return corrupt();
+    }
+    uint8_t derived[EG_KEY_LEN + COMMITMENT_LEN];
+    EG_TRY(derive(key, h + AT_SALT, r->tenant, &r->ref.id, derived));
+    const bool fits = eg_ct_eq(derived + EG_KEY_LEN, h + AT_COMMITMENT, COMMITMENT_LEN);
+    if (fits) {
+        r->aead = eg_aead_new(derived);
+    }
+    eg_cleanse(derived, sizeof derived);
+    if (!fits) {
+        return corrupt();
+    }
+    return r->aead ? EG_OK : EG_ERR_NO_MEMORY;
+}
+
+static eg_err open_header(eg_segment_reader *r, eg_bytes file_key) {
+    const eg_segment_size want = eg_segment_size_of(r->ref.size.plain);
+    struct stat st;
+    if (want.plain == 0 || want.stored != r->ref.size.stored || want.chunks != r->ref.size.chunks) {
+        return corrupt();
+    }
+    if (fstat(r->fd, &st) < 0) {
+        return EG_ERR_IO;
+    }
+    if ((uint64_t)st.st_size < r->ref.offset || (uint64_t)st.st_size - r->ref.offset < want.stored) {
+        return corrupt();
+    }
+    uint8_t header[EG_SEGMENT_HEADER_LEN];
+    EG_TRY(eg_pread_all(r->fd, header, sizeof header, (int64_t)r->ref.offset));
+    uint8_t ad[WRAP_AD_MAX];
+    const size_t n = wrap_ad(ad, r->tenant, &r->ref.inode, &r->ref.id);
+    eg_buf key;
+    eg_buf_init(&key, 256);
+    eg_err e = eg_open_sealed(file_key, (eg_bytes){ad, n}, r->ref.wrapped, &key);
+    if (e == EG_OK) {
+        e = key.len == EG_KEY_LEN ? check_header(r, header, eg_buf_bytes(&key)) : corrupt();
+    } else if (e == EG_ERR_CORRUPT) {
+        e = corrupt();
+    }
+    if (key.ptr) {
+        eg_cleanse(key.ptr, key.cap);
+    }
+    eg_buf_done(&key);
+    return e;
+}
+
+eg_err eg_segment_reader_new(const eg_segment_ref *ref, eg_bytes file_key, int fd, eg_segment_reader **ret) {
+    EG_CLEANUP(eg_segment_reader_free_p) eg_segment_reader *r = calloc(1, sizeof *r);
+    if (!r) {
+        close(fd);
+        return EG_ERR_NO_MEMORY;
+    }
+    r->fd = fd;
+    if (ref->tenant.len > EG_ACCOUNT_NAME_MAX) {
+        return EG_ERR_INVALID;
+    }
+    r->ref = *ref;
+    r->opened = -1;
+    memcpy(r->tenant, ref->tenant.ptr, ref->tenant.len);
+    EG_TRY(open_header(r, file_key));
+    r->ref.tenant = (eg_str){NULL, 0};
+    r->ref.wrapped = (eg_bytes){NULL, 0};
+    *ret = r;
+    r = NULL;
+    return EG_OK;
+}
+
+static eg_err open_chunk(eg_segment_reader *r, uint64_t index) {
+    const bool last = index + 1 == r->ref.size.chunks;
+    const size_t plain = last ? (size_t)(r->ref.size.plain - index * EG_SEGMENT_CHUNK) : EG_SEGMENT_CHUNK;
+    const uint64_t at = r->ref.offset + EG_SEGMENT_HEADER_LEN + index * (EG_SEGMENT_CHUNK + EG_GCM_TAG_LEN);
+    uint8_t nonce[EG_GCM_NONCE_LEN];
+    uint8_t ad[AD_MAX];
+    r->opened = -1;
+    eg_err e = eg_pread_all(r->fd, r->sealed, plain + EG_GCM_TAG_LEN, (int64_t)at);
+    if (e == EG_OK) {
+        chunk_nonce(nonce, index);
+        e = eg_aead_open(r->aead, nonce, chunk_ad(ad, r->tenant, &r->ref.id, index, last),
+            (eg_bytes){r->sealed, plain + EG_GCM_TAG_LEN}, r->plain);
+    }
+    if (e == EG_ERR_CORRUPT) {
+        return corrupt();
+    }
+    EG_TRY(e);
+    r->opened = (int64_t)index;
+    r->opened_len = plain;
+    return EG_OK;
+}
+
+eg_err eg_segment_reader_read(eg_segment_reader *r, uint64_t offset, uint8_t *buf, size_t cap, size_t *ret_n) {
+    if (offset >= r->ref.size.plain || cap == 0) {
+        *ret_n = 0;
+        return EG_OK;
+    }
+    const uint64_t index = offset / EG_SEGMENT_CHUNK;
+    if (r->opened != (int64_t)index) {
+        EG_TRY(open_chunk(r, index));
+    }
+    const size_t skip = (size_t)(offset % EG_SEGMENT_CHUNK);
+    const size_t left = r->opened_len - skip;
+    const size_t n = left < cap ? left : cap;
+    memcpy(buf, r->plain + skip, n);
+    *ret_n = n;
+    return EG_OK;
+}
+
+void eg_segment_reader_free(eg_segment_reader *r) {
+    if (!r) {
+        return;
+    }
+    if (r->fd >= 0) {
+        close(r->fd);
+    }
+    eg_aead_free(r->aead);
+    eg_cleanse(r->plain, sizeof r->plain);
+    free(r);
+}

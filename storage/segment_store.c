@@ -1,0 +1,271 @@
+/* Where segment files lie, and when they are durable. */
+#include "segment_store.h"
+
+#include <dirent.h>
+#include <embergate/durable_file.h>
+#include <embergate/encoding.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define SHARDS 256
+#define NAME_LEN (3 + 32 + 1)   /* "ab/" or "tmp/" less one, hex, NUL */
+
+typedef struct pending {
+    eg_id id;
+    struct pending *next;
+} pending;
+
+struct eg_segment_store {
+    int dir_fd;
+    uint64_t min_free;
+    const eg_clock *clock;
+    pthread_mutex_t lock;
+    pending *pending;
+    int64_t room_checked_ns;
+    bool room;
+};
+
+static void place_of(const eg_id *id, char ret[NAME_LEN]) {
+    char hex[33];
+    eg_hex(eg_id_bytes(id), hex);
+    snprintf(ret, NAME_LEN, "%.2s/%s", hex, hex);
+}
+
+static void temp_of(const eg_id *id, char ret[NAME_LEN + 1]) {
+    char hex[33];
+    eg_hex(eg_id_bytes(id), hex);
+    snprintf(ret, NAME_LEN + 1, "tmp/%s", hex);
+}
+
+static eg_err make_dirs(int dir_fd, eg_problem *p) {
+    if (mkdirat(dir_fd, "tmp", 0700) < 0 && errno != EEXIST) {
+        return eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be written: %s.", strerrordesc_np(errno));
+    }
+    for (unsigned i = 0; i < SHARDS; i++) {
+        char name[3];
+        snprintf(name, sizeof name, "%02x", i);
+        if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST) {
+            return eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be written: %s.", strerrordesc_np(errno));
+        }
+    }
+    return eg_dir_sync(dir_fd);
+}
+
+/* Only the process that holds the store's lock gets here, so nobody else is writing these. */
+static eg_err empty_temp(int dir_fd) {
+    const int fd = openat(dir_fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return eg_err_from_errno(errno);
+    }
+    DIR *d = fdopendir(fd);
+    if (!d) {
+        close(fd);
+        return EG_ERR_NO_MEMORY;
+    }
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        if (e->d_name[0] != '.') {
+            (void)unlinkat(fd, e->d_name, 0);
+        }
+    }
+    closedir(d);
+    return EG_OK;
+}
+
+eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock *clock, eg_segment_store **ret, eg_problem *p) {
+    EG_TRY(eg_dir_make(dir, 0700, p));
+    eg_segment_store *s = calloc(1, sizeof *s);
+    if (!s) {
+        return EG_ERR_NO_MEMORY;
+    }
+    s->min_free = min_free;
+    s->clock = clock;
+    pthread_mutex_init(&s->lock, NULL);
+    s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    eg_err e = s->dir_fd < 0 ? eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be opened: %s.", strerrordesc_np(errno)) : EG_OK;
+    if (e == EG_OK) {
+        e = make_dirs(s->dir_fd, p);
+    }
+    if (e == EG_OK) {
+        e = empty_temp(s->dir_fd);
+    }
+    if (e != EG_OK) {
+        eg_segment_store_close(s);
+        return e;
+    }
+    *ret = s;
+    return EG_OK;
+}
+
+void eg_segment_store_close(eg_segment_store *s) {
+    if (!s) {
+        return;
+    }
+    while (s->pending) {
+        pending *next = s->pending->next;
+        free(s->pending);
+        s->pending = next;
+    }
+    if (s->dir_fd >= 0) {
+        close(s->dir_fd);
+    }
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+eg_err eg_segment_store_room(eg_segment_store *s, eg_problem *p) {
+    const int64_t now = eg_mono_ns(s->clock);
+    pthread_mutex_lock(&s->lock);
+    if (s->room_checked_ns == 0 || now - s->room_checked_ns >= 1000000000) {
+        struct statvfs st;
+        s->room = fstatvfs(s->dir_fd, &st) == 0 && (uint64_t)st.f_bavail * st.f_frsize >= s->min_free;
+        s->room_checked_ns = now ? now : 1;
+    }
+    const bool room = s->room;
+    pthread_mutex_unlock(&s->lock);
+    return room ? EG_OK : eg_fail(p, EG_ERR_DISK_FULL, "The storage has too little room left for writing.");
+}
+
+static eg_err remember(eg_segment_store *s, const eg_id *id) {
+    pending *n = malloc(sizeof *n);
+    if (!n) {
+        return EG_ERR_NO_MEMORY;
+    }
+    n->id = *id;
+    pthread_mutex_lock(&s->lock);
+    n->next = s->pending;
+    s->pending = n;
+    pthread_mutex_unlock(&s->lock);
+    return EG_OK;
+}
+
+static void forget(eg_segment_store *s, const eg_id *id) {
+    pthread_mutex_lock(&s->lock);
+    for (pending **at = &s->pending; *at; at = &(*at)->next) {
+        if (eg_id_eq(&(*at)->id, id)) {
+            pending *gone = *at;
+            *at = gone->next;
+            free(gone);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool eg_segment_store_pending(eg_segment_store *s, const eg_id *id) {
+    bool found = false;
+    pthread_mutex_lock(&s->lock);
+    for (const pending *n = s->pending; n && !found; n = n->next) {
+        found = eg_id_eq(&n->id, id);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
+eg_err eg_segment_store_create(eg_segment_store *s, const eg_id *id, int *ret_fd) {
+    char name[NAME_LEN + 1];
+    temp_of(id, name);
+    EG_TRY(remember(s, id));
+    const int fd = openat(s->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        const eg_err e = eg_err_from_errno(errno);
+        forget(s, id);
+        return e;
+    }
+    *ret_fd = fd;
+    return EG_OK;
+}
+
+eg_err eg_segment_store_publish(eg_segment_store *s, const eg_id *id) {
+    char from[NAME_LEN + 1];
+    char to[NAME_LEN];
+    temp_of(id, from);
+    place_of(id, to);
+    return renameat(s->dir_fd, from, s->dir_fd, to) < 0 ? eg_err_from_errno(errno) : EG_OK;
+}
+
+void eg_segment_store_settle(eg_segment_store *s, const eg_id *id, bool keep) {
+    if (!keep) {
+        char name[NAME_LEN + 1];
+        temp_of(id, name);
+        (void)unlinkat(s->dir_fd, name, 0);
+        place_of(id, name);
+        (void)unlinkat(s->dir_fd, name, 0);
+    }
+    forget(s, id);
+}
+
+eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_id *id, int *ret_fd) {
+    char name[NAME_LEN];
+    place_of(id, name);
+    const int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return eg_err_from_errno(errno);
+    }
+    *ret_fd = fd;
+    return EG_OK;
+}
+
+eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) {
+    char name[NAME_LEN];
+    place_of(id, name);
+    return unlinkat(s->dir_fd, name, 0) < 0 && errno != ENOENT ? eg_err_from_errno(errno) : EG_OK;
+}
+
+static eg_err sync_shard(eg_segment_store *s, unsigned shard) {
+    char name[3];
+    snprintf(name, sizeof name, "%02x", shard);
+    const int fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return eg_err_from_errno(errno);
+    }
+    const eg_err e = eg_dir_sync(fd);
+    close(fd);
+    return e;
+}
+
+eg_err eg_segment_store_sync(eg_segment_store *s, const eg_id *ids, size_t n) {
+    bool touched[SHARDS] = {false};
+    for (size_t i = 0; i < n; i++) {
+        int fd;
+        EG_TRY(eg_segment_store_open_read(s, &ids[i], &fd));
+        const bool failed = fsync(fd) < 0;
+        const eg_err e = failed ? eg_err_from_errno(errno) : EG_OK;
+        close(fd);
+        EG_TRY(e);
+        touched[ids[i].b[0]] = true;
+    }
+    for (unsigned i = 0; i < SHARDS; i++) {
+        if (touched[i]) {
+            EG_TRY(sync_shard(s, i));
+        }
+    }
+    return EG_OK;
+}
+
+eg_err eg_segment_store_each(eg_segment_store *s, unsigned shard, bool (*fn)(void *ctx, const eg_id *id), void *ctx) {
+    char name[3];
+    snprintf(name, sizeof name, "%02x", shard & 0xff);
+    const int fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return eg_err_from_errno(errno);
+    }
+    DIR *d = fdopendir(fd);
+    if (!d) {
+        close(fd);
+        return EG_ERR_NO_MEMORY;
+    }
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        eg_id id;
+        size_t n = 0;
+        if (eg_unhex(eg_str_of(e->d_name), id.b, sizeof id.b, &n) == EG_OK && n == sizeof id.b && !fn(ctx, &id)) {
+            break;
+        }
+    }
+    closedir(d);
+    return EG_OK;
+}

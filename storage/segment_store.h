@@ -1,0 +1,32 @@
+/* The files of segments: segments/tmp/<id> while written, segments/<first two hex digits>/<id> afterwards. */
+#ifndef EG_STORAGE_SEGMENT_STORE_H
+#define EG_STORAGE_SEGMENT_STORE_H
+
+#include "store.h"
+
+/* Makes what is missing beneath dir and unlinks temporary files that a dead process left. */
+eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock *clock, eg_segment_store **ret, eg_problem *p) EG_MUST_CHECK;
+void eg_segment_store_close(eg_segment_store *s);
+
+/* EG_ERR_DISK_FULL when less than the configured room is left. Asks the system at most once a second. */
+eg_err eg_segment_store_room(eg_segment_store *s, eg_problem *p) EG_MUST_CHECK;
+
+/* A new temporary file; its id is `pending` until eg_segment_store_settle. */
+eg_err eg_segment_store_create(eg_segment_store *s, const eg_id *id, int *ret_fd) EG_MUST_CHECK;
+/* Moves it to its place; not yet durable. */
+eg_err eg_segment_store_publish(eg_segment_store *s, const eg_id *id) EG_MUST_CHECK;
+/* The end of what create began. keep: a row of the metadata names it now; else the file is unlinked, wherever it is. */
+void eg_segment_store_settle(eg_segment_store *s, const eg_id *id, bool keep);
+/* True between create and settle: the sweep for files without a row leaves these alone. */
+bool eg_segment_store_pending(eg_segment_store *s, const eg_id *id);
+
+eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_id *id, int *ret_fd) EG_MUST_CHECK;
+/* What isn't there is EG_OK. */
+eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) EG_MUST_CHECK;
+/* Makes published segments durable: each file, then each directory once. EG_ERR_NOT_FOUND names a lost one. */
+eg_err eg_segment_store_sync(eg_segment_store *s, const eg_id *ids, size_t n) EG_MUST_CHECK;
+
+/* Calls fn for each published segment file of one of the 256 shards, until fn says false. */
+eg_err eg_segment_store_each(eg_segment_store *s, unsigned shard, bool (*fn)(void *ctx, const eg_id *id), void *ctx) EG_MUST_CHECK;
+
+#endif

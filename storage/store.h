@@ -1,0 +1,72 @@
+/* What the files of this room share: ids, the open store and its accounts. */
+#ifndef EG_STORAGE_STORE_H
+#define EG_STORAGE_STORE_H
+
+#include <embergate/crypto.h>
+#include <embergate/storage.h>
+#include <pthread.h>
+
+/* Bounds. A segment of a path has at most 255 UTF-16 units in Azure: 765 bytes of UTF-8. */
+enum {
+    EG_NAME_MAX = 765,
+    EG_PATH_MAX = 3072,
+    EG_PATH_DEPTH_MAX = 128,
+    EG_ACCOUNT_NAME_MAX = 63,
+    EG_ACCOUNTS_MAX = 256,
+    EG_STAGED_MAX = 50000,       /* appends between two flushes of a file, as many as Azure has blocks */
+    EG_LIST_PAGE_MAX = 5000,
+};
+#define EG_APPEND_MAX ((size_t)4000 * 1024 * 1024)
+#define EG_FILE_MAX_DEFAULT ((uint64_t)5 << 40)
+#define EG_FREE_MIN_DEFAULT ((uint64_t)256 << 20)
+
+/* Random, 128 bits: of inodes, containers (the id of the root directory) and segments. */
+typedef struct eg_id {
+    uint8_t b[16];
+} eg_id;
+
+static inline eg_bytes eg_id_bytes(const eg_id *id) { return (eg_bytes){id->b, sizeof id->b}; }
+static inline bool eg_id_eq(const eg_id *a, const eg_id *b) { return memcmp(a->b, b->b, sizeof a->b) == 0; }
+static inline eg_id eg_id_new(void)
+{
+    eg_id id;
+    eg_random(id.b, sizeof id.b);
+    return id;
+}
+
+/* An account in use. Lives as long as the store. */
+typedef struct eg_account {
+    char name[EG_ACCOUNT_NAME_MAX + 1];
+    char tenant[EG_ACCOUNT_NAME_MAX + 1];
+    eg_secret *mac_key;          /* authenticates every row of this account */
+    struct eg_account *next;
+} eg_account;
+
+typedef struct eg_segment_store eg_segment_store;
+typedef struct eg_key_cache eg_key_cache;
+typedef struct eg_readers eg_readers;
+typedef struct eg_reclaim eg_reclaim;
+
+struct eg_storage {
+    eg_kv *kv;
+    eg_committer *committer;
+    const eg_keys *keys;
+    const eg_clock *clock;
+    eg_usage_sink usage;
+    uint64_t max_file_bytes;
+    uint64_t boot;               /* of which boot of the machine this process is */
+    pthread_mutex_t accounts_lock;
+    eg_account *accounts;
+    size_t account_count;
+    eg_segment_store *segments;
+    eg_key_cache *key_cache;
+    eg_readers *readers;
+    eg_reclaim *reclaim;
+};
+
+/* storage.c. The account with its key; EG_ERR_ACCOUNT_NOT_FOUND. Blocks on the keeper at the first use. */
+eg_err eg_storage_account(eg_storage *s, eg_str name, const eg_account **ret) EG_MUST_CHECK;
+/* The same without blocking: NULL when it isn't loaded yet. */
+const eg_account *eg_storage_account_loaded(eg_storage *s, eg_str name);
+
+#endif
