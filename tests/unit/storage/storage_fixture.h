@@ -1,0 +1,363 @@
+/* A store of its own for each test, with a keeper in the process, and requests that run through the route table. */
+#ifndef EG_TEST_STORAGE_FIXTURE_H
+#define EG_TEST_STORAGE_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "content.h"
+#include "readers.h"
+#include "reclaim.h"
+
+#include <embergate/durable_file.h>
+#include <embergate/encoding.h>
+#include <embergate/metrics.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TENANT "11111111-1111-4111-8111-111111111111"
+#define ACCOUNT "acct"
+#define FS "data"
+#define SCOPE "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/acct"
+
+typedef struct store {
+    char top[64];
+    eg_keys *keys;
+    eg_kv *kv;
+    eg_committer *committer;
+    eg_storage *storage;
+    eg_buf recovery;
+    uint64_t read_bytes;
+    uint64_t written_bytes;
+    int records;
+} store;
+
+static inline int store_remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+static inline void store_moved(void *ctx, eg_str job, uint64_t read, uint64_t written) {
+    store *s = ctx;
+    assert_true(eg_str_is(job, "cluster/7"));
+    s->read_bytes += read;
+    s->written_bytes += written;
+}
+
+static inline void store_start(store *s) {
+    char dir[96];
+    eg_problem p = {0};
+    snprintf(dir, sizeof dir, "%s/keeper", s->top);
+    assert_int_equal(eg_keeper_open_local(dir, &s->keys, &p), EG_OK);
+    snprintf(dir, sizeof dir, "%s/kv", s->top);
+    const eg_kv_options kv = {.dir = dir, .map_size = (uint64_t)1 << 30, .no_sync = true};
+    assert_int_equal(eg_kv_open(&kv, &s->kv, &p), EG_OK);
+    assert_int_equal(eg_committer_start(s->kv, &s->committer), EG_OK);
+    snprintf(dir, sizeof dir, "%s/segments", s->top);
+    const eg_storage_options o = {.dir = dir, .kv = s->kv, .committer = s->committer, .keys = s->keys, .clock = &eg_clock_system,
+        .usage = {s, store_moved}, .min_free_bytes = 1};
+    assert_int_equal(eg_storage_open(&o, &s->storage, &p), EG_OK);
+    assert_int_equal(eg_storage_ensure_account(s->storage, EG_LIT(ACCOUNT), EG_LIT(TENANT), &p), EG_OK);
+    assert_int_equal(eg_storage_ensure_container(s->storage, EG_LIT(ACCOUNT), EG_LIT(FS), &p), EG_OK);
+}
+
+static inline void store_stop(store *s) {
+    eg_storage_close(s->storage);
+    eg_committer_stop(s->committer);
+    eg_kv_close(s->kv);
+    eg_keeper_local_free(s->keys);
+}
+
+static inline int store_open(void **state) {
+    store *s = calloc(1, sizeof *s);
+    char dir[96];
+    eg_problem p = {0};
+    snprintf(s->top, sizeof s->top, "%s/eg-storage-XXXXXX", P_tmpdir);
+    assert_non_null(mkdtemp(s->top));
+    snprintf(dir, sizeof dir, "%s/keeper", s->top);
+    eg_buf_init(&s->recovery, 128);
+    assert_int_equal(eg_keeper_init(dir, &s->recovery, &p), EG_OK);
+    assert_int_equal(eg_keeper_add_tenant(dir, EG_LIT(TENANT), &p), EG_OK);
+    store_start(s);
+    *state = s;
+    return 0;
+}
+
+static inline int store_close(void **state) {
+    store *s = *state;
+    store_stop(s);
+    eg_buf_done(&s->recovery);
+    nftw(s->top, store_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(s);
+    return 0;
+}
+
+static inline const eg_account *store_account(store *s) {
+    const eg_account *a = NULL;
+    assert_int_equal(eg_storage_account(s->storage, EG_LIT(ACCOUNT), &a), EG_OK);
+    return a;
+}
+
+/* What came back. */
+typedef struct answer {
+    eg_err err;
+    int status;
+    eg_arena *arena;
+    eg_response response;
+    eg_problem problem;
+    eg_buf body;
+    int64_t head_length;
+    char resource[1024];
+    bool answered;
+    store *s;
+} answer;
+
+typedef struct call {
+    const char *method;
+    const char *path;            /* decoded, with the filesystem */
+    const char *query;
+    const char *headers[24];     /* name, value, …, NULL */
+    const void *body;
+    size_t body_len;
+    eg_surface surface;          /* OPS (0) = DFS */
+} call;
+
+static inline void store_respond(eg_request *rq) {
+    answer *a = rq->pipeline;
+    assert_false(a->answered);
+    a->answered = true;
+    a->response = rq->response;
+    a->status = rq->response.status;
+}
+
+static inline eg_err store_record_apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)t;
+    (void)p;
+    ((store *)ctx)->records++;
+    return EG_OK;
+}
+
+static inline eg_txn_op store_record(eg_request *rq, int status) {
+    (void)status;
+    return (eg_txn_op){store_record_apply, ((answer *)rq->pipeline)->s};
+}
+
+static inline bool store_query_has(const char *query, const char *want) {
+    if (!want) {
+        return true;
+    }
+    const size_t n = strlen(want);
+    for (const char *at = query; at && *at; at = strchr(at, '&') ? strchr(at, '&') + 1 : NULL) {
+        if (strncmp(at, want, n) == 0 && (at[n] == '\0' || at[n] == '&' || (at[n] == '=' && !strchr(want, '=')))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The router in small: as http.h describes it. */
+static inline const eg_route *store_route(const call *c) {
+    size_t n = 0;
+    const eg_route *rows = eg_storage_routes(&n);
+    const char *rest = strchr(c->path + 1, '/');
+    const char *pattern = c->path[1] == '\0' ? "/" : rest && rest[1] ? "/{filesystem}/{path*}" : "/{filesystem}";
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].surface == (c->surface ? c->surface : EG_SURFACE_DFS) && strcmp(rows[i].method, c->method) == 0 &&
+            strcmp(rows[i].pattern, pattern) == 0 && store_query_has(c->query, rows[i].query)) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+static inline void store_drain(answer *a, eg_response *r) {
+    eg_buf_init(&a->body, (size_t)256 << 20);
+    if (!r->has_source) {
+        eg_buf_add(&a->body, r->bytes.ptr ? r->bytes.ptr : (const uint8_t *)"", r->bytes.len);
+        eg_buf_done(&r->owned);
+        return;
+    }
+    size_t n = 1;
+    while (n > 0 && a->err == EG_OK) {
+        char *room;
+        assert_int_equal(eg_buf_reserve(&a->body, 50000, &room), EG_OK);
+        n = 0;
+        a->err = r->source.read(r->source.ctx, (uint8_t *)room, 50000, &n);
+        a->body.len += n;
+    }
+    r->source.close(r->source.ctx);
+    if (a->err == EG_OK) {
+        assert_int_equal(a->body.len, r->source.size);
+    }
+}
+
+/* Fills a request; principal is a job's. */
+static inline void store_fill(store *s, const call *c, eg_request *rq, eg_header headers[12]) {
+    for (size_t i = 0; i < 12 && c->headers[2 * i]; i++) {
+        headers[i] = (eg_header){eg_str_of(c->headers[2 * i]), eg_str_of(c->headers[2 * i + 1])};
+        rq->header_count++;
+    }
+    rq->headers = headers;
+    snprintf(rq->request_id, sizeof rq->request_id, "00000000-0000-4000-8000-000000000001");
+    rq->method = eg_str_of(c->method);
+    rq->query = eg_str_of(c->query);
+    rq->path = eg_str_of(c->path);
+    rq->surface = c->surface ? c->surface : EG_SURFACE_DFS;
+    rq->tenant = EG_LIT(TENANT);
+    rq->account = EG_LIT(ACCOUNT);
+    rq->scope = EG_LIT(SCOPE);
+    rq->room = s->storage;
+    rq->content_length = (int64_t)c->body_len;
+    rq->principal = eg_principal_new();
+    assert_non_null(rq->principal);
+    snprintf(rq->principal->job, sizeof rq->principal->job, "cluster/7");
+    snprintf(rq->principal->object_id, sizeof rq->principal->object_id, "22222222-2222-4222-8222-222222222222");
+}
+
+static inline eg_err store_run(const eg_route *route, eg_request *rq, const call *c) {
+    eg_str scope;
+    if (route->scope) {
+        EG_TRY(route->scope(rq, &scope));
+    }
+    if (route->begin) {
+        EG_TRY(route->begin(rq));
+    }
+    for (size_t at = 0; route->body && at < c->body_len; at += 10007) {
+        const size_t n = c->body_len - at < 10007 ? c->body_len - at : 10007;
+        EG_TRY(route->body(rq, (eg_bytes){(const uint8_t *)c->body + at, n}));
+    }
+    return route->end(rq);
+}
+
+/* The caller frees the answer. */
+static inline answer store_call(store *s, const call *c) {
+    static const eg_request_ops ops = {store_respond, store_record};
+    answer a = {.s = s, .arena = eg_arena_new((size_t)256 << 10)};
+    eg_header headers[12];
+    eg_request *rq = calloc(1, sizeof *rq);
+    rq->arena = a.arena;
+    rq->ops = &ops;
+    rq->pipeline = &a;
+    store_fill(s, c, rq, headers);
+    const eg_route *route = store_route(c);
+    assert_non_null(route);
+    rq->route = route;
+    a.err = store_run(route, rq, c);
+    if (a.err != EG_OK) {
+        assert_false(a.answered);
+        const eg_err e = a.err;
+        eg_respond_problem(rq, e, &rq->problem);
+    }
+    assert_true(a.answered);
+    store_drain(&a, &a.response);
+    a.problem = rq->problem;
+    memcpy(a.resource, rq->record_resource, sizeof a.resource);
+    if (rq->free_state) {
+        rq->free_state(rq->state);
+    }
+    json_decref(rq->record_details);
+    eg_principal_unref(rq->principal);
+    free(rq);
+    return a;
+}
+
+static inline void answer_free(answer *a) {
+    eg_buf_done(&a->body);
+    eg_arena_free(a->arena);
+}
+
+static inline const char *answer_header(const answer *a, const char *name) {
+    for (size_t i = 0; i < a->response.header_count; i++) {
+        if (eg_str_ieq(eg_str_of(a->response.headers[i].name), eg_str_of(name))) {
+            return a->response.headers[i].value.ptr;
+        }
+    }
+    return NULL;
+}
+
+/* Runs a call of which only the outcome matters. */
+static inline eg_err store_do(store *s, call c) {
+    answer a = store_call(s, &c);
+    const eg_err e = a.err;
+    answer_free(&a);
+    return e;
+}
+
+static inline eg_err store_create(store *s, const char *path) {
+    return store_do(s, (call){.method = "PUT", .path = path, .query = "resource=file"});
+}
+
+static inline eg_err store_mkdir(store *s, const char *path) {
+    return store_do(s, (call){.method = "PUT", .path = path, .query = "resource=directory"});
+}
+
+static inline eg_err store_append(store *s, const char *path, uint64_t position, const void *body, size_t n) {
+    char query[64];
+    snprintf(query, sizeof query, "action=append&position=%llu", (unsigned long long)position);
+    return store_do(s, (call){.method = "PATCH", .path = path, .query = query, .body = body, .body_len = n});
+}
+
+static inline eg_err store_flush(store *s, const char *path, uint64_t position) {
+    char query[64];
+    snprintf(query, sizeof query, "action=flush&position=%llu", (unsigned long long)position);
+    return store_do(s, (call){.method = "PATCH", .path = path, .query = query});
+}
+
+static inline eg_err store_rename(store *s, const char *from, const char *to) {
+    return store_do(s, (call){.method = "PUT", .path = to, .headers = {"x-ms-rename-source", from}});
+}
+
+static inline eg_err store_delete(store *s, const char *path, const char *query) {
+    return store_do(s, (call){.method = "DELETE", .path = path, .query = query});
+}
+
+static inline eg_err store_head(store *s, const char *path) {
+    return store_do(s, (call){.method = "HEAD", .path = path, .query = "action=getStatus"});
+}
+
+static inline void store_write(store *s, const char *path, const void *body, size_t n) {
+    assert_int_equal(store_create(s, path), EG_OK);
+    assert_int_equal(store_append(s, path, 0, body, n), EG_OK);
+    assert_int_equal(store_flush(s, path, n), EG_OK);
+}
+
+static inline answer store_read(store *s, const char *path) {
+    return store_call(s, &(call){.method = "GET", .path = path});
+}
+
+/* Bytes that show where they come from. */
+static inline uint8_t *store_pattern(size_t n) {
+    uint8_t *b = malloc(n ? n : 1);
+    assert_non_null(b);
+    for (size_t i = 0; i < n; i++) {
+        b[i] = (uint8_t)(i * 31 + (i >> 8) * 7 + (i >> 16));
+    }
+    return b;
+}
+
+static inline size_t store_rows(store *s, eg_kv_db db) {
+    eg_kv_txn *t = NULL;
+    eg_kv_cursor *c = NULL;
+    eg_bytes k;
+    eg_bytes v;
+    size_t n = 0;
+    assert_int_equal(eg_kv_read_begin(s->kv, &t), EG_OK);
+    assert_int_equal(eg_kv_cursor_open(t, db, (eg_bytes){NULL, 0}, &c), EG_OK);
+    while (eg_kv_cursor_next(c, &k, &v) == EG_OK) {
+        n++;
+    }
+    eg_kv_cursor_close(c);
+    eg_kv_read_end(t);
+    return n;
+}
+
+#endif
