@@ -20,6 +20,7 @@ typedef struct row {
     int64_t first_ns;
     int64_t last_ns;
     int64_t used_mono_ns;
+    int64_t began_mono_ns; /* when the sum began */
     uint64_t policy_version;
     bool has_actor;
     eg_principal actor;  /* its name and groups are left out */
@@ -125,7 +126,7 @@ static void drop(eg_access_sum *s, row *w) {
     free(w);
 }
 
-static eg_err close_row(eg_access_sum *s, row *w) {
+static eg_err emit_row(eg_access_sum *s, const row *w) {
     if (w->count > 0) {
         const eg_audit_extra span = {.first_ns = w->first_ns, .last_ns = w->last_ns};
         const eg_audit_record r = {
@@ -142,8 +143,13 @@ static eg_err close_row(eg_access_sum *s, row *w) {
             .bytes = w->bytes,
             .count = w->count,
         };
-        EG_TRY(s->emit(s->ctx, &r, &span));
+        return s->emit(s->ctx, &r, &span);
     }
+    return EG_OK;
+}
+
+static eg_err close_row(eg_access_sum *s, row *w) {
+    EG_TRY(emit_row(s, w));
     drop(s, w);
     return EG_OK;
 }
@@ -187,7 +193,7 @@ static void insert(eg_access_sum *s, const eg_audit_record *r, uint64_t hash, co
     if (!w) {
         return;
     }
-    w->used_mono_ns = eg_mono_ns(s->clock);
+    w->used_mono_ns = w->began_mono_ns = eg_mono_ns(s->clock);
     w->chain = s->slots[hash % SLOTS];
     s->slots[hash % SLOTS] = w;
     link_newest(s, w);
@@ -207,6 +213,11 @@ static void add(eg_access_sum *s, row *w, const eg_audit_record *r) {
     w->used_mono_ns = eg_mono_ns(s->clock);
     unlink_age(s, w);
     link_newest(s, w);
+    /* What never rests is recorded now and then, so that a crash forgets little. */
+    if (w->used_mono_ns - w->began_mono_ns >= EG_ACCESS_OPEN_NS && emit_row(s, w) == EG_OK) {
+        w->began_mono_ns = w->used_mono_ns;
+        w->count = w->bytes = 0;
+    }
 }
 
 bool eg_access_sum_add(eg_access_sum *s, const eg_audit_record *r) {

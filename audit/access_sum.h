@@ -7,6 +7,7 @@
 #define EG_ACCESS_ROWS_MAX 65536u
 #define EG_ACCESS_BYTES_MAX ((size_t)32 << 20)
 #define EG_ACCESS_IDLE_NS INT64_C(60000000000)
+#define EG_ACCESS_OPEN_NS INT64_C(600000000000) /* a sum that never rests gets a record after so long */
 
 typedef struct eg_access_sum eg_access_sum;
 

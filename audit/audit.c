@@ -243,8 +243,9 @@ static eg_err encode(eg_audit *a, eg_arena *arena, const eg_audit_record *r, eg_
     EG_CLEANUP(eg_buf_done) eg_buf envelope;
     eg_buf_init(&envelope, EG_ENVELOPE_MAX);
     eg_log *g = NULL;
-    eg_err e = eg_logs_get(a->logs, eg_str_of(d.log), &g, NULL) == EG_OK ? EG_OK : EG_ERR_AUDIT_UNAVAILABLE;
+    eg_err e = eg_logs_for_record(a->logs, eg_str_of(d.log), &g) == EG_OK ? EG_OK : EG_ERR_AUDIT_UNAVAILABLE;
     if (e == EG_OK) {
+        memcpy(d.log, g->id, sizeof d.log);
         e = eg_audit_draft_finish(&d, eg_log_key(g), &envelope);
     }
     eg_audit_draft_done(&d);

@@ -135,7 +135,8 @@ static void refuse_all(eg_item_list *l) {
 
 static eg_err finish(eg_audit *a, eg_intake_item *i) {
     eg_log *g = NULL;
-    EG_TRY(eg_logs_get(a->logs, eg_str_of(i->draft.log), &g, NULL));
+    EG_TRY(eg_logs_for_record(a->logs, eg_str_of(i->draft.log), &g));
+    memcpy(i->draft.log, g->id, sizeof i->draft.log);
     EG_TRY(eg_audit_draft_finish(&i->draft, eg_log_key(g), &i->envelope));
     eg_audit_draft_done(&i->draft);
     i->draft = (eg_audit_draft){0};

@@ -244,6 +244,13 @@ eg_err eg_logs_get(eg_logs *l, eg_str id, eg_log **ret, eg_problem *p) {
     return e;
 }
 
+eg_err eg_logs_for_record(eg_logs *l, eg_str id, eg_log **ret) {
+    eg_err e = eg_logs_get(l, id, ret, NULL);
+    /* A principal of an outside issuer whose tenant isn't served here: what it was refused is the server's to know. */
+    bool no_such_tenant = e == EG_ERR_NOT_FOUND || e == EG_ERR_INVALID || e == EG_ERR_LIMIT;
+    return no_such_tenant ? eg_logs_get(l, EG_LIT("server"), ret, NULL) : e;
+}
+
 /* The ids of the logs that the state knows: copied, because no read transaction is held while the keeper is asked. */
 static eg_err known_ids(eg_kv *kv, char (*ids)[EG_LOG_ID_MAX + 1], size_t cap, size_t *ret_n) {
     eg_kv_txn *raw = NULL;

@@ -46,6 +46,8 @@ void eg_logs_free(eg_logs *l);
 eg_log *eg_logs_find(eg_logs *l, eg_str id);
 /* Makes it when it is new: blocks. */
 eg_err eg_logs_get(eg_logs *l, eg_str id, eg_log **ret, eg_problem *p) EG_MUST_CHECK;
+/* The log of a record: of a tenant that the keeper has no key for, the server's. Blocks when the log is new. */
+eg_err eg_logs_for_record(eg_logs *l, eg_str id, eg_log **ret) EG_MUST_CHECK;
 /* All logs in turn: after NULL the first, after the last NULL. */
 eg_log *eg_logs_next(eg_logs *l, const eg_log *after);
 int eg_log_dup_dir(const eg_log *log);      /* -1 with errno; the caller closes it */

@@ -140,10 +140,7 @@ static void copy_text(char *ret, size_t cap, eg_str s) {
 
 eg_err eg_audit_draft_make(const eg_audit_record *r, const eg_audit_extra *extra, const eg_clock *clock, eg_audit_draft *ret) {
     eg_audit_draft d = {.time_ns = r->time_ns ? r->time_ns : eg_wall_ns(clock)};
-    eg_str log = r->tenant.len ? r->tenant : EG_LIT("server");
-    if (!eg_log_id_valid(log)) {
-        return EG_ERR_INVALID;
-    }
+    eg_str log = eg_log_id_valid(r->tenant) ? r->tenant : EG_LIT("server"); /* what is no tenant's is the server's */
     copy_text(d.log, sizeof d.log, log);
     copy_text(d.job, sizeof d.job, r->job);
     copy_text(d.actor, sizeof d.actor, r->actor ? eg_str_of(r->actor->object_id) : (eg_str){NULL, 0});

@@ -27,7 +27,7 @@ typedef struct eg_audit_draft {
     eg_buf secret;        /* what is to be sealed, JSON; empty = nothing */
 } eg_audit_draft;
 
-/* EG_ERR_INVALID when the tenant can't be a log's id. extra may be NULL. */
+/* A tenant that can't be a log's id makes it a record of the server's log. extra may be NULL. */
 eg_err eg_audit_draft_make(const eg_audit_record *r, const eg_audit_extra *extra, const eg_clock *clock, eg_audit_draft *ret) EG_MUST_CHECK;
 void eg_audit_draft_done(eg_audit_draft *d);
 /* The envelope of the finished record. key: the log's data key (32 bytes), or an empty view when it was destroyed: then
