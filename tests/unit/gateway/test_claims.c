@@ -1,0 +1,227 @@
+/* The table of claim checks, a row of input for each way that a claim can be wrong. */
+#include "token_maker.h"
+
+#include "identity/claims.h"
+
+#define TID "11111111-1111-4111-8111-111111111111"
+#define OTHER "22222222-2222-4222-8222-222222222222"
+#define OID "33333333-3333-4333-8333-333333333333"
+#define APP "44444444-4444-4444-8444-444444444444"
+#define NOW 1800000000
+#define PUBLIC "https://gw.example:8443"
+
+static const char *const outside_audiences[] = {"api://embergate", "https://storage.azure.com", NULL};
+static const eg_issuer_rules own = {.issuer = PUBLIC "/" TID "/v2.0", .tenant = TID, .own = true, .public_url = PUBLIC};
+static const eg_issuer_rules entra = {.issuer = "https://login.microsoftonline.com/{tenantid}/v2.0", .tenant = TID, .audiences = outside_audiences};
+static const eg_issuer_rules generic = {.issuer = "https://idp.example/realms/a", .tenant = TID, .audiences = outside_audiences};
+
+#define OWN_BASE "\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"iat\":1799999990,\"nbf\":1799999990,\"exp\":1800003600,"
+#define OWN_WHO "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"" OID "\",\"idtyp\":\"app\""
+#define ENTRA_BASE "\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799999990,\"exp\":1800003600,"
+#define ENTRA_WHO "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"x\""
+#define GENERIC_BASE "\"iss\":\"https://idp.example/realms/a\",\"aud\":\"api://embergate\",\"exp\":1800003600,"
+
+static eg_err check(const eg_issuer_rules *r, const char *json, eg_checked_claims *ret) {
+    static const uint8_t digest[EG_SHA256_LEN] = {0xab};
+    json_t *v = NULL;
+    eg_problem p = {0};
+    assert_int_equal(eg_json_parse(eg_str_of(json), 65536, &v, &p), EG_OK);
+    eg_err e = eg_claims_check(v, r, NOW, digest, ret, &p);
+    json_decref(v);
+    return e;
+}
+
+static void refusals(void **state) {
+    (void)state;
+    static const struct {
+        const eg_issuer_rules *rules;
+        const char *json;
+        eg_err expected;
+    } cases[] = {
+        {&own, "{}", EG_ERR_TOKEN_ISSUER},
+        {&own, "{\"iss\":\"" PUBLIC "/" OTHER "/v2.0\"}", EG_ERR_TOKEN_ISSUER},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\"}", EG_ERR_TOKEN_AUDIENCE},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":[\"https://storage.azure.com\"]}", EG_ERR_TOKEN_AUDIENCE},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com.evil.example\"}", EG_ERR_TOKEN_AUDIENCE},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\"}", EG_ERR_TOKEN_CLAIM}, /* no exp */
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":\"1800003600\"}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1e300}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":-1}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1799999995}", EG_ERR_TOKEN_EXPIRED},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1800003600}", EG_ERR_TOKEN_CLAIM}, /* no iat */
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1800003600,\"nbf\":1800000006}", EG_ERR_TOKEN_NOT_YET},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1800003600,\"iat\":1800000006}", EG_ERR_TOKEN_NOT_YET},
+        {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1800003600,\"nbf\":true}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE "\"oid\":\"" OID "\",\"idtyp\":\"app\"}", EG_ERR_TOKEN_CLAIM},                          /* no tid */
+        {&own, "{" OWN_BASE "\"tid\":\"me\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE "\"tid\":\"" OTHER "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_ISSUER},
+        {&own, "{" OWN_BASE "\"tid\":\"" TID "\",\"sub\":\"s\"}", EG_ERR_TOKEN_CLAIM},                               /* no oid */
+        {&own, "{" OWN_BASE "\"tid\":\"" TID "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_CLAIM},                       /* no idtyp */
+        {&own, "{" OWN_BASE "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"idtyp\":\"robot\"}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE OWN_WHO ",\"scp\":\"user_impersonation\"}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE OWN_WHO ",\"eg_job\":\"c/1\"}", EG_ERR_TOKEN_CLAIM},                                       /* no cluster */
+        {&own, "{" OWN_BASE OWN_WHO ",\"eg_job\":7,\"eg_cluster\":\"c\"}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE OWN_WHO ",\"groups\":\"g\"}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE OWN_WHO ",\"groups\":[\"admins\"]}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE OWN_WHO ",\"groups\":[7]}", EG_ERR_TOKEN_CLAIM},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/common/v2.0\"}", EG_ERR_TOKEN_ISSUER},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0/\"}", EG_ERR_TOKEN_ISSUER},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://other\"}", EG_ERR_TOKEN_AUDIENCE},
+        {&entra, "{" ENTRA_BASE "\"oid\":\"" OID "\"}", EG_ERR_TOKEN_CLAIM},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1800003600," ENTRA_WHO "}", EG_ERR_TOKEN_ISSUER},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1800003600,\"tid\":\"" OTHER "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_ISSUER},
+        {&entra, "{" ENTRA_BASE "\"tid\":\"" TID "\",\"oid\":\"upn@example.com\"}", EG_ERR_TOKEN_CLAIM},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1799999700," ENTRA_WHO "}", EG_ERR_TOKEN_EXPIRED},
+        {&generic, "{" GENERIC_BASE "\"x\":1}", EG_ERR_TOKEN_CLAIM},
+        {&generic, "{" GENERIC_BASE "\"sub\":\"\"}", EG_ERR_TOKEN_CLAIM},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_checked_claims c = {0};
+        eg_err e = check(cases[i].rules, cases[i].json, &c);
+        if (e != cases[i].expected) {
+            print_error("case %zu: %s\n", i, cases[i].json);
+        }
+        assert_int_equal(e, cases[i].expected);
+        assert_null(c.principal);
+    }
+}
+
+static void own_tokens(void **state) {
+    (void)state;
+    eg_checked_claims c = {0};
+    assert_int_equal(check(&own, "{" OWN_BASE OWN_WHO ",\"azp\":\"" APP "\",\"name\":\"loader\\u0007\",\"jti\":\"t1\"}", &c), EG_OK);
+    assert_int_equal(c.principal->kind, EG_PRINCIPAL_SERVICE);
+    assert_string_equal(c.principal->tenant, TID);
+    assert_string_equal(c.principal->object_id, OID);
+    assert_string_equal(c.principal->app_id, APP);
+    assert_string_equal(c.principal->name, "loader?");
+    assert_string_equal(c.principal->token_id, "t1");
+    assert_int_equal(c.audiences, EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE));
+    assert_int_equal(c.principal->expires_s, 1800003600);
+    eg_principal_unref(c.principal);
+    assert_int_equal(check(&own, "{" OWN_BASE OWN_WHO ",\"eg_job\":\"c/7\",\"eg_cluster\":\"c\",\"groups\":[\"" APP "\"]}", &c), EG_OK);
+    assert_int_equal(c.principal->kind, EG_PRINCIPAL_JOB);
+    assert_string_equal(c.principal->job, "c/7");
+    assert_string_equal(c.principal->cluster, "c");
+    assert_int_equal(c.principal->group_count, 1);
+    assert_string_equal(c.principal->groups[0], APP);
+    assert_int_equal(strncmp(c.principal->token_id, "ab00", 4), 0); /* of the digest */
+    eg_principal_unref(c.principal);
+}
+
+static void a_jobs_token_is_for_storage_alone(void **state) {
+    (void)state;
+    eg_checked_claims c = {0};
+    assert_int_equal(check(&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"" PUBLIC "\",\"iat\":1799999990,\"exp\":1800003600," OWN_WHO
+                                 ",\"eg_job\":\"c/7\",\"eg_cluster\":\"c\"}", &c), EG_ERR_TOKEN_AUDIENCE);
+    /* An outside issuer makes no jobs. */
+    assert_int_equal(check(&entra, "{" ENTRA_BASE ENTRA_WHO ",\"scp\":\"s\",\"eg_job\":\"c/7\",\"eg_cluster\":\"c\"}", &c), EG_OK);
+    assert_int_equal(c.principal->kind, EG_PRINCIPAL_USER);
+    assert_string_equal(c.principal->job, "");
+    eg_principal_unref(c.principal);
+}
+
+static void entra_shapes(void **state) {
+    (void)state;
+    eg_checked_claims c = {0};
+    assert_int_equal(check(&entra, "{" ENTRA_BASE ENTRA_WHO ",\"scp\":\"s\",\"preferred_username\":\"ann@example.com\"}", &c), EG_OK);
+    assert_int_equal(c.principal->kind, EG_PRINCIPAL_USER);
+    assert_string_equal(c.principal->name, "ann@example.com");
+    assert_int_equal(c.audiences, EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE) | EG_AUDIENCE_BIT(EG_AUDIENCE_GATEWAY));
+    assert_int_equal(c.good_until_s, 1800003600 + EG_OUTSIDE_SKEW_S);
+    eg_principal_unref(c.principal);
+    assert_int_equal(check(&entra, "{" ENTRA_BASE ENTRA_WHO ",\"roles\":[\"Admin\"],\"azpacr\":\"1\"}", &c), EG_OK);
+    assert_int_equal(c.principal->kind, EG_PRINCIPAL_SERVICE);
+    eg_principal_unref(c.principal);
+    /* Upper case ids are the same ids; Azure's own audience opens storage alone. */
+    assert_int_equal(check(&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":[\"x\",\"https://storage.azure.com\"],\"exp\":1800003600.5,"
+                                   "\"tid\":\"" TID "\",\"oid\":\"ABCDEFAB-1111-4111-8111-111111111111\",\"scp\":\"s\"}", &c), EG_OK);
+    assert_string_equal(c.principal->object_id, "abcdefab-1111-4111-8111-111111111111");
+    assert_int_equal(c.audiences, EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE));
+    eg_principal_unref(c.principal);
+}
+
+static void groups_that_are_elsewhere_are_unknown(void **state) {
+    (void)state;
+    eg_checked_claims c = {0};
+    assert_int_equal(check(&entra, "{" ENTRA_BASE ENTRA_WHO ",\"_claim_names\":{\"groups\":\"src1\"},\"_claim_sources\":{}}", &c), EG_OK);
+    assert_true(c.principal->groups_unknown);
+    eg_principal_unref(c.principal);
+    assert_int_equal(check(&entra, "{" ENTRA_BASE ENTRA_WHO ",\"hasgroups\":true}", &c), EG_OK);
+    assert_true(c.principal->groups_unknown);
+    eg_principal_unref(c.principal);
+    assert_int_equal(check(&entra, "{" ENTRA_BASE ENTRA_WHO "}", &c), EG_OK);
+    assert_false(c.principal->groups_unknown);
+    eg_principal_unref(c.principal);
+    eg_buf many;
+    eg_buf_init(&many, 65536);
+    eg_buf_adds(&many, "{" ENTRA_BASE ENTRA_WHO ",\"groups\":[\"" APP "\"");
+    for (int i = 0; i < 200; i++) {
+        eg_buf_adds(&many, ",\"" APP "\"");
+    }
+    eg_buf_adds(&many, "]}");
+    assert_int_equal(check(&entra, many.ptr, &c), EG_OK);
+    assert_true(c.principal->groups_unknown);
+    assert_int_equal(c.principal->group_count, 0);
+    eg_principal_unref(c.principal);
+    eg_buf_done(&many);
+}
+
+static void ids_are_derived_for_other_issuers(void **state) {
+    (void)state;
+    eg_checked_claims a = {0};
+    eg_checked_claims b = {0};
+    char expected[EG_UUID_LEN];
+    /* `oid` without Entra's `tid` is not believed. */
+    assert_int_equal(check(&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"oid\":\"" OID "\",\"groups\":[\"/admins\"]}", &a), EG_OK);
+    assert_int_equal(check(&generic, "{" GENERIC_BASE "\"sub\":\"bob\",\"azp\":\"bob\"}", &b), EG_OK);
+    assert_true(eg_uuid_valid(eg_str_of(a.principal->object_id)));
+    assert_string_not_equal(a.principal->object_id, OID);
+    assert_string_not_equal(a.principal->object_id, b.principal->object_id);
+    eg_claims_derived_id(EG_LIT("https://idp.example/realms/a"), "subject", EG_LIT("ann"), expected);
+    assert_string_equal(a.principal->object_id, expected);
+    eg_claims_derived_id(EG_LIT("https://idp.example/realms/a"), "group", EG_LIT("/admins"), expected);
+    assert_string_equal(a.principal->groups[0], expected);
+    assert_string_equal(a.principal->tenant, TID);
+    assert_int_equal(a.principal->kind, EG_PRINCIPAL_USER);
+    assert_int_equal(b.principal->kind, EG_PRINCIPAL_SERVICE);
+    eg_principal_unref(a.principal);
+    eg_principal_unref(b.principal);
+}
+
+static void audiences(void **state) {
+    (void)state;
+    static const struct {
+        const char *aud;
+        eg_audience expected;
+    } cases[] = {
+        {"https://storage.azure.com", EG_AUDIENCE_STORAGE},
+        {"https://storage.azure.com/", EG_AUDIENCE_STORAGE},
+        {"https://storage.azure.com//", EG_AUDIENCE_NONE},
+        {"https://management.azure.com/", EG_AUDIENCE_GATEWAY},
+        {"https://management.core.windows.net", EG_AUDIENCE_GATEWAY},
+        {PUBLIC, EG_AUDIENCE_GATEWAY},
+        {PUBLIC "/", EG_AUDIENCE_GATEWAY},
+        {"https://STORAGE.azure.com", EG_AUDIENCE_NONE},
+        {"", EG_AUDIENCE_NONE},
+        {"/", EG_AUDIENCE_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(eg_claims_audience(eg_str_of(cases[i].aud), PUBLIC), cases[i].expected);
+    }
+    assert_int_equal(eg_claims_audience(EG_LIT(""), ""), EG_AUDIENCE_NONE);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(refusals),
+    cmocka_unit_test(own_tokens),
+    cmocka_unit_test(a_jobs_token_is_for_storage_alone),
+    cmocka_unit_test(entra_shapes),
+    cmocka_unit_test(groups_that_are_elsewhere_are_unknown),
+    cmocka_unit_test(ids_are_derived_for_other_issuers),
+    cmocka_unit_test(audiences),
+};
+
+int main(void) {
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
