@@ -127,6 +127,13 @@ static eg_err finish_segment(eg_request *rq, append *a, eg_segment_size *ret) {
     return eg_segment_store_publish(a->store->segments, &a->segment);
 }
 
+/* A refusal wrote nothing. After any other failure the row may be there all the same: then the file stays, and the sweep
+ * at the next start decides by the row. */
+static bool commit_unclear(eg_err e) {
+    const eg_category c = eg_err_category(e);
+    return c == EG_CAT_INTERNAL || c == EG_CAT_STORAGE_FULL || c == EG_CAT_UNAVAILABLE;
+}
+
 /* Wraps the segment's key for the file and makes the row. */
 static eg_err stage(eg_request *rq, const eg_dfs *d, append *a, const eg_inode *file) {
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
@@ -146,8 +153,8 @@ static eg_err stage(eg_request *rq, const eg_dfs *d, append *a, const eg_inode *
         s.segment.wrapped = eg_buf_bytes(&wrapped);
         const eg_txn_op op = {eg_content_stage_apply, &s};
         e = eg_commit(d->store->committer, &op, 1, &rq->problem);
+        a->keep = e == EG_OK || commit_unclear(e);
     }
-    a->keep = e == EG_OK;
     eg_buf_done(&wrapped);
     return e;
 }

@@ -8,12 +8,15 @@
 #include <embergate/encoding.h>
 
 #define BODY_MAX ((size_t)32 << 20)
+/* A page ends early when its text gets this long. */
+#define BODY_ENOUGH ((size_t)4 << 20)
 /* 100 ns since 1601, as Azure gives times of creation. */
 #define FILETIME_OF(ns) ((unsigned long long)((ns) / 100 + 116444736000000000LL))
 
 typedef struct page {
     eg_buf body;
     size_t count;
+    eg_listing *listing;
 } page;
 
 static eg_err add_path(void *ctx, eg_str path, const eg_inode *i) {
@@ -32,6 +35,9 @@ static eg_err add_path(void *ctx, eg_str path, const eg_inode *i) {
     (void)eg_json_text(b, eg_bytes_str(i->attr[EG_ATTR_OWNER]));
     (void)eg_buf_adds(b, ",\"group\":");
     (void)eg_json_text(b, eg_bytes_str(i->attr[EG_ATTR_GROUP]));
+    if (b->len > BODY_ENOUGH) {
+        g->listing->max = g->count;
+    }
     return eg_buf_addf(b, ",\"permissions\":\"%s%s\"}", permissions, i->attr[EG_ATTR_ACL].len ? "+" : "");
 }
 
@@ -120,6 +126,7 @@ eg_err eg_dfs_list(eg_request *rq) {
     eg_dfs d;
     page g = {.count = 0};
     eg_listing l = {.each = add_path, .ctx = &g};
+    g.listing = &l;
     EG_TRY(eg_dfs_open(rq, &d));
     EG_TRY(read_directory(rq, &d));
     EG_TRY(read_max(rq, &l.max));

@@ -10,7 +10,7 @@ typedef struct eg_listing {
     eg_str prefix;             /* the directory's path in its filesystem; "" = root */
     bool recursive;
     eg_str after;              /* path below the directory to go on behind; len 0 = from the start */
-    size_t max;                /* entries of a page */
+    size_t max;                /* entries of a page; `each` may lower it to what it was given so far */
     /* `path` is from the filesystem's root; everything is valid during the call only. */
     eg_err (*each)(void *ctx, eg_str path, const eg_inode *i);
     void *ctx;

@@ -278,6 +278,9 @@ eg_err eg_reclaim_start(eg_storage *s, eg_reclaim **ret) {
 }
 
 void eg_reclaim_wake(eg_reclaim *r) {
+    if (!r) {
+        return;
+    }
     pthread_mutex_lock(&r->lock);
     r->work = true;
     pthread_cond_signal(&r->woken);

@@ -6,7 +6,7 @@
 
 eg_err eg_reclaim_start(eg_storage *s, eg_reclaim **ret) EG_MUST_CHECK;
 void eg_reclaim_stop(eg_reclaim *r);
-/* There is something to do. Never blocks. */
+/* There is something to do. Never blocks; NULL is harmless. */
 void eg_reclaim_wake(eg_reclaim *r);
 
 /* One pass over the queue, on the caller's thread; *ret_left: files that are still being read. For tests. */
