@@ -1,6 +1,7 @@
 /* The table of logs: makes a new one with its data key and folder, opens those that the state knows. */
 #include "logs.h"
 
+#include <embergate/audit.h>
 #include <embergate/durable_file.h>
 #include <embergate/encoding.h>
 
@@ -36,7 +37,7 @@ void eg_state_log_write(uint64_t size, const uint8_t root[EG_SHA256_LEN], uint8_
 
 /* The server's own log is sealed under the key of the nil GUID (RFC 9562 section 5.9), which is no tenant of anybody's. */
 static eg_str tenant_of(eg_str id) {
-    return eg_str_is(id, "server") ? EG_LIT(EG_SERVER_KEY_TENANT) : id;
+    return eg_str_is(id, "server") ? EG_LIT(EG_AUDIT_SERVER_TENANT) : id;
 }
 
 static size_t purpose_of(char *out, size_t cap, eg_str id) {
@@ -86,36 +87,65 @@ static eg_err rows_read(eg_logs *l, eg_str id, rows *ret) {
     return EG_OK;
 }
 
-static eg_err rows_put(eg_kv_txn *t, void *ctx, eg_problem *p) {
+static eg_err put_row(eg_kv_txn *t, const char *kind, eg_str id, eg_bytes value) {
+    char key[EG_LOG_ID_MAX + 16];
+    size_t n = eg_state_key(key, sizeof key, kind, id);
+    return eg_kv_put(t, EG_DB_AUDIT_STATE, (eg_bytes){(uint8_t *)key, n}, value);
+}
+
+static eg_err put_key(eg_kv_txn *t, void *ctx, eg_problem *p) {
     (void)p;
     const rows *r = ctx;
-    char key[EG_LOG_ID_MAX + 16];
+    return put_row(t, "key", eg_str_of(r->id), (eg_bytes){r->wrapped, r->wrapped_len});
+}
+
+static eg_err put_both(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    const rows *r = ctx;
+    EG_TRY(put_key(t, ctx, p));
+    return put_row(t, "log", eg_str_of(r->id), (eg_bytes){r->state, sizeof r->state});
+}
+
+/* A keeper that was made without a key for the server's own log leaves that log without sealed halves (wrapped_len 0);
+ * it is asked again at each start. */
+static eg_err ask_keeper(eg_logs *l, rows *r, eg_problem *p) {
+    char purpose[EG_LOG_ID_MAX + 16];
+    eg_secret *key = NULL;
     eg_str id = eg_str_of(r->id);
-    EG_TRY(eg_kv_put(t, EG_DB_AUDIT_STATE, (eg_bytes){(uint8_t *)key, eg_state_key(key, sizeof key, "key", id)}, (eg_bytes){r->wrapped, r->wrapped_len}));
-    return eg_kv_put(t, EG_DB_AUDIT_STATE, (eg_bytes){(uint8_t *)key, eg_state_key(key, sizeof key, "log", id)}, (eg_bytes){r->state, sizeof r->state});
+    size_t n = purpose_of(purpose, sizeof purpose, id);
+    eg_err e = l->o.keys->new_data_key(l->o.keys->ctx, tenant_of(id), (eg_str){purpose, n}, &key, r->wrapped, &r->wrapped_len);
+    if (e == EG_ERR_NOT_FOUND && eg_str_is(id, "server")) {
+        r->wrapped_len = 0;
+        return EG_OK;
+    }
+    if (e != EG_OK) {
+        return eg_fail(p, e, "The keeper made no key for the audit log \"%s\": %s.", r->id, eg_err_code(e));
+    }
+    eg_secret_free(key);
+    return EG_OK;
 }
 
 static eg_err rows_make(eg_logs *l, eg_str id, rows *ret, eg_problem *p) {
-    char purpose[EG_LOG_ID_MAX + 16];
-    eg_secret *key = NULL;
-    size_t n = purpose_of(purpose, sizeof purpose, id);
-    eg_err e = l->o.keys->new_data_key(l->o.keys->ctx, tenant_of(id), (eg_str){purpose, n}, &key, ret->wrapped, &ret->wrapped_len);
-    if (e != EG_OK) {
-        return eg_fail(p, e, "The keeper made no key for the audit log \"%.*s\": %s.", EG_FMT(id), eg_err_code(e));
-    }
-    eg_secret_free(key);
     uint8_t empty[EG_SHA256_LEN];
-    eg_sha256((eg_bytes){NULL, 0}, empty);
-    eg_state_log_write(0, empty, ret->state);
     memcpy(ret->id, id.ptr, id.len);
     ret->id[id.len] = '\0';
-    return eg_commit(l->o.committer, &(eg_txn_op){rows_put, ret}, 1, p);
+    EG_TRY(ask_keeper(l, ret, p));
+    eg_sha256((eg_bytes){NULL, 0}, empty);
+    eg_state_log_write(0, empty, ret->state);
+    return eg_commit(l->o.committer, &(eg_txn_op){put_both, ret}, 1, p);
+}
+
+static eg_err rows_ask_again(eg_logs *l, rows *r, eg_problem *p) {
+    EG_TRY(ask_keeper(l, r, p));
+    return r->wrapped_len ? eg_commit(l->o.committer, &(eg_txn_op){put_key, r}, 1, p) : EG_OK;
 }
 
 static eg_err unwrap(eg_logs *l, const rows *r, eg_log *g, eg_problem *p) {
     char purpose[EG_LOG_ID_MAX + 16];
     eg_str id = eg_str_of(g->id);
     size_t n = purpose_of(purpose, sizeof purpose, id);
+    if (r->wrapped_len == 0) {
+        return EG_OK;
+    }
     eg_err e = l->o.keys->unwrap(l->o.keys->ctx, tenant_of(id), (eg_str){purpose, n}, (eg_bytes){r->wrapped, r->wrapped_len}, &g->key);
     if (e == EG_ERR_KEY_DESTROYED) {
         return EG_OK; /* the log goes on, without sealed halves */
@@ -213,6 +243,8 @@ static eg_err make(eg_logs *l, eg_str id, eg_log **ret, eg_problem *p) {
     eg_err e = rows_read(l, id, &r);
     if (e == EG_ERR_NOT_FOUND) {
         e = rows_make(l, id, &r, p);
+    } else if (e == EG_OK && r.wrapped_len == 0) {
+        e = rows_ask_again(l, &r, p);
     }
     EG_TRY(e);
     eg_log *g = NULL;

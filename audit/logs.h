@@ -10,7 +10,6 @@
 #include "envelope.h"
 #include "tile_log.h"
 
-#define EG_SERVER_KEY_TENANT "00000000-0000-0000-0000-000000000000" /* what the keeper knows the server's own key by */
 #define EG_LOGS_MAX 4096u
 #define EG_WRAPPED_FILE "audit-key.wrapped"
 #define EG_WRAPPED_FILE_MAX 1024u
@@ -19,7 +18,7 @@ typedef struct eg_log {
     struct eg_log *next;          /* never removed, so a pointer to a log stays good */
     char id[EG_LOG_ID_MAX + 1];
     char origin[EG_ORIGIN_MAX];
-    eg_secret *key;               /* NULL: destroyed, so that nothing more can be sealed or opened */
+    eg_secret *key;               /* NULL: destroyed or never there, so that nothing more can be sealed or opened */
     uint8_t public_key[32];
     int dir_fd;
     atomic_ullong served;         /* size of the checkpoint file: what readers may ask for */

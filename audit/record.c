@@ -226,7 +226,7 @@ eg_err eg_audit_draft_finish(const eg_audit_draft *d, eg_bytes key, eg_buf *ret_
     eg_buf_init(&line, EG_RECORD_MAX);
     EG_TRY(eg_buf_add(&line, d->open.ptr, d->open.len));
     if (d->secret.len > 0 && key.len == 0) {
-        EG_TRY(eg_buf_adds(&line, ",\"sealed_omitted\":\"the key was destroyed\""));
+        EG_TRY(eg_buf_adds(&line, ",\"sealed_omitted\":\"no key\""));
     } else if (d->secret.len > 0) {
         EG_TRY(put_sealed(d, key, &line));
     }

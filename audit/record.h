@@ -30,7 +30,7 @@ typedef struct eg_audit_draft {
 /* A tenant that can't be a log's id makes it a record of the server's log. extra may be NULL. */
 eg_err eg_audit_draft_make(const eg_audit_record *r, const eg_audit_extra *extra, const eg_clock *clock, eg_audit_draft *ret) EG_MUST_CHECK;
 void eg_audit_draft_done(eg_audit_draft *d);
-/* The envelope of the finished record. key: the log's data key (32 bytes), or an empty view when it was destroyed: then
+/* The envelope of the finished record. key: the log's data key (32 bytes), or an empty view when there is none any more: then
  * the record says that its sealed half was left out. */
 eg_err eg_audit_draft_finish(const eg_audit_draft *d, eg_bytes key, eg_buf *ret_envelope) EG_MUST_CHECK;
 

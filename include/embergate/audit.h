@@ -10,6 +10,9 @@
 
 typedef struct eg_audit eg_audit;
 
+/* The nil GUID: under its key (eg_keeper_add_tenant) the server's own log is sealed. Without it that log has no sealed halves. */
+#define EG_AUDIT_SERVER_TENANT "00000000-0000-0000-0000-000000000000"
+
 /* A record before it is written; every pointer is borrowed for the call. docs/AUDIT-RECORD.md is the schema. */
 typedef struct eg_audit_record {
     eg_str tenant;             /* whose log: a tenant's id; "" = the server's own log */

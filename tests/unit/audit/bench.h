@@ -67,7 +67,7 @@ static inline int bench_make(void **state) {
     eg_buf_init(&recovery, 1024);
     eg_err e = eg_keeper_init(b->keeper_dir, &recovery, &p);
     eg_buf_done(&recovery);
-    const char *const tenants[] = {EG_SERVER_KEY_TENANT, TENANT, OTHER_TENANT};
+    const char *const tenants[] = {EG_AUDIT_SERVER_TENANT, TENANT, OTHER_TENANT};
     for (size_t i = 0; e == EG_OK && i < 3; i++) {
         e = eg_keeper_add_tenant(b->keeper_dir, eg_str_of(tenants[i]), &p);
     }
