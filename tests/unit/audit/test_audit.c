@@ -4,6 +4,7 @@
 #include <embergate/json.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "checkpoint.h"
@@ -176,11 +177,204 @@ static void killed_processes_lose_nothing(void **state) {
     free_entries(e);
 }
 
+static bool becomes(eg_audit *a, bool healthy) {
+    for (int i = 0; i < 500 && eg_audit_healthy(a) != healthy; i++) {
+        usleep(10000);
+    }
+    return eg_audit_healthy(a) == healthy;
+}
+
+/* A file stands where the tiles' folder should be: the sequencer can't write. */
+static void unwritable_tiles_fail_closed_until_they_can_be_written(void **state) {
+    bench *b = *state;
+    char aside[512];
+    bench_open(b);
+    eg_audit_record r = bench_record("before");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    usleep(200000);
+    snprintf(aside, sizeof aside, "%s", bench_path(b, TENANT, "aside"));
+    assert_int_equal(rename(bench_path(b, TENANT, "tile"), aside), 0);
+    int fd = open(bench_path(b, TENANT, "tile"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    close(fd);
+    r.resource = EG_LIT("acknowledged");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK); /* it is in the journal */
+    assert_true(becomes(b->audit, false));
+    r.resource = EG_LIT("refused");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_ERR_AUDIT_UNAVAILABLE);
+    assert_true(eg_audit_access(b->audit, &r));
+    eg_arena *arena = eg_arena_new(65536);
+    eg_txn_op op = eg_audit_op(b->audit, arena, &r);
+    assert_int_equal(eg_commit(b->committer, &op, 1, NULL), EG_ERR_AUDIT_UNAVAILABLE);
+    eg_arena_free(arena);
+    assert_int_equal(unlink(bench_path(b, TENANT, "tile")), 0);
+    assert_int_equal(rename(aside, bench_path(b, TENANT, "tile")), 0);
+    assert_true(becomes(b->audit, true));
+    r.resource = EG_LIT("after");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    bench_close(b);
+    entries *e = read_entries(b, TENANT);
+    assert_int_equal(e->count, 3);
+    assert_int_equal(count_resource(e, "acknowledged"), 1);
+    assert_int_equal(count_resource(e, "refused"), 0);
+    free_entries(e);
+    eg_audit_verdict v;
+    assert_int_equal(eg_audit_verify(bench_path(b, TENANT, ""), NULL, &v, NULL), EG_OK);
+    assert_true(v.damaged == UINT64_MAX);
+}
+
+/* No file may grow or be written past a bound that lies before the journal's next frame. */
+static void unwritable_journal_fails_closed_until_it_can_be_written(void **state) {
+    bench *b = *state;
+    struct rlimit old;
+    bench_open(b);
+    eg_audit_record r = bench_record("before");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    usleep(300000); /* until it is integrated, so that only the journal is written to below */
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit small = {.rlim_cur = 4096, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    r.resource = EG_LIT("refused");
+    eg_err e = eg_audit_append_wait(b->audit, &r);
+    bool healthy = eg_audit_healthy(b->audit);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(e, EG_ERR_AUDIT_UNAVAILABLE);
+    assert_false(healthy);
+    assert_true(becomes(b->audit, true));
+    r.resource = EG_LIT("after");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    bench_close(b);
+    entries *all = read_entries(b, TENANT);
+    assert_int_equal(all->count, 2);
+    assert_int_equal(count_resource(all, "after"), 1);
+    free_entries(all);
+}
+
+/* Stale files are what a crash between tiles and transaction leaves; the copy is of a moment in the middle of writing. */
+static void copies_of_any_moment_recover(void **state) {
+    bench *b = *state;
+    bench_open(b);
+    char resource[64];
+    for (int i = 0; i < 40; i++) {
+        snprintf(resource, sizeof resource, "r%d", i);
+        eg_audit_record r = bench_record(resource);
+        assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    }
+    /* What the journal holds at this moment, with the store of this moment, cut at every frame and between frames. */
+    char name[512];
+    snprintf(name, sizeof name, "%s/journal.0", b->audit_dir);
+    eg_buf journal;
+    eg_buf_init(&journal, 1 << 20);
+    assert_int_equal(eg_file_read(AT_FDCWD, name, 1 << 20, &journal, NULL), EG_OK);
+    bench_close(b);
+    entries *before = read_entries(b, TENANT);
+    size_t whole = before->count;
+    free_entries(before);
+    for (size_t cut = 4096; cut < 4096 + 3000; cut += 173) {
+        /* The old journal under a store that is past it: nothing comes twice. */
+        int fd = open(name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+        assert_int_equal(write(fd, journal.ptr, cut), (ssize_t)cut);
+        close(fd);
+        bench_open(b);
+        bench_close(b);
+        entries *e = read_entries(b, TENANT);
+        assert_int_equal(e->count, whole);
+        free_entries(e);
+    }
+    eg_buf_done(&journal);
+}
+
+/* The journal's records are lost to no moment of a kill: here the store never heard of them. */
+static void a_journal_alone_recovers(void **state) {
+    bench *b = *state;
+    b->checkpoint_ms = 600000; /* the sequencer sleeps */
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bench_open(b);
+        char resource[64];
+        for (int i = 0; i < 50; i++) {
+            snprintf(resource, sizeof resource, "r%d", i);
+            eg_audit_record r = bench_record(resource);
+            if (eg_audit_append_wait(b->audit, &r) != EG_OK) {
+                _exit(1);
+            }
+        }
+        kill(getpid(), SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    close(fds[0]);
+    close(fds[1]);
+    bench_open(b);
+    bench_close(b);
+    entries *e = read_entries(b, TENANT);
+    assert_int_equal(e->count, 50);
+    free_entries(e);
+}
+
+struct answers {
+    _Atomic int durable;
+    _Atomic int refused;
+};
+
+static void count_done(void *ctx, eg_err e) {
+    struct answers *a = ctx;
+    (*(e == EG_OK ? &a->durable : &a->refused))++;
+}
+
+/* Every accepted record is answered; what is not accepted is refused at once. */
+static void a_flood_is_bounded(void **state) {
+    bench *b = *state;
+    b->journal_bytes = 1 << 17;
+    bench_open(b);
+    struct answers answers = {0};
+    int accepted = 0;
+    int busy = 0;
+    for (int i = 0; i < 40000; i++) {
+        eg_audit_record r = bench_record("flood");
+        eg_err e = eg_audit_append(b->audit, &r, count_done, &answers);
+        assert_true(e == EG_OK || e == EG_ERR_BUSY);
+        accepted += e == EG_OK;
+        busy += e == EG_ERR_BUSY;
+    }
+    bench_close(b);
+    assert_int_equal(accepted + busy, 40000);
+    assert_int_equal(answers.refused + answers.durable, accepted);
+    eg_audit_verdict v;
+    assert_int_equal(eg_audit_verify(bench_path(b, TENANT, ""), NULL, &v, NULL), EG_OK);
+    assert_true(v.damaged == UINT64_MAX);
+    assert_int_equal(v.size, answers.durable);
+}
+
+static void damage_is_found_at_the_start(void **state) {
+    bench *b = *state;
+    bench_open(b);
+    eg_audit_record r = bench_record("x");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    bench_close(b);
+    int fd = open(bench_path(b, TENANT, "tile/entries/000.p/1"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "x", 1, 10), 1);
+    close(fd);
+    eg_problem p = {0};
+    assert_int_equal(bench_try_open(b, &p), EG_ERR_CORRUPT);
+    assert_non_null(strstr(p.message, "tile/entries"));
+    bench_close(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(start_and_stop_are_recorded, bench_make, bench_drop),
         cmocka_unit_test_setup_teardown(both_ways_in_one_log, bench_make, bench_drop),
         cmocka_unit_test_setup_teardown(killed_processes_lose_nothing, bench_make, bench_drop),
+        cmocka_unit_test_setup_teardown(unwritable_tiles_fail_closed_until_they_can_be_written, bench_make, bench_drop),
+        cmocka_unit_test_setup_teardown(unwritable_journal_fails_closed_until_it_can_be_written, bench_make, bench_drop),
+        cmocka_unit_test_setup_teardown(copies_of_any_moment_recover, bench_make, bench_drop),
+        cmocka_unit_test_setup_teardown(a_journal_alone_recovers, bench_make, bench_drop),
+        cmocka_unit_test_setup_teardown(a_flood_is_bounded, bench_make, bench_drop),
+        cmocka_unit_test_setup_teardown(damage_is_found_at_the_start, bench_make, bench_drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
