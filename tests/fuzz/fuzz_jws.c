@@ -3,7 +3,7 @@
  *
  *   clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Igateway tests/fuzz/fuzz_jws.c \
  *     gateway/identity/jws_parse.c gateway/identity/jws_verify.c gateway/identity/jwk.c gateway/identity/claims.c \
- *     core/*.c -lcrypto -ljansson -llmdb -lyaml -lpthread -lm -o fuzz_jws
+ *     core/[a-z]*.c -lcrypto -ljansson -llmdb -lyaml -lpthread -lm -o fuzz_jws
  *   ./fuzz_jws -max_len=20000 corpus tests/fuzz/seeds/jws */
 #include "identity/claims.h"
 #include "identity/jws.h"
