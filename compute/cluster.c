@@ -180,6 +180,9 @@ json_t *eg_clusters_isolation_missing(const eg_clusters *cs) {
         if (shares_our_user(c)) {
             json_array_append_new(all, json_sprintf("%s: no UNIX user of its own, so its jobs can read what the server can read", c->name));
         }
+        if (eg_launcher_client_no_private_tmp(cs->clusters[i].site.launcher)) {
+            json_array_append_new(all, json_sprintf("%s: no mount namespace of its own, so what executors print lies unsealed in its tmp/work", c->name));
+        }
         json_array_append_new(all, json_sprintf("%s: no network namespace of its own, so its jobs reach what this machine reaches", c->name));
         json_array_append_new(all, json_sprintf("%s: no cgroup of its own, so its jobs share memory and processors with the server", c->name));
     }

@@ -75,7 +75,9 @@ static eg_err open_run(const launcher *l, const eg_cluster_config *c, int *ret_f
     return EG_OK;
 }
 
-static eg_err handle_ensure(const launcher *l, eg_ipc_reader *in, eg_problem *p) {
+static eg_err handle_ensure(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)reply;
+
     eg_bytes name;
     const eg_cluster_config *c = NULL;
     EG_TRY(eg_ipc_take(in, &name));
@@ -124,7 +126,7 @@ static eg_err take_spec(eg_ipc_reader *in, eg_arena *a, eg_launch_spec *s, eg_pr
 }
 
 /* Forks twice, so that the runner is nobody's child here; waits for its word. */
-static eg_err fork_runner(eg_runner_job *job, eg_problem *p) {
+static eg_err fork_runner(eg_runner_job *job, bool *ret_private_tmp, eg_problem *p) {
     int report[2];
     if (pipe2(report, O_CLOEXEC) != 0) {
         return eg_fail(p, eg_err_from_errno(errno), "Cannot make a pipe.");
@@ -158,10 +160,15 @@ static eg_err fork_runner(eg_runner_job *job, eg_problem *p) {
         return eg_fail(p, EG_ERR_LAUNCHER, "The runner ended before it started its program.");
     }
     r.what[sizeof r.what - 1] = '\0';
+    *ret_private_tmp = r.private_tmp;
     return r.err == EG_OK ? EG_OK : eg_fail(p, EG_ERR_LAUNCHER, "The runner failed: %s.", r.what);
 }
 
-static eg_err start(const launcher *l, const target *t, eg_launch_spec *s, eg_arena *a, eg_problem *p) {
+static eg_err start(const launcher *l, const target *t, eg_launch_spec *s, eg_ipc_msg *reply, eg_problem *p) {
+    EG_CLEANUP(eg_arena_free_p) eg_arena *a = eg_arena_new(ARENA_MAX);
+    if (!a) {
+        return EG_ERR_NO_MEMORY;
+    }
     const eg_cluster_config *c = t->cluster;
     eg_cluster_user user;
     eg_launcher_program program;
@@ -189,18 +196,20 @@ static eg_err start(const launcher *l, const target *t, eg_launch_spec *s, eg_ar
         .uid = user.uid,
         .gid = user.gid,
         .cwd = home.ptr,
-        .private_tmp = user.drop ? tmp.ptr : NULL,
+        .private_tmp = tmp.ptr,
         .log_key = s->log_key,
         .properties = s->properties,
         .argv = program.argv,
         .envp = program.envp,
     };
-    eg_err e = fork_runner(&job, p);
+    bool private_tmp = false;
+    eg_err e = fork_runner(&job, &private_tmp, p);
     eg_runner_dir_done(&d); /* the runner has the lock now, or nobody */
-    return e;
+    return e == EG_OK ? eg_ipc_put_u64(reply, private_tmp) : e;
 }
 
-static eg_err handle_start(const launcher *l, eg_ipc_reader *in, eg_problem *p) {
+static eg_err handle_start(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+
     target t;
     EG_TRY(take_target(l, in, &t, p));
     EG_CLEANUP(eg_arena_free_p) eg_arena *a = eg_arena_new(ARENA_MAX);
@@ -209,10 +218,12 @@ static eg_err handle_start(const launcher *l, eg_ipc_reader *in, eg_problem *p) 
     }
     eg_launch_spec s = {.cluster = t.cluster->name, .kind = t.kind, .id = t.id};
     EG_TRY(take_spec(in, a, &s, p));
-    return start(l, &t, &s, a, p);
+    return start(l, &t, &s, reply, p);
 }
 
-static eg_err handle_stop(const launcher *l, eg_ipc_reader *in, eg_problem *p) {
+static eg_err handle_stop(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)reply;
+
     target t;
     uint64_t how;
     EG_TRY(take_target(l, in, &t, p));
@@ -225,7 +236,9 @@ static eg_err handle_stop(const launcher *l, eg_ipc_reader *in, eg_problem *p) {
     return eg_runner_dir_signal(run, t.name, how == EG_LAUNCH_STOP_NOW ? SIGUSR1 : SIGTERM, p);
 }
 
-static eg_err handle_discard(const launcher *l, eg_ipc_reader *in, eg_problem *p) {
+static eg_err handle_discard(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)reply;
+
     target t;
     EG_TRY(take_target(l, in, &t, p));
     EG_CLEANUP(close_fd) int run = -1;
@@ -237,9 +250,8 @@ static eg_err handle_discard(const launcher *l, eg_ipc_reader *in, eg_problem *p
 #define HANDLER(name)                                                                                    \
     static eg_err serve_##name(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {         \
         launcher *l = ctx;                                                                               \
-        (void)reply;                                                                                     \
         pthread_mutex_lock(&l->one);                                                                     \
-        eg_err e = handle_##name(l, in, p);                                                              \
+        eg_err e = handle_##name(l, in, reply, p);                                                       \
         pthread_mutex_unlock(&l->one);                                                                   \
         return e;                                                                                        \
     }

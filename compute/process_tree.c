@@ -56,11 +56,8 @@ static void add_children(tree *t, pid_t parent) {
     closedir(d);
 }
 
-size_t eg_process_tree_kill(pid_t group) {
+size_t eg_process_tree_kill(void) {
     tree *t = calloc(1, sizeof *t);
-    if (group > 1) {
-        kill(-group, SIGKILL);
-    }
     if (!t) {
         return 1;
     }

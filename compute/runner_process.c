@@ -2,6 +2,7 @@
 #include "runner_process.h"
 
 #include "process_tree.h"
+#include "runner_init.h"
 
 #include <embergate/clock.h>
 #include <embergate/durable_file.h>
@@ -9,12 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -29,15 +28,14 @@
 typedef struct runner {
     const eg_runner_job *job;
     eg_runner_log_writer *log;
-    int signals, output;
-    pid_t program;
+    int signals, output, result;
+    pid_t init;              /* above the program; the end of it is the end of all where it has a namespace */
     int64_t started_ns;
     int64_t kill_at_ms;      /* 0 = nobody asked */
     int64_t flush_at_ms;     /* 0 = nothing waits */
     bool stopped, ended, start_failed;
     eg_runner_report report; /* of a start that failed */
-    int status;              /* of wait4 */
-    struct rusage usage;
+    eg_runner_result end;    /* of the program */
 } runner;
 
 static int64_t now_ms(void) {
@@ -88,17 +86,6 @@ static void settle(const eg_runner_job *job) {
     prctl(PR_SET_NAME, "embergate-run");
 }
 
-/* For good: real, effective and saved ids, and no supplementary groups. */
-static void drop_rights(const eg_runner_job *job) {
-    if (job->drop && (setgroups(1, &job->gid) != 0 || setresgid(job->gid, job->gid, job->gid) != 0 || setresuid(job->uid, job->uid, job->uid) != 0)) {
-        report_and_leave(job, "cannot become the cluster's user", errno);
-    }
-    /* Not dumpable: user code has the same uid and may neither trace this process nor open its descriptors. */
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
-        report_and_leave(job, "cannot give up rights", errno);
-    }
-}
-
 static void write_record(const eg_runner_job *job, int64_t started_ns) {
     eg_runner_birth b;
     char text[512];
@@ -113,67 +100,39 @@ static void write_record(const eg_runner_job *job, int64_t started_ns) {
     close(job->record_fd);
 }
 
-/* The properties in memory, readable through the descriptor alone, and final. */
-static int properties_fd(const eg_runner_job *job) {
-    int fd = memfd_create("properties", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || fchmod(fd, 0400) != 0 || eg_write_all(fd, job->properties) != EG_OK ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
-        report_and_leave(job, "cannot hold properties in memory", errno);
-    }
-    return fd;
-}
-
-static _Noreturn void become_program(const eg_runner_job *job, pid_t runner_pid, int output, int properties) {
-    for (int s = 1; s < NSIG; s++) {
-        signal(s, SIG_DFL);
-    }
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    /* After the change of user, which clears it. If the runner went before this call, nobody would tell: so ask. */
-    if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != runner_pid) {
-        report_and_leave(job, "cannot tie the program to its runner", errno);
-    }
-    int report = fcntl(job->report_fd, F_DUPFD_CLOEXEC, 10);
-    int props = fcntl(properties, F_DUPFD_CLOEXEC, 10);
-    if (report < 0 || props < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(props, EG_RUNNER_PROPERTIES_FD) < 0) {
-        report_and_leave(job, "cannot arrange descriptors", errno);
-    }
-    eg_runner_job told = *job;
-    told.report_fd = report;
-    close_range(EG_RUNNER_PROPERTIES_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-    if (chdir(job->cwd) != 0) {
-        report_and_leave(&told, "cannot enter the cluster's directory", errno);
-    }
-    execve(job->argv[0], job->argv, job->envp);
-    report_and_leave(&told, "cannot execute the program", errno);
-}
-
-/* Starts the program, and waits until it was executed (the child's end of its report pipe closes by itself then) or could not be. */
+/* Starts init and through it the program. Of the reports that come before the pipe closes by the exec, the last one counts. */
 static void start_program(runner *r) {
     const eg_runner_job *job = r->job;
-    int out[2], said[2];
-    int properties = properties_fd(job);
-    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(said, O_CLOEXEC) != 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) != 0) {
+    int out[2], said[2], result[2];
+    if (pipe2(out, O_CLOEXEC) != 0 || pipe2(said, O_CLOEXEC) != 0 || pipe2(result, O_CLOEXEC) != 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) != 0) {
         report_and_leave(job, "cannot make a pipe", errno);
     }
-    pid_t self = getpid();
-    r->program = fork();
-    if (r->program < 0) {
+    bool own_namespace = eg_runner_init_prepare(job);
+    r->init = fork();
+    if (r->init < 0) {
         report_and_leave(job, "cannot fork", errno);
     }
-    if (r->program == 0) {
-        eg_runner_job told = *job;
-        told.report_fd = said[1];
-        become_program(&told, self, out[1], properties);
+    if (r->init == 0) {
+        eg_runner_init_pipes pipes = {.said = said[1], .result = result[1], .output = out[1]};
+        close(said[0]);
+        close(result[0]);
+        close(out[0]);
+        close(job->report_fd);
+        eg_runner_init(job, &pipes, own_namespace);
     }
-    setpgid(r->program, r->program);
     close(out[1]);
     close(said[1]);
-    close(properties);
+    close(result[1]);
+    int failed = eg_runner_init_drop(job);
+    if (failed) {
+        report_and_leave(job, "cannot become the cluster's user", failed);
+    }
     r->output = out[0];
-    r->report = (eg_runner_report){.err = EG_OK};
-    r->start_failed = read(said[0], &r->report, sizeof r->report) == (ssize_t)sizeof r->report;
+    r->result = result[0];
+    r->report = (eg_runner_report){.err = EG_ERR_LAUNCHER, .what = "it ended before its program was executed"};
+    while (read(said[0], &r->report, sizeof r->report) == (ssize_t)sizeof r->report) {
+    }
+    r->start_failed = r->report.err != EG_OK;
     close(said[0]);
 }
 
@@ -200,22 +159,21 @@ static void take_output(runner *r) {
     eg_cleanse(chunk, sizeof chunk);
 }
 
+/* Init's own end tells only whether it could say how the program ended: if not, both were killed. */
+static void take_end(runner *r, int status, const struct rusage *usage) {
+    if (read(r->result, &r->end, sizeof r->end) != (ssize_t)sizeof r->end) {
+        r->end = (eg_runner_result){.status = status, .usage = *usage};
+    }
+    r->ended = true;
+}
+
 static void reap(runner *r) {
-    for (;;) {
-        siginfo_t who = {0};
-        if (waitid(P_ALL, 0, &who, WEXITED | WNOHANG | WNOWAIT) != 0 || who.si_pid == 0) {
-            return;
-        }
-        if (who.si_pid == r->program) {
-            /* While it is a zombie its number, and so that of its group, is nobody else's. */
-            kill(-r->program, SIGKILL);
-        }
-        int status;
-        struct rusage usage;
-        if (wait4(who.si_pid, &status, 0, &usage) == r->program) {
-            r->ended = true;
-            r->status = status;
-            r->usage = usage;
+    int status;
+    struct rusage usage;
+    pid_t pid;
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        if (pid == r->init) {
+            take_end(r, status, &usage);
         }
     }
 }
@@ -226,7 +184,7 @@ static void take_signals(runner *r) {
         if (s.ssi_signo == SIGTERM && r->kill_at_ms == 0) {
             r->stopped = true;
             r->kill_at_ms = now_ms() + GRACE_MS;
-            kill(r->program, SIGTERM);
+            kill(r->init, SIGTERM);
         } else if (s.ssi_signo == SIGUSR1) {
             r->stopped = true;
             r->kill_at_ms = now_ms();
@@ -258,7 +216,8 @@ static void supervise(runner *r) {
             r->flush_at_ms = 0;
         }
         if (r->kill_at_ms && now_ms() >= r->kill_at_ms && !r->ended) {
-            eg_process_tree_kill(r->program);
+            kill(r->init, SIGKILL);
+            eg_process_tree_kill();
             r->kill_at_ms = now_ms() + 1000; /* again, until it is gone */
         }
     }
@@ -267,7 +226,7 @@ static void supervise(runner *r) {
 /* Nothing that the program started outlives it. */
 static void clear_away(runner *r) {
     int64_t until = now_ms() + DRAIN_MS;
-    while (eg_process_tree_kill(0) > 0 && now_ms() < until) {
+    while (eg_process_tree_kill() > 0 && now_ms() < until) {
         reap(r);
         take_output(r);
         poll(NULL, 0, 5);
@@ -292,10 +251,10 @@ static void write_end(const runner *r) {
     int n = snprintf(text, sizeof text,
                      "{\"format\":%d,\"code\":%d,\"signal\":%d,\"startFailed\":%s,\"stopped\":%s,\"logCut\":%s,\"ended\":%lld,"
                      "\"userMicros\":%lld,\"systemMicros\":%lld,\"maxRssKiB\":%ld}\n",
-                     EG_RUNNER_FORMAT, WIFEXITED(r->status) && !r->start_failed ? WEXITSTATUS(r->status) : -1, WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0,
+                     EG_RUNNER_FORMAT, WIFEXITED(r->end.status) && !r->start_failed ? WEXITSTATUS(r->end.status) : -1, WIFSIGNALED(r->end.status) ? WTERMSIG(r->end.status) : 0,
                      r->start_failed ? "true" : "false", r->stopped ? "true" : "false", eg_runner_log_was_cut(r->log) ? "true" : "false",
-                     (long long)eg_wall_ns(&eg_clock_system), (long long)micros(r->usage.ru_utime), (long long)micros(r->usage.ru_stime),
-                     r->usage.ru_maxrss);
+                     (long long)eg_wall_ns(&eg_clock_system), (long long)micros(r->end.usage.ru_utime), (long long)micros(r->end.usage.ru_stime),
+                     r->end.usage.ru_maxrss);
     if (r->job->credential_fd >= 0 && (ftruncate(r->job->credential_fd, 0) != 0 || fsync(r->job->credential_fd) != 0)) {
         return; /* without this the end is not told: the credential's hash dies with the job in the gateway all the same */
     }
@@ -304,7 +263,7 @@ static void write_end(const runner *r) {
 }
 
 _Noreturn void eg_runner_process(const eg_runner_job *job) {
-    runner r = {.job = job, .signals = -1, .output = -1, .started_ns = eg_wall_ns(&eg_clock_system)};
+    runner r = {.job = job, .signals = -1, .output = -1, .result = -1, .started_ns = eg_wall_ns(&eg_clock_system)};
     settle(job);
     sigset_t mask;
     sigfillset(&mask);
@@ -318,7 +277,6 @@ _Noreturn void eg_runner_process(const eg_runner_job *job) {
         report_and_leave(job, "cannot listen to signals", errno);
     }
     write_record(job, r.started_ns);
-    drop_rights(job);
     if (eg_runner_log_writer_new(job->log_fd, job->log_key, job->name, &r.log) != EG_OK) {
         report_and_leave(job, "cannot begin the log", EIO);
     }

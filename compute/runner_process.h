@@ -16,7 +16,7 @@ typedef struct eg_runner_job {
     uid_t uid;
     gid_t gid;
     const char *cwd;
-    const char *private_tmp;         /* with CAP_SYS_ADMIN: an in-memory file system of its own goes here; NULL = none */
+    const char *private_tmp;         /* where the host allows, an in-memory file system of its own goes here */
     eg_bytes log_key;
     eg_bytes properties;
     /* EG_RUNNER_PROPERTIES_PATH in argv is where the program finds the properties. */
@@ -29,6 +29,7 @@ typedef struct eg_runner_job {
 
 typedef struct eg_runner_report {
     eg_err err;
+    bool private_tmp;                /* the program has a tmp/ in memory */
     char what[120];                  /* "" on success */
 } eg_runner_report;
 

@@ -93,7 +93,7 @@ static void test_stop(void **state) {
     fixture *f = *state;
     eg_problem p = {0};
     assert_int_equal(fixture_run(f, "1", "trap 'echo asked; exit 3' TERM; echo ready; while :; do sleep 0.05; done\n"), EG_OK);
-    fixture_log_number(f, "1", "ready");
+    fixture_log_says(f, "1", "ready");
     assert_int_equal(fixture_look(f, "1").state, EG_RUNNER_RUNNING);
     assert_int_equal(eg_launcher_discard(f->client, "spark", EG_RUNNER_BATCH, "1", &p), EG_ERR_BUSY);
     assert_int_equal(eg_launcher_stop(f->client, "spark", EG_RUNNER_BATCH, "1", EG_LAUNCH_STOP_GRACEFUL, &p), EG_OK);
@@ -107,37 +107,56 @@ static void test_stop(void **state) {
 static void test_kill_stubborn_tree(void **state) {
     fixture *f = *state;
     eg_problem p = {0};
-    assert_int_equal(fixture_run(f, "1", "trap '' TERM; setsid sleep 600 & echo child=$!; sleep 600\n"), EG_OK);
-    long child = fixture_log_number(f, "1", "child=");
-    assert_true(child > 1);
+    assert_int_equal(fixture_run(f, "1", "trap '' TERM; setsid sleep 600.0001 & sleep 600.0001\n"), EG_OK);
+    assert_true(fixture_counts("600.0001", 2));
     assert_int_equal(eg_launcher_stop(f->client, "spark", EG_RUNNER_BATCH, "1", EG_LAUNCH_STOP_NOW, &p), EG_OK);
     eg_runner_status s = fixture_wait(f, "1");
     assert_int_equal(s.signal, SIGKILL);
     assert_true(s.stopped);
-    assert_true(fixture_gone(child));
+    assert_int_equal(fixture_count("600.0001"), 0);
 }
 
 /* What the program leaves behind ends with it, also when it made itself a session of its own. */
 static void test_orphans_end(void **state) {
     fixture *f = *state;
-    assert_int_equal(fixture_run(f, "1", "setsid sh -c 'sleep 600 & sleep 600' & echo child=$!; exit 0\n"), EG_OK);
+    assert_int_equal(fixture_run(f, "1", "setsid sh -c 'sleep 600.0002 & sleep 600.0002' & sleep 0.3; echo started; exit 0\n"), EG_OK);
     eg_runner_status s = fixture_wait(f, "1");
     assert_int_equal(s.exit_code, 0);
-    assert_true(fixture_gone(fixture_log_number(f, "1", "child=")));
+    fixture_log_says(f, "1", "started");
+    assert_int_equal(fixture_count("600.0002"), 0);
 }
 
+/* The whole tree goes with a runner that is killed, and the job counts as dead: it is not started again. */
 static void test_killed_runner_is_dead(void **state) {
     fixture *f = *state;
-    assert_int_equal(fixture_run(f, "1", "echo child=$$; exec sleep 600\n"), EG_OK);
-    long child = fixture_log_number(f, "1", "child=");
+    assert_int_equal(fixture_run(f, "1", "setsid sleep 600.0003 & exec sleep 600.0003\n"), EG_OK);
+    assert_true(fixture_counts("600.0003", 2));
     eg_runner_status s = fixture_look(f, "1");
     assert_int_equal(s.state, EG_RUNNER_RUNNING);
     assert_true(s.pid > 1);
     assert_int_equal(kill((pid_t)s.pid, SIGKILL), 0);
     s = fixture_wait(f, "1");
     assert_int_equal(s.state, EG_RUNNER_DEAD);
-    assert_true(fixture_gone(child));
+    if (eg_launcher_client_no_private_tmp(f->client)) {
+        assert_true(fixture_count("600.0003") <= 1); /* without a namespace only the program itself is tied to its runner */
+    } else {
+        assert_true(fixture_counts("600.0003", 0));
+    }
     assert_int_equal(fixture_run(f, "1", "echo twice\n"), EG_ERR_EXISTS);
+}
+
+/* Where the host allows: what a job writes to its temporary directory never reaches the disk, and it sees no other processes. */
+static void test_private_world(void **state) {
+    fixture *f = *state;
+    assert_int_equal(fixture_run(f, "1", "echo in-clear >$TMPDIR/note; cat $TMPDIR/note; ls -d /proc/[0-9]* | wc -l; sleep 1\n"), EG_OK);
+    fixture_log_says(f, "1", "in-clear");
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/spark/tmp/note", f->clusters);
+    if (!eg_launcher_client_no_private_tmp(f->client)) {
+        assert_int_not_equal(stat(path, &st), 0);
+    }
+    fixture_wait(f, "1");
 }
 
 /* Runners outlive the launcher, killed or stopped, and a new launcher can end them. */
@@ -183,7 +202,7 @@ int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(test_success),     T(test_failure),           T(test_once),         T(test_surroundings),          T(test_secrets),
-        T(test_stop),        T(test_kill_stubborn_tree), T(test_orphans_end), T(test_killed_runner_is_dead), T(test_launcher_restart),
+        T(test_stop),        T(test_kill_stubborn_tree), T(test_orphans_end), T(test_killed_runner_is_dead), T(test_private_world), T(test_launcher_restart),
         T(test_program_missing), T(test_much_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
