@@ -21,8 +21,7 @@ struct eg_address_count {
     slot slots[];
 };
 
-eg_address_count *eg_address_count_new(uint32_t total_max, uint32_t each_max)
-{
+eg_address_count *eg_address_count_new(uint32_t total_max, uint32_t each_max) {
     size_t n = 64;
     while (n < (size_t)total_max * 2) {
         n *= 2;
@@ -38,16 +37,14 @@ eg_address_count *eg_address_count_new(uint32_t total_max, uint32_t each_max)
     return a;
 }
 
-void eg_address_count_free(eg_address_count *a)
-{
+void eg_address_count_free(eg_address_count *a) {
     if (a != NULL) {
         (void)pthread_mutex_destroy(&a->lock);
         free(a);
     }
 }
 
-eg_address_key eg_address_key_of(const struct sockaddr_storage *s)
-{
+eg_address_key eg_address_key_of(const struct sockaddr_storage *s) {
     eg_address_key k = {{0}};
     if (s->ss_family == AF_INET) {
         struct sockaddr_in v4;
@@ -62,8 +59,7 @@ eg_address_key eg_address_key_of(const struct sockaddr_storage *s)
     return k;
 }
 
-static size_t home_of(const eg_address_count *a, eg_address_key key)
-{
+static size_t home_of(const eg_address_count *a, eg_address_key key) {
     uint64_t halves[2];
     memcpy(halves, key.bytes, sizeof halves);
     uint64_t h = a->seed;
@@ -75,8 +71,7 @@ static size_t home_of(const eg_address_count *a, eg_address_key key)
 }
 
 /* The key's slot, or the free one where it belongs. */
-static size_t find(const eg_address_count *a, eg_address_key key)
-{
+static size_t find(const eg_address_count *a, eg_address_key key) {
     size_t i = home_of(a, key);
     while (a->slots[i].count != 0 && memcmp(&a->slots[i].key, &key, sizeof key) != 0) {
         i = (i + 1) & a->mask;
@@ -84,8 +79,7 @@ static size_t find(const eg_address_count *a, eg_address_key key)
     return i;
 }
 
-bool eg_address_count_enter(eg_address_count *a, eg_address_key key)
-{
+bool eg_address_count_enter(eg_address_count *a, eg_address_key key) {
     (void)pthread_mutex_lock(&a->lock);
     slot *s = &a->slots[find(a, key)];
     bool ok = a->total < a->total_max && s->count < a->each_max;
@@ -99,8 +93,7 @@ bool eg_address_count_enter(eg_address_count *a, eg_address_key key)
 }
 
 /* Closes the gap at i, so that no search ends before its key. */
-static void close_gap(eg_address_count *a, size_t i)
-{
+static void close_gap(eg_address_count *a, size_t i) {
     for (size_t j = (i + 1) & a->mask; a->slots[j].count != 0; j = (j + 1) & a->mask) {
         size_t home = home_of(a, a->slots[j].key);
         if (((j - home) & a->mask) >= ((j - i) & a->mask)) {
@@ -111,8 +104,7 @@ static void close_gap(eg_address_count *a, size_t i)
     }
 }
 
-void eg_address_count_leave(eg_address_count *a, eg_address_key key)
-{
+void eg_address_count_leave(eg_address_count *a, eg_address_key key) {
     (void)pthread_mutex_lock(&a->lock);
     size_t i = find(a, key);
     if (a->slots[i].count > 0) {

@@ -26,8 +26,7 @@ struct eg_pull {
 
 static void read_done(void *arg);
 
-eg_pull *eg_pull_new(eg_body_source source, const eg_pull_options *o)
-{
+eg_pull *eg_pull_new(eg_body_source source, const eg_pull_options *o) {
     eg_pull *p = calloc(1, sizeof *p);
     if (p == NULL) {
         if (source.close != NULL) {
@@ -45,8 +44,7 @@ eg_pull *eg_pull_new(eg_body_source source, const eg_pull_options *o)
     return p;
 }
 
-void eg_pull_free(eg_pull *p)
-{
+void eg_pull_free(eg_pull *p) {
     if (p == NULL) {
         return;
     }
@@ -58,8 +56,7 @@ void eg_pull_free(eg_pull *p)
     free(p);
 }
 
-static void read_in_pool(void *arg)
-{
+static void read_in_pool(void *arg) {
     eg_pull *p = arg;
     half *h = &p->halves[p->fill];
     size_t n = 0;
@@ -68,8 +65,7 @@ static void read_in_pool(void *arg)
     eg_handoff_push(p->options.worker, &p->task);
 }
 
-static void read_done(void *arg)
-{
+static void read_done(void *arg) {
     eg_pull *p = arg;
     half *h = &p->halves[p->fill];
     p->reading = false;
@@ -89,8 +85,7 @@ static void read_done(void *arg)
     p->options.ready(p->options.arg);
 }
 
-void eg_pull_kick(eg_pull *p)
-{
+void eg_pull_kick(eg_pull *p) {
     half *h = &p->halves[p->fill];
     if (p->reading || p->end || p->error != EG_OK || h->taken < h->len) {
         return;
@@ -113,23 +108,19 @@ void eg_pull_kick(eg_pull *p)
     }
 }
 
-bool eg_pull_reading(const eg_pull *p)
-{
+bool eg_pull_reading(const eg_pull *p) {
     return p->reading;
 }
 
-bool eg_pull_has_some(const eg_pull *p)
-{
+bool eg_pull_has_some(const eg_pull *p) {
     return p->halves[p->drain].taken < p->halves[p->drain].len || p->end || p->error != EG_OK;
 }
 
-eg_err eg_pull_error(const eg_pull *p)
-{
+eg_err eg_pull_error(const eg_pull *p) {
     return p->halves[p->drain].taken < p->halves[p->drain].len ? EG_OK : p->error;
 }
 
-eg_pull_status eg_pull_take(eg_pull *p, void *buf, size_t cap, size_t *ret_n)
-{
+eg_pull_status eg_pull_take(eg_pull *p, void *buf, size_t cap, size_t *ret_n) {
     half *h = &p->halves[p->drain];
     if (h->taken < h->len) {
         size_t n = h->len - h->taken < cap ? h->len - h->taken : cap;

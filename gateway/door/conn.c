@@ -15,13 +15,11 @@
 
 enum { TURN_ROUNDS = 8 };
 
-eg_conn *eg_conn_of_deadline(eg_deadline *d)
-{
+eg_conn *eg_conn_of_deadline(eg_deadline *d) {
     return (eg_conn *)(void *)((char *)d - offsetof(eg_conn, deadline));
 }
 
-static void describe_peer(eg_peer *peer, const struct sockaddr_storage *from)
-{
+static void describe_peer(eg_peer *peer, const struct sockaddr_storage *from) {
     if (from->ss_family == AF_INET) {
         struct sockaddr_in v4;
         memcpy(&v4, from, sizeof v4);
@@ -39,15 +37,13 @@ static void describe_peer(eg_peer *peer, const struct sockaddr_storage *from)
     }
 }
 
-static void tell_refused(eg_worker *w, const eg_peer *peer, eg_err why)
-{
+static void tell_refused(eg_worker *w, const eg_peer *peer, eg_err why) {
     if (w->shared->refused != NULL) {
         w->shared->refused(w->shared->app.app, peer, why);
     }
 }
 
-static eg_conn *make(eg_worker *w, int fd, const eg_peer *peer)
-{
+static eg_conn *make(eg_worker *w, int fd, const eg_peer *peer) {
     eg_conn *c = calloc(1, sizeof *c);
     if (c == NULL) {
         return NULL;
@@ -70,8 +66,7 @@ static eg_conn *make(eg_worker *w, int fd, const eg_peer *peer)
     return c;
 }
 
-void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, const struct sockaddr_storage *from)
-{
+void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, const struct sockaddr_storage *from) {
     eg_peer peer = listener->peer;
     describe_peer(&peer, from);
     eg_metric_add(EG_METRIC_CONNECTIONS_ACCEPTED, 1);
@@ -104,8 +99,7 @@ void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, cons
     eg_conn_wake(c);
 }
 
-void eg_conn_wake(eg_conn *c)
-{
+void eg_conn_wake(eg_conn *c) {
     if (!c->is_ready && !c->is_closed) {
         c->is_ready = true;
         c->ready_next = c->worker->ready;
@@ -113,8 +107,7 @@ void eg_conn_wake(eg_conn *c)
     }
 }
 
-static void drop_lane(eg_conn *c)
-{
+static void drop_lane(eg_conn *c) {
     if (c->lane != NULL) {
         eg_lane_close(c->lane);
         c->lane = NULL;
@@ -122,8 +115,7 @@ static void drop_lane(eg_conn *c)
     }
 }
 
-void eg_conn_close(eg_conn *c)
-{
+void eg_conn_close(eg_conn *c) {
     if (c->is_closed) {
         return;
     }
@@ -156,8 +148,7 @@ void eg_conn_close(eg_conn *c)
     w->closed = c;
 }
 
-void eg_conn_free(eg_conn *c)
-{
+void eg_conn_free(eg_conn *c) {
     if (c->early.ptr != NULL) {
         eg_cleanse(c->early.ptr, c->early.len);
     }
@@ -167,8 +158,7 @@ void eg_conn_free(eg_conn *c)
 }
 
 /* Until the peer ends too: closing with unread bytes would reset the connection and take the answer from it. */
-void eg_conn_shut(eg_conn *c)
-{
+void eg_conn_shut(eg_conn *c) {
     eg_tls_close_notify(c->tls);
     eg_tls_free(c->tls);
     c->tls = NULL;
@@ -181,8 +171,7 @@ void eg_conn_shut(eg_conn *c)
     eg_conn_wake(c);
 }
 
-void eg_conn_refuse(eg_conn *c, eg_err why, const eg_problem *p)
-{
+void eg_conn_refuse(eg_conn *c, eg_err why, const eg_problem *p) {
     eg_exchange *ex = c->ex;
     eg_metric_add(EG_METRIC_REQUESTS_REFUSED, 1);
     tell_refused(c->worker, &c->peer, why);
@@ -199,8 +188,7 @@ void eg_conn_refuse(eg_conn *c, eg_err why, const eg_problem *p)
     eg_conn_wake(c);
 }
 
-void eg_conn_drain(eg_conn *c)
-{
+void eg_conn_drain(eg_conn *c) {
     if (c->in == EG_IN_HANDSHAKE) {
         eg_conn_close(c);
     } else if (c->in == EG_IN_HEAD && c->early.len == c->early_used && c->pending.len == 0) {
@@ -208,8 +196,7 @@ void eg_conn_drain(eg_conn *c)
     }
 }
 
-void eg_conn_expired(eg_conn *c, eg_wait wait)
-{
+void eg_conn_expired(eg_conn *c, eg_wait wait) {
     eg_problem p = {0};
     switch (wait) {
     case EG_WAIT_HANDSHAKE:
@@ -235,8 +222,7 @@ void eg_conn_expired(eg_conn *c, eg_wait wait)
     }
 }
 
-static void arm(eg_conn *c)
-{
+static void arm(eg_conn *c) {
     eg_wait wait = EG_WAIT_NONE;
     if (c->in == EG_IN_HANDSHAKE) {
         wait = EG_WAIT_HANDSHAKE;
@@ -255,8 +241,7 @@ static void arm(eg_conn *c)
     }
 }
 
-static void handshake(eg_conn *c)
-{
+static void handshake(eg_conn *c) {
     switch (eg_tls_handshake(c->tls)) {
     case EG_TLS_DONE:
         eg_tls_describe(c->tls, &c->peer);
@@ -275,8 +260,7 @@ static void handshake(eg_conn *c)
     }
 }
 
-void eg_conn_turn(eg_conn *c)
-{
+void eg_conn_turn(eg_conn *c) {
     if (c->broken) {
         eg_conn_close(c);
         return;
@@ -300,8 +284,7 @@ void eg_conn_turn(eg_conn *c)
     }
 }
 
-void eg_conn_event(eg_conn *c, uint32_t events, bool lane)
-{
+void eg_conn_event(eg_conn *c, uint32_t events, bool lane) {
     if (c->is_closed) {
         return;
     }

@@ -4,15 +4,13 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-void eg_conn_next_request(eg_conn *c)
-{
+void eg_conn_next_request(eg_conn *c) {
     c->in = EG_IN_HEAD;
     c->scan = (eg_http_scan){0};
     eg_conn_wake(c);
 }
 
-void eg_conn_proceed(eg_conn *c)
-{
+void eg_conn_proceed(eg_conn *c) {
     if (c->in != EG_IN_HOLD) {
         return;
     }
@@ -24,8 +22,7 @@ void eg_conn_proceed(eg_conn *c)
 }
 
 /* Returns how much was used: the whole head, or nothing while it isn't whole. */
-static size_t feed_head(eg_conn *c, eg_bytes in)
-{
+static size_t feed_head(eg_conn *c, eg_bytes in) {
     eg_worker *w = c->worker;
     eg_problem p = {0};
     eg_http_head head;
@@ -50,8 +47,7 @@ static size_t feed_head(eg_conn *c, eg_bytes in)
     return n;
 }
 
-static void end_of_body(eg_conn *c)
-{
+static void end_of_body(eg_conn *c) {
     eg_exchange *ex = c->ex;
     bool wanted = c->in == EG_IN_BODY;
     c->in = EG_IN_DONE;
@@ -63,8 +59,7 @@ static void end_of_body(eg_conn *c)
     }
 }
 
-static void body_refused(eg_conn *c)
-{
+static void body_refused(eg_conn *c) {
     if (c->in == EG_IN_BODY && c->out == EG_OUT_NONE && !atomic_load(&c->ex->asked)) {
         eg_problem p = {0};
         (void)eg_fail(&p, EG_ERR_HTTP_FRAMING, "the chunks of the request body are malformed");
@@ -78,8 +73,7 @@ static void body_refused(eg_conn *c)
     }
 }
 
-static size_t feed_body(eg_conn *c, eg_bytes in)
-{
+static size_t feed_body(eg_conn *c, eg_bytes in) {
     size_t used = 0;
     eg_bytes data = {NULL, 0};
     if (!c->body.done && in.len > 0 && eg_http_body_feed(&c->body, in, &used, &data) != EG_OK) {
@@ -107,8 +101,7 @@ static size_t feed_body(eg_conn *c, eg_bytes in)
 }
 
 /* Uses what it can; the rest waits for another state or for more bytes. */
-static size_t feed(eg_conn *c, eg_bytes in)
-{
+static size_t feed(eg_conn *c, eg_bytes in) {
     size_t used = 0;
     while (!c->is_closed) {
         eg_bytes rest = {in.ptr + used, in.len - used};
@@ -130,8 +123,7 @@ static size_t feed(eg_conn *c, eg_bytes in)
     return used;
 }
 
-static bool feed_early(eg_conn *c)
-{
+static bool feed_early(eg_conn *c) {
     eg_conn_in before = c->in;
     size_t left = c->early.len - c->early_used;
     const uint8_t *from = left > 0 ? (const uint8_t *)c->early.ptr + c->early_used : NULL;
@@ -147,8 +139,7 @@ static bool feed_early(eg_conn *c)
     return moved;
 }
 
-static void peer_ended(eg_conn *c)
-{
+static void peer_ended(eg_conn *c) {
     if (c->in == EG_IN_DISCARD && c->ex != NULL) {
         c->in = EG_IN_STOP;
         c->close_after = true;
@@ -158,8 +149,7 @@ static void peer_ended(eg_conn *c)
 }
 
 /* Reads once, or, for a body, as much as fits. */
-static size_t read_some(eg_conn *c, uint8_t *buf, size_t cap)
-{
+static size_t read_some(eg_conn *c, uint8_t *buf, size_t cap) {
     size_t n = 0;
     bool more = true;
     while (more && n < cap) {
@@ -181,8 +171,7 @@ static size_t read_some(eg_conn *c, uint8_t *buf, size_t cap)
     return n;
 }
 
-static bool keep(eg_conn *c, const uint8_t *bytes, size_t n)
-{
+static bool keep(eg_conn *c, const uint8_t *bytes, size_t n) {
     if (c->early_used > 0) { /* its bound counts only what is still to be used */
         c->early.len -= c->early_used;
         memmove(c->early.ptr, c->early.ptr + c->early_used, c->early.len);
@@ -195,8 +184,7 @@ static bool keep(eg_conn *c, const uint8_t *bytes, size_t n)
     return true;
 }
 
-static bool linger(eg_conn *c)
-{
+static bool linger(eg_conn *c) {
     uint8_t *buf = c->worker->in;
     while (c->readable) {
         ssize_t n = recv(c->fd, buf, EG_DOOR_READ_MAX, 0);
@@ -212,8 +200,7 @@ static bool linger(eg_conn *c)
     return false;
 }
 
-bool eg_conn_input(eg_conn *c)
-{
+bool eg_conn_input(eg_conn *c) {
     if (c->in == EG_IN_LINGER) {
         return linger(c);
     }

@@ -7,8 +7,7 @@
 #include <sys/socket.h>
 
 /* Writes what the socket takes. False when the connection had to be closed. */
-static bool write_some(eg_conn *c, const char *bytes, size_t n, size_t *ret_n)
-{
+static bool write_some(eg_conn *c, const char *bytes, size_t n, size_t *ret_n) {
     size_t done = 0;
     while (done < n) {
         size_t once = 0;
@@ -28,8 +27,7 @@ static bool write_some(eg_conn *c, const char *bytes, size_t n, size_t *ret_n)
 }
 
 /* True when nothing is pending any more. */
-static bool flush(eg_conn *c, bool *ret_moved)
-{
+static bool flush(eg_conn *c, bool *ret_moved) {
     size_t left = c->pending.len - c->pending_written;
     if (left == 0) {
         return true;
@@ -50,8 +48,7 @@ static bool flush(eg_conn *c, bool *ret_moved)
     return true;
 }
 
-static void answer_over(eg_conn *c)
-{
+static void answer_over(eg_conn *c) {
     eg_exchange *ex = c->ex;
     c->ex = NULL;
     c->out = EG_OUT_NONE;
@@ -65,8 +62,7 @@ static void answer_over(eg_conn *c)
 }
 
 /* The daemon has closed its end of the lane. */
-static void lane_ended(eg_conn *c)
-{
+static void lane_ended(eg_conn *c) {
     eg_lane_close(c->lane);
     c->lane = NULL;
     c->lane_readable = false;
@@ -78,8 +74,7 @@ static void lane_ended(eg_conn *c)
     }
 }
 
-static bool relay(eg_conn *c)
-{
+static bool relay(eg_conn *c) {
     eg_worker *w = c->worker;
     ssize_t n = recv(eg_lane_fd(c->lane), w->out, sizeof w->out, 0);
     if (n > 0) {
@@ -106,8 +101,7 @@ static bool relay(eg_conn *c)
     return true;
 }
 
-bool eg_conn_output(eg_conn *c)
-{
+bool eg_conn_output(eg_conn *c) {
     bool moved = false;
     if (!flush(c, &moved)) {
         return moved;
@@ -122,8 +116,7 @@ bool eg_conn_output(eg_conn *c)
     return moved;
 }
 
-static void on_lane_done(void *arg, bool whole)
-{
+static void on_lane_done(void *arg, bool whole) {
     eg_exchange *ex = arg;
     eg_conn *c = ex->conn;
     if (c == NULL) {
@@ -136,8 +129,7 @@ static void on_lane_done(void *arg, bool whole)
     eg_conn_wake(c);
 }
 
-static eg_err open_lane(eg_conn *c)
-{
+static eg_err open_lane(eg_conn *c) {
     EG_TRY(eg_lane_open(c->worker->http1, &c->lane));
     eg_err e = eg_worker_watch(c->worker, eg_lane_fd(c->lane), &c->lane_watch);
     if (e != EG_OK) {
@@ -148,8 +140,7 @@ static eg_err open_lane(eg_conn *c)
     return e;
 }
 
-static void start_answer(eg_conn *c)
-{
+static void start_answer(eg_conn *c) {
     eg_exchange *ex = c->ex;
     eg_response *r = &ex->rq.response;
     if (r->has_source && ex->pull != NULL && eg_pull_error(ex->pull) != EG_OK) {
@@ -176,8 +167,7 @@ static void start_answer(eg_conn *c)
     eg_conn_wake(c);
 }
 
-void eg_conn_pull_ready(eg_conn *c)
-{
+void eg_conn_pull_ready(eg_conn *c) {
     if (c->out == EG_OUT_SOURCE) {
         start_answer(c);
     } else if (c->lane != NULL) {
@@ -189,8 +179,7 @@ void eg_conn_pull_ready(eg_conn *c)
 
 /* The answer comes before the end of the body. What is left of it is thrown away, within bounds, while the answer goes out:
  * a peer that writes all before it reads would never hear it otherwise. */
-static void discard_body(eg_conn *c)
-{
+static void discard_body(eg_conn *c) {
     const eg_door_limits *l = &c->worker->shared->limits;
     if (c->expect_continue || c->body.chunked || c->body.left > l->drain_bytes) {
         /* RFC 9110 section 10.1.1: without 100 it is open whether the body comes. */
@@ -200,8 +189,7 @@ static void discard_body(eg_conn *c)
     c->in = EG_IN_DISCARD;
 }
 
-void eg_conn_answer(eg_conn *c)
-{
+void eg_conn_answer(eg_conn *c) {
     eg_exchange *ex = c->ex;
     if (c->in == EG_IN_HOLD || c->in == EG_IN_BODY) {
         if (c->body.done) {
@@ -220,8 +208,7 @@ void eg_conn_answer(eg_conn *c)
     start_answer(c);
 }
 
-void eg_conn_continue(eg_conn *c)
-{
+void eg_conn_continue(eg_conn *c) {
     c->expect_continue = false;
     /* RFC 9110 section 10.1.1: not when the body is coming already. */
     if (c->early.len == c->early_used && eg_buf_adds(&c->pending, "HTTP/1.1 100 Continue\r\n\r\n") != EG_OK) {

@@ -4,8 +4,7 @@
 #include <limits.h>
 #include <stddef.h>
 
-void eg_deadlines_init(eg_deadlines *d, const eg_door_limits *limits)
-{
+void eg_deadlines_init(eg_deadlines *d, const eg_door_limits *limits) {
     *d = (eg_deadlines){.length_ms = {
                             [EG_WAIT_HANDSHAKE] = limits->handshake_ms,
                             [EG_WAIT_IDLE] = limits->idle_ms,
@@ -19,8 +18,7 @@ void eg_deadlines_init(eg_deadlines *d, const eg_door_limits *limits)
     }
 }
 
-static void take_out(eg_deadline *x)
-{
+static void take_out(eg_deadline *x) {
     if (x->next != NULL) {
         x->prev->next = x->next;
         x->next->prev = x->prev;
@@ -28,8 +26,7 @@ static void take_out(eg_deadline *x)
     }
 }
 
-void eg_deadline_set(eg_deadlines *d, eg_deadline *x, eg_wait wait, int64_t now_ms)
-{
+void eg_deadline_set(eg_deadlines *d, eg_deadline *x, eg_wait wait, int64_t now_ms) {
     take_out(x);
     x->wait = wait;
     if (wait == EG_WAIT_NONE) {
@@ -43,8 +40,7 @@ void eg_deadline_set(eg_deadlines *d, eg_deadline *x, eg_wait wait, int64_t now_
     list->prev = x;
 }
 
-int eg_deadlines_next(const eg_deadlines *d, int64_t now_ms)
-{
+int eg_deadlines_next(const eg_deadlines *d, int64_t now_ms) {
     int64_t first = INT_MAX;
     for (int i = 1; i < EG_WAIT_COUNT; i++) {
         const eg_deadline *list = &d->lists[i];
@@ -55,8 +51,7 @@ int eg_deadlines_next(const eg_deadlines *d, int64_t now_ms)
     return first == INT_MAX ? -1 : first < 0 ? 0 : (int)first;
 }
 
-eg_deadline *eg_deadlines_expired(eg_deadlines *d, int64_t now_ms)
-{
+eg_deadline *eg_deadlines_expired(eg_deadlines *d, int64_t now_ms) {
     for (int i = 1; i < EG_WAIT_COUNT; i++) {
         eg_deadline *x = d->lists[i].next;
         if (x != &d->lists[i] && x->at_ms <= now_ms) {

@@ -20,8 +20,7 @@ struct eg_door {
     eg_worker *workers[WORKERS_MAX];
 };
 
-static eg_err check_limits(const eg_door_limits *l, eg_problem *p)
-{
+static eg_err check_limits(const eg_door_limits *l, eg_problem *p) {
     const uint32_t least = 1;
 #define X(field, value, unit, meaning)                                                       \
     if (l->field < least) {                                                                  \
@@ -37,8 +36,7 @@ static eg_err check_limits(const eg_door_limits *l, eg_problem *p)
 }
 
 /* A connection is a socket and, once it was answered, a socket pair. */
-static eg_err reserve_descriptors(uint32_t connections, eg_problem *p)
-{
+static eg_err reserve_descriptors(uint32_t connections, eg_problem *p) {
     rlim_t need = (rlim_t)connections * DESCRIPTORS_PER_CONNECTION + OTHER_DESCRIPTORS;
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) != 0) {
@@ -57,8 +55,7 @@ static eg_err reserve_descriptors(uint32_t connections, eg_problem *p)
                    connections, (unsigned long long)need, (unsigned long long)r.rlim_max);
 }
 
-static eg_err copy_listeners(eg_door_shared *s, const eg_door_options *o, eg_problem *p)
-{
+static eg_err copy_listeners(eg_door_shared *s, const eg_door_options *o, eg_problem *p) {
     if (o->listener_count == 0) {
         return eg_fail(p, EG_ERR_CONFIG, "The door needs a listener");
     }
@@ -77,8 +74,7 @@ static eg_err copy_listeners(eg_door_shared *s, const eg_door_options *o, eg_pro
     return EG_OK;
 }
 
-static eg_err prepare(eg_door *d, const eg_door_options *o, eg_problem *p)
-{
+static eg_err prepare(eg_door *d, const eg_door_options *o, eg_problem *p) {
     eg_door_shared *s = &d->shared;
     EG_TRY(check_limits(&o->limits, p));
     EG_TRY(reserve_descriptors(o->limits.connections, p));
@@ -93,8 +89,10 @@ static eg_err prepare(eg_door *d, const eg_door_options *o, eg_problem *p)
     EG_TRY(copy_listeners(s, o, p));
     EG_TRY(eg_tls_context_new(o, &s->tls, p));
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned count = o->workers > 0 ? o->workers : cores > 0 ? (unsigned)cores : 1;
-    count = count < WORKERS_MAX ? count : WORKERS_MAX;
+    unsigned count = o->workers > 0 ? o->workers : cores <= 0 ? 1 : cores < WORKERS_MAX ? (unsigned)cores : WORKERS_MAX;
+    if (count > WORKERS_MAX) {
+        return eg_fail(p, EG_ERR_CONFIG, "The door can have at most %d workers", WORKERS_MAX);
+    }
     while (d->worker_count < count) {
         EG_TRY(eg_worker_start(s, &d->workers[d->worker_count], p));
         d->worker_count++;
@@ -102,8 +100,7 @@ static eg_err prepare(eg_door *d, const eg_door_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static void free_door(eg_door *d)
-{
+static void free_door(eg_door *d) {
     for (unsigned i = 0; i < d->worker_count; i++) {
         eg_worker_free(d->workers[i]);
     }
@@ -113,8 +110,7 @@ static void free_door(eg_door *d)
     free(d);
 }
 
-eg_err eg_door_start(const eg_door_options *o, eg_door **ret, eg_problem *p)
-{
+eg_err eg_door_start(const eg_door_options *o, eg_door **ret, eg_problem *p) {
     eg_door *d = calloc(1, sizeof *d);
     if (d == NULL) {
         return EG_ERR_NO_MEMORY;
@@ -128,8 +124,7 @@ eg_err eg_door_start(const eg_door_options *o, eg_door **ret, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_door_stop(eg_door *d, unsigned seconds)
-{
+eg_err eg_door_stop(eg_door *d, unsigned seconds) {
     atomic_store(&d->shared.stop_at_ms, eg_worker_clock_ms() + (int64_t)seconds * 1000);
     atomic_store(&d->shared.stopping, true);
     struct timespec until;

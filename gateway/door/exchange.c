@@ -18,8 +18,7 @@ typedef struct call {
     void *arg;
 } call;
 
-static void free_exchange(eg_exchange *ex)
-{
+static void free_exchange(eg_exchange *ex) {
     if (ex->head.ptr != NULL) {
         union { const char *in; char *out; } head = {.in = ex->head.ptr};
         eg_cleanse(head.out, ex->head.len);
@@ -43,8 +42,7 @@ static void free_exchange(eg_exchange *ex)
 }
 
 /* Lets the request go when it is over and nobody holds it any more. */
-static void settle(eg_exchange *ex)
-{
+static void settle(eg_exchange *ex) {
     bool unseen = atomic_load(&ex->asked) && !ex->taken; /* the send task waits in the queue */
     bool busy = atomic_load(&ex->proceed.queued) || atomic_load(&ex->calls) > 0 || (ex->pull != NULL && eg_pull_reading(ex->pull));
     if (!ex->over || ex->owed || unseen || busy) {
@@ -56,16 +54,14 @@ static void settle(eg_exchange *ex)
     free_exchange(ex);
 }
 
-void eg_exchange_finish(eg_exchange *ex, bool sent)
-{
+void eg_exchange_finish(eg_exchange *ex, bool sent) {
     ex->conn = NULL;
     ex->over = true;
     ex->sent = sent && !ex->replaced;
     settle(ex);
 }
 
-static void on_proceed(void *arg)
-{
+static void on_proceed(void *arg) {
     eg_exchange *ex = arg;
     ex->owed = false;
     if (ex->conn != NULL) {
@@ -75,8 +71,7 @@ static void on_proceed(void *arg)
     }
 }
 
-static void on_send(void *arg)
-{
+static void on_send(void *arg) {
     eg_exchange *ex = arg;
     ex->owed = false;
     ex->taken = true;
@@ -87,8 +82,7 @@ static void on_send(void *arg)
     }
 }
 
-static void on_pull(void *arg)
-{
+static void on_pull(void *arg) {
     eg_exchange *ex = arg;
     if (ex->over) {
         settle(ex);
@@ -97,8 +91,7 @@ static void on_pull(void *arg)
     }
 }
 
-static void on_call(void *arg)
-{
+static void on_call(void *arg) {
     call *c = arg;
     eg_exchange *ex = c->ex;
     c->fn(c->arg);
@@ -107,8 +100,7 @@ static void on_call(void *arg)
     settle(ex);
 }
 
-static eg_err fill_request(eg_exchange *ex, const eg_http_head *h)
-{
+static eg_err fill_request(eg_exchange *ex, const eg_http_head *h) {
     eg_request *rq = &ex->rq;
     eg_header *headers = eg_arena_alloc(rq->arena, (h->header_count + 1) * sizeof *headers);
     char *host = eg_arena_alloc(rq->arena, h->host.len + 1);
@@ -136,8 +128,7 @@ static eg_err fill_request(eg_exchange *ex, const eg_http_head *h)
     return EG_OK;
 }
 
-eg_err eg_exchange_new(eg_conn *c, eg_bytes head, eg_http_head *ret_head, eg_exchange **ret, eg_problem *p)
-{
+eg_err eg_exchange_new(eg_conn *c, eg_bytes head, eg_http_head *ret_head, eg_exchange **ret, eg_problem *p) {
     eg_exchange *ex = calloc(1, sizeof *ex);
     eg_arena *arena = eg_arena_new(EG_DOOR_ARENA_MAX);
     eg_str copy = arena != NULL ? eg_arena_str(arena, eg_bytes_str(head)) : (eg_str){NULL, 0};
@@ -164,13 +155,11 @@ eg_err eg_exchange_new(eg_conn *c, eg_bytes head, eg_http_head *ret_head, eg_exc
     return EG_OK;
 }
 
-bool eg_exchange_is_head(const eg_exchange *ex)
-{
+bool eg_exchange_is_head(const eg_exchange *ex) {
     return eg_str_starts(ex->head, "HEAD "); /* rq.method is the app's to override */
 }
 
-void eg_exchange_replace(eg_exchange *ex, eg_err why)
-{
+void eg_exchange_replace(eg_exchange *ex, eg_err why) {
     eg_response *r = &ex->rq.response;
     eg_buf body;
     eg_buf_init(&body, 1024);
@@ -195,8 +184,7 @@ void eg_exchange_replace(eg_exchange *ex, eg_err why)
 }
 
 /* Content-Length, Transfer-Encoding, Connection and Date are the door's; what an app sets under these names is dropped. */
-static bool is_ours(const char *name)
-{
+static bool is_ours(const char *name) {
     static const char *const names[] = {"Content-Length", "Transfer-Encoding", "Connection", "Date"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (eg_str_ieq(eg_str_of(name), eg_str_of(names[i]))) {
@@ -206,8 +194,7 @@ static bool is_ours(const char *name)
     return false;
 }
 
-static bool is_safe(eg_str value)
-{
+static bool is_safe(eg_str value) {
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f) { /* RFC 9110 section 5.5 */
@@ -217,8 +204,7 @@ static bool is_safe(eg_str value)
     return true;
 }
 
-static eg_err check_headers(eg_exchange *ex)
-{
+static eg_err check_headers(eg_exchange *ex) {
     eg_response *r = &ex->rq.response;
     size_t kept = 0;
     size_t bytes = 0;
@@ -242,8 +228,7 @@ static eg_err check_headers(eg_exchange *ex)
     return r->status >= 200 && r->status <= 599 ? EG_OK : EG_ERR_INTERNAL;
 }
 
-void eg_exchange_prepare(eg_exchange *ex)
-{
+void eg_exchange_prepare(eg_exchange *ex) {
     eg_response *r = &ex->rq.response;
     eg_err e = check_headers(ex);
     if (e != EG_OK) {
@@ -271,8 +256,7 @@ void eg_exchange_prepare(eg_exchange *ex)
     eg_pull_kick(ex->pull);
 }
 
-void eg_exchange_retry_pulls(eg_worker *w)
-{
+void eg_exchange_retry_pulls(eg_worker *w) {
     eg_exchange *next = NULL;
     for (eg_exchange *ex = w->pulling; ex != NULL; ex = next) {
         next = ex->pull_next;
@@ -285,22 +269,19 @@ void eg_exchange_retry_pulls(eg_worker *w)
     }
 }
 
-void eg_door_proceed(eg_request *rq)
-{
+void eg_door_proceed(eg_request *rq) {
     eg_exchange *ex = rq->door;
     eg_handoff_push(&ex->worker->handoff, &ex->proceed);
 }
 
-void eg_door_send(eg_request *rq)
-{
+void eg_door_send(eg_request *rq) {
     eg_exchange *ex = rq->door;
     if (!atomic_exchange(&ex->asked, true)) {
         eg_handoff_push(&ex->worker->handoff, &ex->send);
     }
 }
 
-void eg_door_on_worker(eg_request *rq, void (*fn)(void *), void *arg)
-{
+void eg_door_on_worker(eg_request *rq, void (*fn)(void *), void *arg) {
     eg_exchange *ex = rq->door;
     call *c = NULL;
     while ((c = calloc(1, sizeof *c)) == NULL) { /* nobody could be told, and the app counts on it */
@@ -311,8 +292,7 @@ void eg_door_on_worker(eg_request *rq, void (*fn)(void *), void *arg)
     eg_handoff_push(&ex->worker->handoff, &c->task);
 }
 
-void eg_door_pause(eg_request *rq)
-{
+void eg_door_pause(eg_request *rq) {
     eg_exchange *ex = rq->door;
     ex->owed = true;
     if (ex->conn != NULL && ex->conn->in == EG_IN_BODY) {

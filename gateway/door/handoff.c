@@ -6,8 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-eg_err eg_handoff_init(eg_handoff *h)
-{
+eg_err eg_handoff_init(eg_handoff *h) {
     *h = (eg_handoff){.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     if (h->event_fd < 0) {
         return eg_err_from_errno(errno);
@@ -17,8 +16,7 @@ eg_err eg_handoff_init(eg_handoff *h)
     return EG_OK;
 }
 
-void eg_handoff_done(eg_handoff *h)
-{
+void eg_handoff_done(eg_handoff *h) {
     if (h->last != NULL) {
         (void)close(h->event_fd);
         (void)pthread_mutex_destroy(&h->lock);
@@ -26,15 +24,13 @@ void eg_handoff_done(eg_handoff *h)
     }
 }
 
-void eg_handoff_wake(eg_handoff *h)
-{
+void eg_handoff_wake(eg_handoff *h) {
     uint64_t one = 1;
     ssize_t n = write(h->event_fd, &one, sizeof one); /* EAGAIN: it is readable already */
     (void)n;
 }
 
-void eg_handoff_push(eg_handoff *h, eg_task *t)
-{
+void eg_handoff_push(eg_handoff *h, eg_task *t) {
     if (atomic_exchange(&t->queued, true)) {
         return;
     }
@@ -50,8 +46,7 @@ void eg_handoff_push(eg_handoff *h, eg_task *t)
     }
 }
 
-bool eg_handoff_run(eg_handoff *h)
-{
+bool eg_handoff_run(eg_handoff *h) {
     (void)pthread_mutex_lock(&h->lock);
     eg_task *t = h->first;
     h->first = NULL;
@@ -67,8 +62,7 @@ bool eg_handoff_run(eg_handoff *h)
     return any;
 }
 
-void eg_handoff_drain_event(eg_handoff *h)
-{
+void eg_handoff_drain_event(eg_handoff *h) {
     uint64_t count = 0;
     ssize_t n = read(h->event_fd, &count, sizeof count);
     (void)n;

@@ -29,16 +29,14 @@ struct eg_lane {
     eg_lane_answer answer;
 };
 
-static void finish(eg_lane *l, bool whole)
-{
+static void finish(eg_lane *l, bool whole) {
     if (l->busy) {
         l->busy = false;
         l->answer.done(l->answer.arg, whole);
     }
 }
 
-static ssize_t read_pull(void *arg, uint64_t pos, char *buf, size_t max)
-{
+static ssize_t read_pull(void *arg, uint64_t pos, char *buf, size_t max) {
     (void)pos;
     eg_lane *l = arg;
     size_t n = 0;
@@ -65,8 +63,7 @@ static ssize_t read_pull(void *arg, uint64_t pos, char *buf, size_t max)
 }
 
 /* Never called: libmicrohttpd writes only the head of an answer to HEAD, and takes Content-Length from the size. */
-static ssize_t read_nothing(void *arg, uint64_t pos, char *buf, size_t max)
-{
+static ssize_t read_nothing(void *arg, uint64_t pos, char *buf, size_t max) {
     (void)arg;
     (void)pos;
     (void)buf;
@@ -74,8 +71,7 @@ static ssize_t read_nothing(void *arg, uint64_t pos, char *buf, size_t max)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-static struct MHD_Response *make_body(eg_lane *l)
-{
+static struct MHD_Response *make_body(eg_lane *l) {
     const eg_response *r = l->answer.response;
     if (l->answer.head) {
         int64_t n = r->head_length >= 0 ? r->head_length : r->has_source ? r->source.size : (int64_t)r->bytes.len;
@@ -90,8 +86,7 @@ static struct MHD_Response *make_body(eg_lane *l)
     return MHD_create_response_from_buffer(r->bytes.len, bytes.out, MHD_RESPMEM_PERSISTENT);
 }
 
-static enum MHD_Result queue_answer(eg_lane *l)
-{
+static enum MHD_Result queue_answer(eg_lane *l) {
     const eg_response *r = l->answer.response;
     struct MHD_Response *m = make_body(l);
     enum MHD_Result ok = m != NULL ? MHD_YES : MHD_NO;
@@ -110,8 +105,7 @@ static enum MHD_Result queue_answer(eg_lane *l)
 
 /* The first call comes with the head; an answer queued then would end the connection, so it is queued at the second. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url, const char *method, const char *version,
-                                  const char *data, size_t *size, void **state)
-{
+                                  const char *data, size_t *size, void **state) {
     (void)cls;
     (void)url;
     (void)method;
@@ -129,8 +123,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     return queue_answer(l);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode how)
-{
+static void on_completed(void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode how) {
     (void)cls;
     (void)c;
     if (*state != NULL) {
@@ -139,8 +132,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state, enum
     }
 }
 
-static void on_connection(void *cls, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode what)
-{
+static void on_connection(void *cls, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode what) {
     eg_http1 *h = cls;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = h->opening;
@@ -161,8 +153,7 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context, e
     }
 }
 
-eg_err eg_http1_new(unsigned lanes, eg_http1 **ret)
-{
+eg_err eg_http1_new(unsigned lanes, eg_http1 **ret) {
     eg_http1 *h = calloc(1, sizeof *h);
     if (h == NULL) {
         return EG_ERR_NO_MEMORY;
@@ -181,27 +172,23 @@ eg_err eg_http1_new(unsigned lanes, eg_http1 **ret)
     return EG_OK;
 }
 
-void eg_http1_free(eg_http1 *h)
-{
+void eg_http1_free(eg_http1 *h) {
     if (h != NULL && h->daemon != NULL) {
         MHD_stop_daemon(h->daemon);
     }
     free(h);
 }
 
-int eg_http1_epoll_fd(const eg_http1 *h)
-{
+int eg_http1_epoll_fd(const eg_http1 *h) {
     return h->epoll_fd;
 }
 
-unsigned eg_http1_lanes(const eg_http1 *h)
-{
+unsigned eg_http1_lanes(const eg_http1 *h) {
     return h->lanes;
 }
 
 /* Once is not enough: work that one run makes ready is only done by the next, and nothing on the epoll descriptor tells. */
-void eg_http1_run(eg_http1 *h)
-{
+void eg_http1_run(eg_http1 *h) {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     for (int i = 0; i < QUIET_ROUNDS; i++) {
         MHD_run(h->daemon);
@@ -211,8 +198,7 @@ void eg_http1_run(eg_http1 *h)
     }
 }
 
-eg_err eg_lane_open(eg_http1 *h, eg_lane **ret)
-{
+eg_err eg_lane_open(eg_http1 *h, eg_lane **ret) {
     int ends[2];
     eg_lane *l = calloc(1, sizeof *l);
     if (l == NULL) {
@@ -241,13 +227,11 @@ eg_err eg_lane_open(eg_http1 *h, eg_lane **ret)
     return EG_OK;
 }
 
-int eg_lane_fd(const eg_lane *l)
-{
+int eg_lane_fd(const eg_lane *l) {
     return l->fd;
 }
 
-eg_err eg_lane_send(eg_lane *l, const eg_lane_answer *a)
-{
+eg_err eg_lane_send(eg_lane *l, const eg_lane_answer *a) {
     static const char *const heads[2][2] = {
         {"GET / HTTP/1.1\r\nHost: lane\r\n\r\n", "GET / HTTP/1.1\r\nHost: lane\r\nConnection: close\r\n\r\n"},
         {"HEAD / HTTP/1.1\r\nHost: lane\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: lane\r\nConnection: close\r\n\r\n"},
@@ -265,16 +249,14 @@ eg_err eg_lane_send(eg_lane *l, const eg_lane_answer *a)
     return EG_OK;
 }
 
-void eg_lane_resume(eg_lane *l)
-{
+void eg_lane_resume(eg_lane *l) {
     if (l->suspended && l->connection != NULL) {
         l->suspended = false;
         MHD_resume_connection(l->connection);
     }
 }
 
-void eg_lane_close(eg_lane *l)
-{
+void eg_lane_close(eg_lane *l) {
     (void)close(l->fd);
     l->fd = -1;
     if (l->connection == NULL) {

@@ -5,15 +5,13 @@
 
 enum { SIZE = 0, SIZE_LF, DATA, DATA_CR, DATA_LF, LAST_CR, LAST_LF };
 
-void eg_http_body_init(eg_http_body *b, int64_t content_length)
-{
+void eg_http_body_init(eg_http_body *b, int64_t content_length) {
     *b = (eg_http_body){.chunked = content_length < 0,
                         .left = content_length > 0 ? (uint64_t)content_length : 0,
                         .done = content_length == 0};
 }
 
-static int hex_value(uint8_t c)
-{
+static int hex_value(uint8_t c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
@@ -25,8 +23,7 @@ static int hex_value(uint8_t c)
 
 /* One byte of framing. Chunk extensions and trailer fields are refused: no client of ours sends them, and proxies
  * disagree about them (RFC 9112 sections 7.1.1 and 7.1.2). */
-static eg_err framing_byte(eg_http_body *b, uint8_t c)
-{
+static eg_err framing_byte(eg_http_body *b, uint8_t c) {
     int v = hex_value(c);
     switch (b->state) {
     case SIZE:
@@ -59,8 +56,7 @@ static eg_err framing_byte(eg_http_body *b, uint8_t c)
     }
 }
 
-eg_err eg_http_body_feed(eg_http_body *b, eg_bytes in, size_t *ret_used, eg_bytes *ret_data)
-{
+eg_err eg_http_body_feed(eg_http_body *b, eg_bytes in, size_t *ret_used, eg_bytes *ret_data) {
     size_t used = 0;
     eg_bytes data = {in.ptr, 0};
     while (used < in.len && !b->done) {

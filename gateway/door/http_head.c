@@ -19,14 +19,12 @@ static const uint8_t char_class[128] = {
     27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,  8,  9,  8, 27,  0, /* 0x70 */
 };
 
-static bool is(char c, unsigned classes)
-{
+static bool is(char c, unsigned classes) {
     uint8_t b = (uint8_t)c;
     return ((b < 128 ? char_class[b] : FIELD) & classes) != 0;
 }
 
-static bool all_are(eg_str s, unsigned classes)
-{
+static bool all_are(eg_str s, unsigned classes) {
     for (size_t i = 0; i < s.len; i++) {
         if (!is(s.ptr[i], classes)) {
             return false;
@@ -35,14 +33,12 @@ static bool all_are(eg_str s, unsigned classes)
     return true;
 }
 
-static eg_str slice(eg_str s, size_t from, size_t to)
-{
+static eg_str slice(eg_str s, size_t from, size_t to) {
     return (eg_str){s.ptr + from, to - from};
 }
 
 /* One line was ended by CRLF at `at` (its LF). True when it was the empty one. */
-static eg_err end_of_line(eg_http_scan *s, size_t at, bool *ret_empty, eg_problem *p)
-{
+static eg_err end_of_line(eg_http_scan *s, size_t at, bool *ret_empty, eg_problem *p) {
     bool empty = at - 1 == s->line_start;
     if (empty && !s->first_line_done) {
         /* RFC 9112 section 2.2 lets a server skip it; nobody needs that, and it hides the start of a request. */
@@ -54,8 +50,7 @@ static eg_err end_of_line(eg_http_scan *s, size_t at, bool *ret_empty, eg_proble
     return EG_OK;
 }
 
-eg_err eg_http_head_scan(eg_http_scan *s, const eg_door_limits *limits, eg_bytes in, size_t *ret_len, eg_problem *p)
-{
+eg_err eg_http_head_scan(eg_http_scan *s, const eg_door_limits *limits, eg_bytes in, size_t *ret_len, eg_problem *p) {
     size_t first_line_max = (size_t)EG_DOOR_METHOD_MAX + limits->target_bytes + sizeof "  HTTP/1.1";
     for (; s->at < in.len; s->at++) {
         uint8_t b = in.ptr[s->at];
@@ -86,8 +81,7 @@ eg_err eg_http_head_scan(eg_http_scan *s, const eg_door_limits *limits, eg_bytes
     return EG_OK;
 }
 
-static eg_err parse_target(const eg_door_limits *limits, eg_http_head *h, eg_problem *p)
-{
+static eg_err parse_target(const eg_door_limits *limits, eg_http_head *h, eg_problem *p) {
     eg_str t = h->target;
     if (t.len > limits->target_bytes) {
         return eg_fail(p, EG_ERR_HTTP_URI_TOO_LONG, "the request target is longer than %u bytes", limits->target_bytes);
@@ -114,8 +108,7 @@ static eg_err parse_target(const eg_door_limits *limits, eg_http_head *h, eg_pro
     return EG_OK;
 }
 
-static eg_err parse_request_line(const eg_door_limits *limits, eg_str line, eg_http_head *h, eg_problem *p)
-{
+static eg_err parse_request_line(const eg_door_limits *limits, eg_str line, eg_http_head *h, eg_problem *p) {
     eg_str rest = line;
     h->method = eg_str_cut(&rest, ' ');
     if (rest.ptr == NULL || h->method.len == 0 || h->method.len > EG_DOOR_METHOD_MAX || !all_are(h->method, TCHAR)) {
@@ -133,8 +126,7 @@ typedef struct seen {
     bool host, content_length, transfer_encoding, authorization, expect;
 } seen;
 
-static eg_err once(bool *flag, eg_err e, const char *name, eg_problem *p)
-{
+static eg_err once(bool *flag, eg_err e, const char *name, eg_problem *p) {
     if (*flag) {
         return eg_fail(p, e, "the request has more than one %s", name);
     }
@@ -142,8 +134,7 @@ static eg_err once(bool *flag, eg_err e, const char *name, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err on_host(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
-{
+static eg_err on_host(eg_http_head *h, seen *s, eg_str v, eg_problem *p) {
     EG_TRY(once(&s->host, NOT_OURS, "Host", p));
     eg_str host = v;
     size_t end = 0;
@@ -172,8 +163,7 @@ static eg_err on_host(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err on_content_length(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
-{
+static eg_err on_content_length(eg_http_head *h, seen *s, eg_str v, eg_problem *p) {
     EG_TRY(once(&s->content_length, NOT_OURS, "Content-Length", p));
     uint64_t n = 0;
     /* RFC 9110 section 8.6 would let "5, 5" through; it means that somebody before us merged two. */
@@ -184,8 +174,7 @@ static eg_err on_content_length(eg_http_head *h, seen *s, eg_str v, eg_problem *
     return EG_OK;
 }
 
-static eg_err on_transfer_encoding(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
-{
+static eg_err on_transfer_encoding(eg_http_head *h, seen *s, eg_str v, eg_problem *p) {
     EG_TRY(once(&s->transfer_encoding, NOT_OURS, "Transfer-Encoding", p));
     if (!eg_str_ieq(v, EG_LIT("chunked"))) {
         return eg_fail(p, NOT_OURS, "Transfer-Encoding is not \"chunked\"");
@@ -194,15 +183,13 @@ static eg_err on_transfer_encoding(eg_http_head *h, seen *s, eg_str v, eg_proble
     return EG_OK;
 }
 
-static eg_err on_authorization(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
-{
+static eg_err on_authorization(eg_http_head *h, seen *s, eg_str v, eg_problem *p) {
     EG_TRY(once(&s->authorization, EG_ERR_HTTP_HEADER, "Authorization", p));
     h->authorization = v;
     return EG_OK;
 }
 
-static eg_err on_expect(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
-{
+static eg_err on_expect(eg_http_head *h, seen *s, eg_str v, eg_problem *p) {
     EG_TRY(once(&s->expect, EG_ERR_HTTP_HEADER, "Expect", p));
     if (!eg_str_ieq(v, EG_LIT("100-continue"))) {
         return eg_fail(p, EG_ERR_HTTP_HEADER, "Expect is not \"100-continue\"");
@@ -211,8 +198,7 @@ static eg_err on_expect(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
     return EG_OK;
 }
 
-static eg_str trim(eg_str v)
-{
+static eg_str trim(eg_str v) {
     while (v.len > 0 && (v.ptr[0] == ' ' || v.ptr[0] == '\t')) {
         v = slice(v, 1, v.len);
     }
@@ -222,8 +208,7 @@ static eg_str trim(eg_str v)
     return v;
 }
 
-static eg_err on_connection(eg_http_head *h, seen *s, eg_str v, eg_problem *p)
-{
+static eg_err on_connection(eg_http_head *h, seen *s, eg_str v, eg_problem *p) {
     (void)s;
     (void)p;
     for (eg_str rest = v; rest.ptr != NULL;) { /* "upgrade" is among what is ignored: RFC 9110 section 7.8 */
@@ -248,8 +233,7 @@ static const struct {
     {"Connection", on_connection, false},
 };
 
-static eg_err parse_field(const eg_door_limits *limits, eg_str line, eg_http_head *h, seen *s, eg_problem *p)
-{
+static eg_err parse_field(const eg_door_limits *limits, eg_str line, eg_http_head *h, seen *s, eg_problem *p) {
     size_t max = limits->header_count < EG_DOOR_HEADER_COUNT_MAX ? limits->header_count : EG_DOOR_HEADER_COUNT_MAX;
     /* RFC 9112 section 5.2: obs-fold. */
     if (line.ptr[0] == ' ' || line.ptr[0] == '\t') {
@@ -280,8 +264,7 @@ static eg_err parse_field(const eg_door_limits *limits, eg_str line, eg_http_hea
 }
 
 /* Cuts the line that CRLF ends; scan made sure that every LF follows a CR and that the head ends with an empty line. */
-static bool next_line(eg_str *rest, eg_str *ret)
-{
+static bool next_line(eg_str *rest, eg_str *ret) {
     const char *lf = memchr(rest->ptr, '\n', rest->len);
     if (lf == NULL || lf == rest->ptr || lf[-1] != '\r') {
         return false;
@@ -292,8 +275,7 @@ static bool next_line(eg_str *rest, eg_str *ret)
     return true;
 }
 
-eg_err eg_http_head_parse(const eg_door_limits *limits, eg_str head, eg_http_head *ret, eg_problem *p)
-{
+eg_err eg_http_head_parse(const eg_door_limits *limits, eg_str head, eg_http_head *ret, eg_problem *p) {
     eg_http_head *h = ret;
     seen s = {0};
     eg_str rest = head;

@@ -6,15 +6,13 @@
 
 enum { REFUSAL_BODY_MAX = 1024 };
 
-eg_err eg_refusal_json(eg_err why, const eg_problem *p, eg_buf *ret)
-{
+eg_err eg_refusal_json(eg_err why, const eg_problem *p, eg_buf *ret) {
     const char *message = p != NULL && p->message[0] != '\0' ? p->message : "The request could not be served";
     EG_JSON_AUTO v = json_pack("{s:{s:s,s:s}}", "error", "code", eg_err_code(why), "message", message);
     return v != NULL ? eg_json_write(v, ret) : EG_ERR_NO_MEMORY;
 }
 
-eg_err eg_refusal_http(eg_err why, const eg_problem *p, eg_buf *ret)
-{
+eg_err eg_refusal_http(eg_err why, const eg_problem *p, eg_buf *ret) {
     char date[EG_HTTP_DATE_LEN];
     char id[EG_UUID_LEN];
     eg_buf body;

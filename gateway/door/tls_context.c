@@ -23,8 +23,7 @@ struct eg_tls_context {
 static const unsigned char alpn_http11[] = "\x08http/1.1";
 
 /* RFC 7301: a client that offers protocols but not ours is told so; one that offers none is served. */
-static int choose_protocol(SSL *s, const unsigned char **ret, unsigned char *ret_len, const unsigned char *in, unsigned in_len, void *arg)
-{
+static int choose_protocol(SSL *s, const unsigned char **ret, unsigned char *ret_len, const unsigned char *in, unsigned in_len, void *arg) {
     (void)s;
     (void)arg;
     unsigned char *chosen = NULL;
@@ -36,8 +35,7 @@ static int choose_protocol(SSL *s, const unsigned char **ret, unsigned char *ret
 }
 
 /* RFC 6066 section 3. A name that no certificate covers gets the first: the client then fails its own check. */
-static int choose_certificate(SSL *s, int *alert, void *arg)
-{
+static int choose_certificate(SSL *s, int *alert, void *arg) {
     (void)alert;
     const eg_tls_context *t = arg;
     const char *name = SSL_get_servername(s, TLSEXT_NAMETYPE_host_name);
@@ -53,8 +51,7 @@ static int choose_certificate(SSL *s, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int no_password(char *buf, int size, int rwflag, void *arg)
-{
+static int no_password(char *buf, int size, int rwflag, void *arg) {
     (void)buf;
     (void)size;
     (void)rwflag;
@@ -62,8 +59,7 @@ static int no_password(char *buf, int size, int rwflag, void *arg)
     return 0; /* an encrypted key must fail to load, not ask the terminal */
 }
 
-static eg_err load_certificate(SSL_CTX *ctx, const eg_door_certificate *c, eg_problem *p)
-{
+static eg_err load_certificate(SSL_CTX *ctx, const eg_door_certificate *c, eg_problem *p) {
     if (SSL_CTX_use_certificate_chain_file(ctx, c->chain_file) != 1) {
         (void)eg_fail(p, EG_ERR_CONFIG, "The certificate chain cannot be read");
         return p != NULL ? eg_fail_at(p, "%s", c->chain_file) : EG_ERR_CONFIG;
@@ -75,8 +71,7 @@ static eg_err load_certificate(SSL_CTX *ctx, const eg_door_certificate *c, eg_pr
     return EG_OK;
 }
 
-static eg_err set_profile(SSL_CTX *ctx, const char *min_tls, eg_problem *p)
-{
+static eg_err set_profile(SSL_CTX *ctx, const char *min_tls, eg_problem *p) {
     int min = TLS1_2_VERSION;
     if (min_tls != NULL && strcmp(min_tls, "1.3") == 0) {
         min = TLS1_3_VERSION;
@@ -102,8 +97,7 @@ static eg_err set_profile(SSL_CTX *ctx, const char *min_tls, eg_problem *p)
 }
 
 /* All contexts encrypt tickets with the keys of the first: which one a name chose doesn't matter to a resumed session. */
-static eg_err share_ticket_keys(const eg_tls_context *t)
-{
+static eg_err share_ticket_keys(const eg_tls_context *t) {
     unsigned char keys[256];
     long n = SSL_CTX_get_tlsext_ticket_keys(t->contexts[0], NULL, 0);
     bool ok = n > 0 && (size_t)n <= sizeof keys && SSL_CTX_get_tlsext_ticket_keys(t->contexts[0], keys, n) == 1;
@@ -114,8 +108,7 @@ static eg_err share_ticket_keys(const eg_tls_context *t)
     return ok ? EG_OK : EG_ERR_CRYPTO;
 }
 
-eg_err eg_tls_context_new(const eg_door_options *o, eg_tls_context **ret, eg_problem *p)
-{
+eg_err eg_tls_context_new(const eg_door_options *o, eg_tls_context **ret, eg_problem *p) {
     if (o->certificate_count == 0 || o->certificate_count > EG_DOOR_CERTIFICATES_MAX) {
         return eg_fail(p, EG_ERR_CONFIG, "The door needs between 1 and %d certificates", EG_DOOR_CERTIFICATES_MAX);
     }
@@ -146,15 +139,13 @@ eg_err eg_tls_context_new(const eg_door_options *o, eg_tls_context **ret, eg_pro
     return EG_OK;
 }
 
-void eg_tls_context_free(eg_tls_context *t)
-{
+void eg_tls_context_free(eg_tls_context *t) {
     for (size_t i = 0; t != NULL && i < t->count; i++) {
         SSL_CTX_free(t->contexts[i]);
     }
     free(t);
 }
 
-SSL *eg_tls_context_session(const eg_tls_context *t)
-{
+SSL *eg_tls_context_session(const eg_tls_context *t) {
     return SSL_new(t->contexts[0]);
 }

@@ -14,26 +14,22 @@
 
 enum { EVENTS = 256, ACCEPTS = 32, QUIET_ROUNDS = 16, STARVED_MS = 10, DRAIN_MS = 20, NO_DESCRIPTOR_MS = 100 };
 
-int64_t eg_worker_clock_ms(void)
-{
+int64_t eg_worker_clock_ms(void) {
     return eg_mono_ns(&eg_clock_system) / 1000000;
 }
 
-eg_err eg_worker_watch(eg_worker *w, int fd, eg_watch *watch)
-{
+eg_err eg_worker_watch(eg_worker *w, int fd, eg_watch *watch) {
     struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = watch};
     return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? EG_OK : eg_err_from_errno(errno);
 }
 
-static eg_err watch_level(eg_worker *w, int fd, eg_watch *watch, uint32_t flags)
-{
+static eg_err watch_level(eg_worker *w, int fd, eg_watch *watch, uint32_t flags) {
     struct epoll_event ev = {.events = EPOLLIN | flags, .data.ptr = watch};
     return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? EG_OK : eg_err_from_errno(errno);
 }
 
 /* The listening sockets came bound from the supervisor, so workers share them: EPOLLEXCLUSIVE wakes one, not all. */
-static eg_err listen_start(eg_worker *w)
-{
+static eg_err listen_start(eg_worker *w) {
     for (size_t i = 0; i < w->shared->listener_count; i++) {
         EG_TRY(watch_level(w, w->shared->listeners[i].fd, &w->listener_watches[i], EPOLLEXCLUSIVE));
     }
@@ -41,16 +37,14 @@ static eg_err listen_start(eg_worker *w)
     return EG_OK;
 }
 
-static void listen_stop(eg_worker *w)
-{
+static void listen_stop(eg_worker *w) {
     for (size_t i = 0; w->listening && i < w->shared->listener_count; i++) {
         (void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->shared->listeners[i].fd, NULL);
     }
     w->listening = false;
 }
 
-static void accept_some(eg_worker *w, const eg_door_listener *l)
-{
+static void accept_some(eg_worker *w, const eg_door_listener *l) {
     for (int i = 0; i < ACCEPTS; i++) {
         struct sockaddr_storage from = {0};
         socklen_t size = sizeof from;
@@ -67,8 +61,7 @@ static void accept_some(eg_worker *w, const eg_door_listener *l)
     }
 }
 
-static void on_event(eg_worker *w, const struct epoll_event *ev)
-{
+static void on_event(eg_worker *w, const struct epoll_event *ev) {
     const eg_watch *watch = ev->data.ptr;
     switch (watch->kind) {
     case EG_WATCH_LISTENER:
@@ -89,8 +82,7 @@ static void on_event(eg_worker *w, const struct epoll_event *ev)
     }
 }
 
-static bool give_turns(eg_worker *w)
-{
+static bool give_turns(eg_worker *w) {
     eg_conn *c = w->ready;
     bool any = c != NULL;
     w->ready = NULL;
@@ -106,8 +98,7 @@ static bool give_turns(eg_worker *w)
 }
 
 /* Until nothing moves any more, or the others have waited long enough. True when something is left to do. */
-static bool serve(eg_worker *w)
-{
+static bool serve(eg_worker *w) {
     bool any = true;
     for (int i = 0; any && i < QUIET_ROUNDS; i++) {
         any = eg_handoff_run(&w->handoff);
@@ -121,8 +112,7 @@ static bool serve(eg_worker *w)
     return any;
 }
 
-static void time_out(eg_worker *w)
-{
+static void time_out(eg_worker *w) {
     eg_deadline *d = NULL;
     while ((d = eg_deadlines_expired(&w->deadlines, w->now_ms)) != NULL) {
         eg_conn_expired(eg_conn_of_deadline(d), d->wait);
@@ -137,8 +127,7 @@ static void time_out(eg_worker *w)
 }
 
 /* True when the worker has nothing left and may end. */
-static bool drain(eg_worker *w)
-{
+static bool drain(eg_worker *w) {
     if (!w->draining) {
         w->draining = true;
         listen_stop(w);
@@ -156,8 +145,7 @@ static bool drain(eg_worker *w)
     return w->connections == NULL && w->exchanges == 0 && eg_http1_lanes(w->http1) == 0;
 }
 
-static void free_closed(eg_worker *w)
-{
+static void free_closed(eg_worker *w) {
     eg_conn *keep = NULL;
     for (eg_conn *c = w->closed, *next = NULL; c != NULL; c = next) {
         next = c->next;
@@ -171,8 +159,7 @@ static void free_closed(eg_worker *w)
     w->closed = keep;
 }
 
-static int wait_ms(const eg_worker *w, bool more)
-{
+static int wait_ms(const eg_worker *w, bool more) {
     if (more) {
         return 0;
     }
@@ -181,8 +168,7 @@ static int wait_ms(const eg_worker *w, bool more)
     return most >= 0 && (ms < 0 || ms > most) ? most : ms;
 }
 
-static void *run(void *arg)
-{
+static void *run(void *arg) {
     eg_worker *w = arg;
     struct epoll_event events[EVENTS];
     bool more = false;
@@ -204,8 +190,7 @@ static void *run(void *arg)
     }
 }
 
-static eg_err prepare(eg_worker *w)
-{
+static eg_err prepare(eg_worker *w) {
     EG_TRY(eg_handoff_init(&w->handoff));
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (w->epoll_fd < 0) {
@@ -228,8 +213,7 @@ static eg_err prepare(eg_worker *w)
 }
 
 /* Signals are the main thread's: its handlers expect to run there. */
-static int start_thread(eg_worker *w)
-{
+static int start_thread(eg_worker *w) {
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
@@ -239,8 +223,7 @@ static int start_thread(eg_worker *w)
     return failed;
 }
 
-eg_err eg_worker_start(eg_door_shared *shared, eg_worker **ret, eg_problem *p)
-{
+eg_err eg_worker_start(eg_door_shared *shared, eg_worker **ret, eg_problem *p) {
     eg_worker *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return EG_ERR_NO_MEMORY;
@@ -261,8 +244,7 @@ eg_err eg_worker_start(eg_door_shared *shared, eg_worker **ret, eg_problem *p)
     return EG_OK;
 }
 
-void eg_worker_free(eg_worker *w)
-{
+void eg_worker_free(eg_worker *w) {
     if (w == NULL) {
         return;
     }

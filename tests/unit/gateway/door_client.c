@@ -17,8 +17,7 @@
 /* cmocka needs setjmp.h and stdarg.h first */
 #include <cmocka.h>
 
-static void write_pem(const char *dir, const char *name, const char *what, X509 *cert, EVP_PKEY *key)
-{
+static void write_pem(const char *dir, const char *name, const char *what, X509 *cert, EVP_PKEY *key) {
     char path[512];
     assert_true(snprintf(path, sizeof path, "%s/%s.%s", dir, name, what) < (int)sizeof path);
     FILE *f = fopen(path, "w");
@@ -28,8 +27,7 @@ static void write_pem(const char *dir, const char *name, const char *what, X509 
     assert_int_equal(fclose(f), 0);
 }
 
-void client_make_certificate(const char *dir, const char *name, const char *host)
-{
+void client_make_certificate(const char *dir, const char *name, const char *host) {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = X509_new();
     assert_true(key != NULL && cert != NULL);
@@ -54,16 +52,14 @@ void client_make_certificate(const char *dir, const char *name, const char *host
     EVP_PKEY_free(key);
 }
 
-SSL_CTX *client_context(void)
-{
+SSL_CTX *client_context(void) {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     assert_non_null(ctx);
     SSL_CTX_set_security_level(ctx, 0); /* so that old versions are offered: the door has to refuse them */
     return ctx;
 }
 
-int client_tcp(unsigned port)
-{
+int client_tcp(unsigned port) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct timeval limit = {.tv_sec = 20};
@@ -77,8 +73,7 @@ int client_tcp(unsigned port)
     return fd;
 }
 
-client *client_open(SSL_CTX *ctx, unsigned port, const char *sni)
-{
+client *client_open(SSL_CTX *ctx, unsigned port, const char *sni) {
     int fd = client_tcp(port);
     if (fd < 0) {
         return NULL;
@@ -98,8 +93,7 @@ client *client_open(SSL_CTX *ctx, unsigned port, const char *sni)
     return c;
 }
 
-void client_close(client *c)
-{
+void client_close(client *c) {
     if (c != NULL) {
         SSL_free(c->ssl);
         (void)close(c->fd);
@@ -108,8 +102,7 @@ void client_close(client *c)
     ERR_clear_error();
 }
 
-bool client_send(client *c, const void *p, size_t n)
-{
+bool client_send(client *c, const void *p, size_t n) {
     size_t done = 0;
     while (done < n) {
         size_t once = 0;
@@ -122,13 +115,11 @@ bool client_send(client *c, const void *p, size_t n)
     return true;
 }
 
-bool client_sends(client *c, const char *z)
-{
+bool client_sends(client *c, const char *z) {
     return client_send(c, z, strlen(z));
 }
 
-int client_more(client *c)
-{
+int client_more(client *c) {
     if (c->used > 0) {
         memmove(c->buf, c->buf + c->used, c->len - c->used);
         c->len -= c->used;
@@ -144,13 +135,11 @@ int client_more(client *c)
     return n;
 }
 
-bool client_at_end(client *c)
-{
+bool client_at_end(client *c) {
     return c->used == c->len && client_more(c) <= 0;
 }
 
-static bool take(client *c, answer *a, size_t n)
-{
+static bool take(client *c, answer *a, size_t n) {
     while (n > 0) {
         if (c->used == c->len && client_more(c) <= 0) {
             return false;
@@ -170,8 +159,7 @@ static bool take(client *c, answer *a, size_t n)
     return true;
 }
 
-static bool take_line(client *c, char *line, size_t cap)
-{
+static bool take_line(client *c, char *line, size_t cap) {
     for (size_t n = 0; n + 1 < cap;) {
         if (c->used == c->len && client_more(c) <= 0) {
             return false;
@@ -186,8 +174,7 @@ static bool take_line(client *c, char *line, size_t cap)
     return false;
 }
 
-static bool take_chunks(client *c, answer *a)
-{
+static bool take_chunks(client *c, answer *a) {
     char line[64];
     for (;;) {
         if (!take_line(c, line, sizeof line)) {
@@ -206,8 +193,7 @@ static bool take_chunks(client *c, answer *a)
     }
 }
 
-bool client_read(client *c, bool head_only, answer *ret)
-{
+bool client_read(client *c, bool head_only, answer *ret) {
     char line[4096];
     size_t at = 0;
     *ret = (answer){.length = -1};

@@ -44,13 +44,11 @@ static struct fixture {
     atomic_llong most_ahead; /* bytes the client was ahead of the app */
 } f;
 
-static void wait_ms(long ms)
-{
+static void wait_ms(long ms) {
     (void)nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
-static bool becomes(atomic_int *value, int expected)
-{
+static bool becomes(atomic_int *value, int expected) {
     for (int i = 0; i < 500 && atomic_load(value) != expected; i++) {
         wait_ms(10);
     }
@@ -63,8 +61,7 @@ typedef struct source {
     int64_t left, fail_at;
 } source;
 
-static eg_err source_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n)
-{
+static eg_err source_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n) {
     source *s = ctx;
     if (s->fail_at >= 0 && s->left <= s->fail_at) {
         return EG_ERR_CORRUPT;
@@ -76,14 +73,12 @@ static eg_err source_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n)
     return EG_OK;
 }
 
-static void source_close(void *ctx)
-{
+static void source_close(void *ctx) {
     free(ctx);
     atomic_fetch_sub(&f.sources_open, 1);
 }
 
-static void answer_bytes(eg_request *rq, int status, const char *text)
-{
+static void answer_bytes(eg_request *rq, int status, const char *text) {
     eg_response *r = &rq->response;
     r->status = status;
     r->headers[0].name = "Content-Type";
@@ -95,13 +90,11 @@ static void answer_bytes(eg_request *rq, int status, const char *text)
     eg_door_send(rq);
 }
 
-static int64_t number_after(eg_str s, const char *prefix)
-{
+static int64_t number_after(eg_str s, const char *prefix) {
     return eg_str_starts(s, prefix) ? strtoll(s.ptr + strlen(prefix), NULL, 10) : -1;
 }
 
-static void answer_source(eg_request *rq, bool known)
-{
+static void answer_source(eg_request *rq, bool known) {
     source *s = calloc(1, sizeof *s);
     assert_non_null(s);
     int64_t total = number_after(rq->query, "n=");
@@ -114,48 +107,41 @@ static void answer_source(eg_request *rq, bool known)
     eg_door_send(rq);
 }
 
-static void *answer_late(void *arg)
-{
+static void *answer_late(void *arg) {
     eg_request *rq = arg;
     wait_ms(100);
     answer_bytes(rq, 200, "late");
     return NULL;
 }
 
-static void *proceed_late(void *arg)
-{
+static void *proceed_late(void *arg) {
     wait_ms(2);
     eg_door_proceed(arg);
     return NULL;
 }
 
-static void in_thread(void *(*fn)(void *), void *arg)
-{
+static void in_thread(void *(*fn)(void *), void *arg) {
     pthread_t t;
     assert_int_equal(pthread_create(&t, NULL, fn, arg), 0);
     assert_int_equal(pthread_detach(t), 0);
 }
 
-static void on_worker(void *arg)
-{
+static void on_worker(void *arg) {
     answer_bytes(arg, 200, "from the worker");
 }
 
-static void *hand_to_worker(void *arg)
-{
+static void *hand_to_worker(void *arg) {
     wait_ms(20);
     eg_door_on_worker(arg, on_worker, arg);
     return NULL;
 }
 
-static bool app_admit(void *app, const eg_peer *peer)
-{
+static bool app_admit(void *app, const eg_peer *peer) {
     (void)app;
     return !atomic_load(&f.deny) && strcmp(peer->address, "127.0.0.1") == 0 && strcmp(peer->listener, "test") == 0;
 }
 
-static void app_head(void *app, eg_request *rq)
-{
+static void app_head(void *app, eg_request *rq) {
     (void)app;
     rq->state = calloc(1, sizeof(seen));
     assert_non_null(rq->state);
@@ -172,8 +158,7 @@ static void app_head(void *app, eg_request *rq)
     }
 }
 
-static void app_body(void *app, eg_request *rq, eg_bytes chunk)
-{
+static void app_body(void *app, eg_request *rq, eg_bytes chunk) {
     (void)app;
     seen *s = rq->state;
     s->bytes += chunk.len;
@@ -193,8 +178,7 @@ static void app_body(void *app, eg_request *rq, eg_bytes chunk)
     }
 }
 
-static void app_end(void *app, eg_request *rq)
-{
+static void app_end(void *app, eg_request *rq) {
     (void)app;
     const seen *s = rq->state;
     char text[256];
@@ -223,15 +207,13 @@ static void app_end(void *app, eg_request *rq)
     }
 }
 
-static void app_gone(void *app, eg_request *rq, bool sent)
-{
+static void app_gone(void *app, eg_request *rq, bool sent) {
     (void)app;
     free(rq->state);
     atomic_fetch_add(sent ? &f.gone_sent : &f.gone_lost, 1);
 }
 
-static void on_refused(void *app, const eg_peer *peer, eg_err why)
-{
+static void on_refused(void *app, const eg_peer *peer, eg_err why) {
     (void)app;
     assert_string_equal(peer->address, "127.0.0.1");
     atomic_store(&f.last_refusal, (int)why);
@@ -240,8 +222,7 @@ static void on_refused(void *app, const eg_peer *peer, eg_err why)
 
 /* The fixture. */
 
-static int listen_anywhere(unsigned *ret_port)
-{
+static int listen_anywhere(unsigned *ret_port) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -253,8 +234,7 @@ static int listen_anywhere(unsigned *ret_port)
     return fd;
 }
 
-static eg_err start_door(const eg_door_limits *limits, const char *min_tls, eg_door **ret)
-{
+static eg_err start_door(const eg_door_limits *limits, const char *min_tls, eg_door **ret) {
     char files[4][128];
     const char *names[4] = {"first.crt", "first.key", "second.crt", "second.key"};
     for (int i = 0; i < 4; i++) {
@@ -282,8 +262,7 @@ static eg_err start_door(const eg_door_limits *limits, const char *min_tls, eg_d
     return e;
 }
 
-static int set_up_with(const eg_door_limits *limits)
-{
+static int set_up_with(const eg_door_limits *limits) {
     atomic_store(&f.gone_sent, 0);
     atomic_store(&f.gone_lost, 0);
     atomic_store(&f.refused, 0);
@@ -297,16 +276,14 @@ static int set_up_with(const eg_door_limits *limits)
 
 static const eg_door_limits usual = EG_DOOR_LIMITS_DEFAULT;
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     eg_door_limits l = usual;
     l.connections = 64;
     return set_up_with(&l);
 }
 
-static int set_up_hasty(void **state)
-{
+static int set_up_hasty(void **state) {
     (void)state;
     eg_door_limits l = usual;
     l.connections = 8;
@@ -315,8 +292,7 @@ static int set_up_hasty(void **state)
     return set_up_with(&l);
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     if (f.door != NULL) {
         assert_int_equal(eg_door_stop(f.door, 1), EG_OK);
@@ -329,15 +305,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static client *enter(void)
-{
+static client *enter(void) {
     client *c = client_open(f.client, f.port, "first.example");
     assert_non_null(c);
     return c;
 }
 
-static void expect(client *c, int status, const char *body)
-{
+static void expect(client *c, int status, const char *body) {
     answer a;
     assert_true(client_read(c, false, &a));
     assert_int_equal(a.status, status);
@@ -349,8 +323,7 @@ static void expect(client *c, int status, const char *body)
 
 /* The tests. */
 
-static void test_keep_alive(void **state)
-{
+static void test_keep_alive(void **state) {
     (void)state;
     client *c = enter();
     for (int i = 0; i < 200; i++) {
@@ -369,8 +342,7 @@ static void test_keep_alive(void **state)
     assert_true(becomes(&f.gone_sent, 200));
 }
 
-static void test_close_on_request(void **state)
-{
+static void test_close_on_request(void **state) {
     (void)state;
     client *c = enter();
     assert_true(client_sends(c, "GET /x" AT_HEAD "Connection: close\r\n\r\n"));
@@ -381,8 +353,7 @@ static void test_close_on_request(void **state)
     client_close(c);
 }
 
-static void test_head(void **state)
-{
+static void test_head(void **state) {
     (void)state;
     client *c = enter();
     answer a;
@@ -403,8 +374,7 @@ static void test_head(void **state)
     client_close(c);
 }
 
-static void test_pipelined(void **state)
-{
+static void test_pipelined(void **state) {
     (void)state;
     client *c = enter();
     assert_true(client_sends(c, "PUT /1" AT_HEAD "Content-Length: 3\r\n\r\nabcGET /late" AT_HEAD "\r\nPUT /3" AT_HEAD
@@ -416,8 +386,7 @@ static void test_pipelined(void **state)
     client_close(c);
 }
 
-static void test_refused_head(void **state)
-{
+static void test_refused_head(void **state) {
     (void)state;
     client *c = enter();
     /* What is behind a refused request is never read as another. */
@@ -435,8 +404,7 @@ static void test_refused_head(void **state)
     assert_int_equal(atomic_load(&f.ended), 0);
 }
 
-static void test_refused_chunk(void **state)
-{
+static void test_refused_chunk(void **state) {
     (void)state;
     client *c = enter();
     assert_true(client_sends(c, "PUT /x" AT_HEAD "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\n\r\nGET /smuggled" AT_HEAD "\r\n"));
@@ -447,8 +415,7 @@ static void test_refused_chunk(void **state)
     assert_int_equal(atomic_load(&f.ended), 0);
 }
 
-static void test_continue(void **state)
-{
+static void test_continue(void **state) {
     (void)state;
     client *c = enter();
     answer a;
@@ -466,8 +433,7 @@ static void test_continue(void **state)
     client_close(c);
 }
 
-static void test_small_unwanted_body(void **state)
-{
+static void test_small_unwanted_body(void **state) {
     (void)state;
     client *c = enter();
     assert_true(client_sends(c, "PUT /deny" AT_HEAD "Content-Length: 10\r\n\r\nhello"));
@@ -478,8 +444,7 @@ static void test_small_unwanted_body(void **state)
 }
 
 /* Sends n bytes of 'y'; true when all went. */
-static bool send_many(client *c, size_t n, bool chunked)
-{
+static bool send_many(client *c, size_t n, bool chunked) {
     static char block[65536];
     memset(block, 'y', sizeof block);
     while (n > 0) {
@@ -494,8 +459,7 @@ static bool send_many(client *c, size_t n, bool chunked)
     return !chunked || client_sends(c, "0\r\n\r\n");
 }
 
-static void test_refused_in_upload(void **state)
-{
+static void test_refused_in_upload(void **state) {
     (void)state;
     client *c = enter();
     /* The client writes all before it reads, as many do: it must hear the answer nevertheless. */
@@ -511,8 +475,7 @@ static void test_refused_in_upload(void **state)
     assert_int_equal(atomic_load(&f.ended), 0);
 }
 
-static void test_unbounded_unwanted_body(void **state)
-{
+static void test_unbounded_unwanted_body(void **state) {
     (void)state;
     client *c = enter();
     assert_true(client_sends(c, "PUT /refuse" AT_HEAD "Content-Length: 8000000000\r\n\r\n"));
@@ -520,8 +483,7 @@ static void test_unbounded_unwanted_body(void **state)
     client_close(c);
 }
 
-static void test_uploads(void **state)
-{
+static void test_uploads(void **state) {
     (void)state;
     static const char *const paths[] = {"/fast", "/slow", "/pause"};
     static const size_t sizes[] = {30000000, 10000000, 5000000};
@@ -539,8 +501,7 @@ static void test_uploads(void **state)
     }
 }
 
-static void test_sources(void **state)
-{
+static void test_sources(void **state) {
     (void)state;
     client *c = enter();
     answer a;
@@ -561,8 +522,7 @@ static void test_sources(void **state)
     assert_true(becomes(&f.gone_sent, 12));
 }
 
-static void test_broken_source(void **state)
-{
+static void test_broken_source(void **state) {
     (void)state;
     answer a;
     client *c = enter();
@@ -581,8 +541,7 @@ static void test_broken_source(void **state)
     assert_true(becomes(&f.gone_lost, 2));
 }
 
-static void test_from_other_threads(void **state)
-{
+static void test_from_other_threads(void **state) {
     (void)state;
     client *c = enter();
     assert_true(client_sends(c, "GET /late" AT_HEAD "\r\nGET /worker" AT_HEAD "\r\n"));
@@ -591,8 +550,7 @@ static void test_from_other_threads(void **state)
     client_close(c);
 }
 
-static void test_peer_goes_away(void **state)
-{
+static void test_peer_goes_away(void **state) {
     (void)state;
     client *c = enter(); /* an answer is owed: gone() waits for it */
     assert_true(client_sends(c, "GET /late" AT_HEAD "\r\n"));
@@ -614,8 +572,7 @@ static void test_peer_goes_away(void **state)
     assert_true(becomes(&f.gone_lost, 3));
 }
 
-static void test_bad_answer_header(void **state)
-{
+static void test_bad_answer_header(void **state) {
     (void)state;
     client *c = enter();
     answer a;
@@ -626,8 +583,7 @@ static void test_bad_answer_header(void **state)
     client_close(c);
 }
 
-static bool handshake_works(int min, int max, const char *list, const char *alpn, unsigned alpn_len)
-{
+static bool handshake_works(int min, int max, const char *list, const char *alpn, unsigned alpn_len) {
     SSL_CTX *ctx = client_context();
     SSL_CTX_set_min_proto_version(ctx, min);
     SSL_CTX_set_max_proto_version(ctx, max);
@@ -644,8 +600,7 @@ static bool handshake_works(int min, int max, const char *list, const char *alpn
     return ok;
 }
 
-static void test_tls_profile(void **state)
-{
+static void test_tls_profile(void **state) {
     (void)state;
     assert_true(handshake_works(TLS1_3_VERSION, TLS1_3_VERSION, NULL, NULL, 0));
     assert_true(handshake_works(TLS1_2_VERSION, TLS1_2_VERSION, NULL, NULL, 0));
@@ -655,8 +610,7 @@ static void test_tls_profile(void **state)
     assert_false(handshake_works(TLS1_2_VERSION, TLS1_3_VERSION, NULL, "\x02h2", 3));
 }
 
-static void test_sni(void **state)
-{
+static void test_sni(void **state) {
     (void)state;
     static const char *const names[] = {"first.example", "second.example", "other.example"};
     static const char *const served[] = {"first.example", "second.example", "first.example"};
@@ -670,8 +624,7 @@ static void test_sni(void **state)
     }
 }
 
-static void test_resumption(void **state)
-{
+static void test_resumption(void **state) {
     (void)state;
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         SSL_CTX *ctx = client_context();
@@ -697,8 +650,7 @@ static void test_resumption(void **state)
     }
 }
 
-static void test_denied_before_handshake(void **state)
-{
+static void test_denied_before_handshake(void **state) {
     (void)state;
     int64_t denied = eg_metric_get(EG_METRIC_CONNECTIONS_DENIED);
     atomic_store(&f.deny, true);
@@ -710,8 +662,7 @@ static void test_denied_before_handshake(void **state)
     assert_int_equal(eg_metric_get(EG_METRIC_CONNECTIONS_DENIED), denied + 1);
 }
 
-static void test_time_outs(void **state)
-{
+static void test_time_outs(void **state) {
     (void)state;
     answer a;
     char b;
@@ -739,8 +690,7 @@ static void test_time_outs(void **state)
     client_close(c);
 }
 
-static void test_slow_head_is_not_kept_alive_by_drips(void **state)
-{
+static void test_slow_head_is_not_kept_alive_by_drips(void **state) {
     (void)state;
     client *c = enter();
     answer a;
@@ -754,8 +704,7 @@ static void test_slow_head_is_not_kept_alive_by_drips(void **state)
     client_close(c);
 }
 
-static void test_connections_of_an_address(void **state)
-{
+static void test_connections_of_an_address(void **state) {
     (void)state;
     client *c[4];
     for (int i = 0; i < 4; i++) {
@@ -771,8 +720,7 @@ static void test_connections_of_an_address(void **state)
     }
 }
 
-static void test_graceful_stop(void **state)
-{
+static void test_graceful_stop(void **state) {
     (void)state;
     client *idle = enter();
     client *busy = enter();
@@ -793,8 +741,7 @@ static void test_graceful_stop(void **state)
     assert_int_equal(atomic_load(&f.gone_sent), 2);
 }
 
-static void test_hard_stop(void **state)
-{
+static void test_hard_stop(void **state) {
     (void)state;
     client *c = enter(); /* will never finish */
     assert_true(client_sends(c, "PUT /x" AT_HEAD "Content-Length: 100\r\n\r\nabc"));
@@ -807,8 +754,7 @@ static void test_hard_stop(void **state)
     client_close(c);
 }
 
-static void test_bad_options(void **state)
-{
+static void test_bad_options(void **state) {
     (void)state;
     eg_door *d = NULL;
     assert_int_equal(start_door(&usual, "1.1", &d), EG_ERR_CONFIG);
@@ -824,8 +770,7 @@ static void test_bad_options(void **state)
     assert_null(d);
 }
 
-static int make_group(void **state)
-{
+static int make_group(void **state) {
     (void)state;
     (void)signal(SIGPIPE, SIG_IGN); /* for the client's side */
     (void)snprintf(f.dir, sizeof f.dir, "%s", "door-test-XXXXXX");
@@ -836,8 +781,7 @@ static int make_group(void **state)
     return 0;
 }
 
-static int end_group(void **state)
-{
+static int end_group(void **state) {
     (void)state;
     static const char *const names[] = {"first.crt", "first.key", "second.crt", "second.key"};
     for (size_t i = 0; i < 4; i++) {
@@ -853,8 +797,7 @@ static int end_group(void **state)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define HASTY(name) cmocka_unit_test_setup_teardown(name, set_up_hasty, tear_down)
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_keep_alive),
         T(test_close_on_request),

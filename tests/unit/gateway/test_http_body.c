@@ -43,8 +43,7 @@ static const struct {
     {"bare LF at the end", -1, TEXT("0\r\n\n"), EG_ERR_HTTP_FRAMING, NULL, 0, false},
 };
 
-static eg_err read_body(int64_t length, eg_str in, size_t step, eg_buf *body, size_t *ret_rest, bool *ret_done)
-{
+static eg_err read_body(int64_t length, eg_str in, size_t step, eg_buf *body, size_t *ret_rest, bool *ret_done) {
     eg_http_body b;
     size_t at = 0;
     eg_http_body_init(&b, length);
@@ -62,8 +61,7 @@ static eg_err read_body(int64_t length, eg_str in, size_t step, eg_buf *body, si
     return EG_OK;
 }
 
-static void test_table(void **state)
-{
+static void test_table(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (size_t step = 1; step < 64; step = step * 3) {
@@ -84,8 +82,7 @@ static void test_table(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_table)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

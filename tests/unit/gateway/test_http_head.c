@@ -10,8 +10,7 @@
 static const eg_door_limits limits = EG_DOOR_LIMITS_DEFAULT;
 
 /* As the door does it: scan in pieces of `step`, then parse a copy of exactly the head. */
-static eg_err read_head(eg_str in, size_t step, eg_http_head *ret, size_t *ret_len, char **ret_copy)
-{
+static eg_err read_head(eg_str in, size_t step, eg_http_head *ret, size_t *ret_len, char **ret_copy) {
     eg_http_scan s = {0};
     eg_problem p = {0};
     size_t len = 0;
@@ -127,8 +126,7 @@ static const struct {
     {"other expectation", TEXT(POST "Expect: the-unexpected\r\n" END), EG_ERR_HTTP_HEADER},
 };
 
-static void test_table(void **state)
-{
+static void test_table(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (size_t step = 1; step <= 4096; step *= 16) { /* however the bytes arrive */
@@ -144,8 +142,7 @@ static void test_table(void **state)
     }
 }
 
-static void test_fields(void **state)
-{
+static void test_fields(void **state) {
     (void)state;
     eg_http_head h;
     size_t len = 0;
@@ -171,8 +168,7 @@ static void test_fields(void **state)
     free(copy);
 }
 
-static void test_defaults(void **state)
-{
+static void test_defaults(void **state) {
     (void)state;
     eg_http_head h;
     size_t len = 0;
@@ -188,8 +184,7 @@ static void test_defaults(void **state)
     free(copy);
 }
 
-static void test_incomplete(void **state)
-{
+static void test_incomplete(void **state) {
     (void)state;
     eg_http_head h;
     size_t len = 1;
@@ -198,8 +193,7 @@ static void test_incomplete(void **state)
     assert_int_equal(len, 0);
 }
 
-static eg_err read_built(const char *before, char fill, size_t n, const char *after)
-{
+static eg_err read_built(const char *before, char fill, size_t n, const char *after) {
     size_t a = strlen(before);
     size_t b = strlen(after);
     char *z = malloc(a + n + b);
@@ -216,8 +210,7 @@ static eg_err read_built(const char *before, char fill, size_t n, const char *af
     return e;
 }
 
-static void test_bounds(void **state)
-{
+static void test_bounds(void **state) {
     (void)state;
     const char *end = " HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_int_equal(read_built("GET /", 'a', limits.target_bytes - 1, end), EG_OK);
@@ -231,8 +224,7 @@ static void test_bounds(void **state)
     assert_int_equal(read_built(head, 'a', limits.head_bytes, ""), EG_ERR_HTTP_HEAD_TOO_LARGE);
 }
 
-static void test_header_count(void **state)
-{
+static void test_header_count(void **state) {
     (void)state;
     for (unsigned n = limits.header_count - 1; n <= limits.header_count; n++) {
         eg_buf b;
@@ -252,8 +244,7 @@ static void test_header_count(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),      cmocka_unit_test(test_fields), cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_incomplete), cmocka_unit_test(test_bounds), cmocka_unit_test(test_header_count),
