@@ -178,8 +178,10 @@ static void app_end(void *app, eg_request *rq) {
 
 static void app_gone(void *app, eg_request *rq, bool sent) {
     (void)app;
-    (void)sent;
     eg_pipeline_request *c = eg_pipeline_of(rq);
+    if (c) {
+        eg_pipeline_log(c, sent);
+    }
     if (rq->free_state) {
         rq->free_state(rq->state);
     }

@@ -57,6 +57,7 @@ eg_txn_op eg_pipeline_record_op(eg_request *rq, int status);
 /* respond_request.c */
 void eg_pipeline_finish_headers(eg_pipeline_request *c);
 void eg_pipeline_send(eg_pipeline_request *c);
+void eg_pipeline_log(const eg_pipeline_request *c, bool sent);
 void eg_pipeline_drop_answer(eg_request *rq);
 
 #endif

@@ -1,4 +1,4 @@
-/* Headers that every answer has, the one line of the access log, and the hand-over to the door. */
+/* What every answer has besides its own: common headers, metrics, the hand-over to the door, a line of the access log. */
 #include "pipeline_request.h"
 
 #include <embergate/log.h>
@@ -96,8 +96,8 @@ static const char *const surface_names[EG_SURFACE_COUNT] = {
     [EG_SURFACE_BLOB] = "blob", [EG_SURFACE_ARM] = "arm", [EG_SURFACE_AUDIT] = "audit",
 };
 
-/* One line a request: never its query, its token or a path, which may hold names of people; the route's pattern instead. */
-static void log_request(const eg_pipeline_request *c) {
+/* One line a request, when it is over: never its query, its token or a path, which may hold names of people; the route's pattern instead. */
+void eg_pipeline_log(const eg_pipeline_request *c, bool sent) {
     const eg_request *rq = c->rq;
     char status[8], took[32], method[16], trace[56];
     eg_str traced = trace_of(rq);
@@ -107,13 +107,14 @@ static void log_request(const eg_pipeline_request *c) {
     snprintf(trace, sizeof trace, "%.*s", EG_FMT(traced));
     eg_log(EG_LOG_INFO, "request", "method", method, "surface", surface_names[rq->surface], "route", rq->route ? rq->route->pattern : "", "status", status,
            "error", rq->response.error == EG_OK ? "" : eg_err_code(c->hidden != EG_OK ? c->hidden : rq->response.error), "took_us", took, "principal",
-           rq->principal ? rq->principal->object_id : "", "request_id", rq->request_id, "source", rq->peer.address, "trace", trace, NULL);
+           rq->principal ? rq->principal->object_id : "", "request_id", rq->request_id, "source", rq->peer.address, "sent", sent ? "whole" : "cut",
+           "trace", trace, NULL);
     if (rq->response.error != EG_OK && eg_err_category(rq->response.error) == EG_CAT_INTERNAL && rq->problem.message[0]) {
         eg_log(EG_LOG_ERROR, "request_failed", "request_id", rq->request_id, "message", rq->problem.message, "where", rq->problem.where, NULL);
     }
 }
 
-/* The last touch: the request is the door's afterwards. */
+/* The last touch: the request is the door's afterwards. Often in the journal's thread, which must not wait for a log's reader. */
 void eg_pipeline_send(eg_pipeline_request *c) {
     int status = c->rq->response.status;
     eg_metric_add(EG_METRIC_REQUESTS, 1);
@@ -122,7 +123,6 @@ void eg_pipeline_send(eg_pipeline_request *c) {
     } else if (status >= 500) {
         eg_metric_add(EG_METRIC_REQUESTS_FAILED, 1);
     }
-    log_request(c);
     eg_door_send(c->rq);
 }
 
