@@ -4,6 +4,7 @@
 #include "state_dir.h"
 
 #include <embergate/durable_file.h>
+#include <embergate/audit.h>
 #include <embergate/keys.h>
 #include <embergate/storage.h>
 #include <dirent.h>
@@ -17,9 +18,14 @@
 #include <unistd.h>
 
 static const char *const admin_roles[] = {"Owner", "Storage Blob Data Owner", "Embergate Job Submitter", "Embergate Auditor", NULL};
-static const char *const state_folders[] = {"gateway", "gateway/db", "gateway/segments", "gateway/audit", "keeper", "ca", "tls",
-                                            "policies", "policies/roleAssignments", "policies/roleDefinitions", "policies/networkSecurityGroups",
-                                            "policies/virtualNetworks", "profiles", "run", "clusters"};
+static const struct {
+    const char *path;
+    mode_t mode;
+} state_folders[] = {
+    {"gateway", 0700}, {"gateway/db", 0700}, {"gateway/segments", 0700}, {"gateway/audit", 0700}, {"keeper", 0700}, {"ca", 0700},
+    {"profiles", 0700}, {"tls", 0755}, {"policies", 0755}, {"policies/roleAssignments", 0755}, {"policies/roleDefinitions", 0755},
+    {"policies/networkSecurityGroups", 0755}, {"policies/virtualNetworks", 0755}, {"run", 0755}, {"clusters", 0755},
+};
 
 static eg_err must_be_empty(const char *dir, eg_problem *p)
 {
@@ -47,8 +53,8 @@ static eg_err make_folders(const char *dir, eg_problem *p)
     }
     for (size_t i = 0; i < sizeof state_folders / sizeof state_folders[0]; i++) {
         char path[EG_STATE_PATH_MAX];
-        EG_TRY(eg_state_path(dir, state_folders[i], path, p));
-        EG_TRY(eg_dir_make(path, 0755, p));
+        EG_TRY(eg_state_path(dir, state_folders[i].path, path, p));
+        EG_TRY(eg_dir_make(path, state_folders[i].mode, p));
     }
     return EG_OK;
 }
@@ -68,6 +74,7 @@ static eg_err init_keys(const init_plan *plan, eg_buf *ret_recovery, eg_problem 
     char keeper[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(plan->o.state_dir, "keeper", keeper, p));
     EG_TRY(eg_keeper_init(keeper, ret_recovery, p));
+    EG_TRY(eg_keeper_add_tenant(keeper, EG_LIT(EG_AUDIT_SERVER_TENANT), p));
     for (size_t i = 0; i < plan->tenant_count; i++) {
         EG_TRY(eg_keeper_add_tenant(keeper, eg_str_of(plan->tenants[i].id), p));
     }

@@ -1,0 +1,320 @@
+/* The gateway process: opens the rooms in order, joins them, opens the door, and closes all in reverse. */
+#include "serve_plan.h"
+
+#include "../api/ops.h"
+#include "../door/door.h"
+#include "../pipeline/pipeline.h"
+#include "../pipeline/policy_watch.h"
+#include "../pipeline/router.h"
+#include "seccomp_filter.h"
+
+#include <embergate/audit.h>
+#include <embergate/identity.h>
+#include <embergate/log.h>
+#include <embergate/storage.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POOL_THREADS 32
+#define POOL_QUEUE 4096
+#define LOG_ORIGIN "embergate"
+
+typedef struct gateway {
+    const eg_serve_plan *plan;
+    eg_arena *arena;
+    eg_pool *pool;
+    eg_kv *kv;
+    eg_committer *committer;
+    eg_keys *keys;
+    eg_audit *audit;
+    eg_compute *compute;
+    eg_storage *storage;
+    eg_identity *identity;
+    eg_policy_watch *watch;
+    eg_ops *ops;
+    eg_router *router;
+    eg_pipeline *pipeline;
+    eg_door *door;
+    eg_router_tenant *router_tenants;
+    eg_router_resource *router_clusters, *router_accounts;
+} gateway;
+
+static eg_err no_memory(eg_problem *p) { return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory"); }
+
+static eg_err open_core(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    eg_kv_options ko = {.dir = g->plan->db};
+    g->arena = eg_arena_new(4u << 20);
+    if (!g->arena) {
+        return no_memory(p);
+    }
+    EG_TRY(eg_pool_start(c->pool_threads ? c->pool_threads : POOL_THREADS, POOL_QUEUE, &g->pool));
+    EG_TRY(eg_kv_open(&ko, &g->kv, p));
+    EG_TRY(eg_committer_start(g->kv, &g->committer));
+    return eg_keeper_client_new(g->plan->keeper_socket, &g->keys);
+}
+
+static eg_err open_audit(gateway *g, eg_problem *p)
+{
+    eg_audit_options o = {.dir = g->plan->audit, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system, .origin = LOG_ORIGIN};
+    return eg_audit_open(&o, &g->audit, p);
+}
+
+static eg_err open_compute(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    eg_compute_options o = {.clusters_dir = g->plan->clusters_dir, .launcher_socket = g->plan->launcher_socket, .public_url = c->public_url,
+                            .trust_store = g->plan->tls_ca, .clusters = g->plan->clusters, .cluster_count = c->cluster_count, .kv = g->kv,
+                            .committer = g->committer, .keys = g->keys, .audit = g->audit, .pool = g->pool, .clock = &eg_clock_system};
+    return eg_compute_open(&o, &g->compute, p);
+}
+
+static eg_err open_storage(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    eg_storage_options o = {.dir = g->plan->segments, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system,
+                            .usage = eg_compute_usage_sink(g->compute)};
+    EG_TRY(eg_storage_open(&o, &g->storage, p));
+    for (size_t i = 0; i < c->account_count; i++) {
+        EG_TRY(eg_storage_ensure_account(g->storage, eg_str_of(c->accounts[i].name), eg_str_of(c->accounts[i].tenant), p));
+    }
+    return EG_OK;
+}
+
+static eg_err open_identity(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    const char **tenants = eg_arena_alloc(g->arena, (c->tenant_count + 1) * sizeof *tenants);
+    eg_outside_issuer *issuers = eg_arena_alloc(g->arena, (c->issuer_count + 1) * sizeof *issuers);
+    if (!tenants || !issuers) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < c->tenant_count; i++) {
+        tenants[i] = c->tenants[i].id;
+    }
+    for (size_t i = 0; i < c->issuer_count; i++) {
+        issuers[i] = (eg_outside_issuer){.issuer = c->issuers[i].issuer, .tenant = c->issuers[i].tenant, .discovery_url = c->issuers[i].discovery_url,
+                                         .ca_file = c->issuers[i].ca_file, .audiences = c->issuers[i].audiences};
+    }
+    eg_identity_options o = {.public_url = c->public_url, .tenants = tenants, .issuers = issuers, .issuer_count = c->issuer_count, .kv = g->kv,
+                             .committer = g->committer, .keys = g->keys, .pool = g->pool, .clock = &eg_clock_system, .compute = g->compute};
+    return eg_identity_open(&o, &g->identity, p);
+}
+
+static const char *subscription_of(const eg_config *c, const char *tenant)
+{
+    for (size_t i = 0; i < c->cluster_count; i++) {
+        if (strcmp(c->clusters[i].tenant, tenant) == 0) {
+            return c->clusters[i].subscription;
+        }
+    }
+    for (size_t i = 0; i < c->account_count; i++) {
+        if (strcmp(c->accounts[i].tenant, tenant) == 0) {
+            return c->accounts[i].subscription;
+        }
+    }
+    return tenant; /* as `embergate principal` has it */
+}
+
+static eg_err fill_places(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    g->router_tenants = eg_arena_alloc(g->arena, (c->tenant_count + 1) * sizeof *g->router_tenants);
+    g->router_clusters = eg_arena_alloc(g->arena, (c->cluster_count + 1) * sizeof *g->router_clusters);
+    g->router_accounts = eg_arena_alloc(g->arena, (c->account_count + 1) * sizeof *g->router_accounts);
+    if (!g->router_tenants || !g->router_clusters || !g->router_accounts) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < c->tenant_count; i++) {
+        eg_str scope = eg_arena_printf(g->arena, "/subscriptions/%s", subscription_of(c, c->tenants[i].id));
+        g->router_tenants[i] = (eg_router_tenant){.id = eg_str_of(c->tenants[i].id), .scope = scope};
+    }
+    for (size_t i = 0; i < c->cluster_count; i++) {
+        g->router_clusters[i] = (eg_router_resource){.name = eg_str_of(c->clusters[i].name), .tenant = eg_str_of(c->clusters[i].tenant),
+                                                     .scope = eg_str_of(g->plan->clusters[i].resource_id)};
+    }
+    for (size_t i = 0; i < c->account_count; i++) {
+        const eg_config_account *a = &c->accounts[i];
+        eg_str scope = eg_arena_printf(g->arena, "/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Storage/storageAccounts/%s", a->subscription,
+                                       a->resource_group, a->name);
+        g->router_accounts[i] = (eg_router_resource){.name = eg_str_of(a->name), .tenant = eg_str_of(a->tenant), .scope = scope};
+    }
+    return EG_OK;
+}
+
+static eg_str default_account(const eg_config *c)
+{
+    for (size_t i = 0; i < c->account_count; i++) {
+        if (c->accounts[i].is_default) {
+            return eg_str_of(c->accounts[i].name);
+        }
+    }
+    return (eg_str){NULL, 0};
+}
+
+/* The host of public_url, which need not be beneath the domain. */
+static const char *public_name(gateway *g)
+{
+    eg_str rest = eg_str_of(g->plan->config->public_url);
+    rest = eg_str_starts(rest, "https://") ? (eg_str){rest.ptr + 8, rest.len - 8} : rest;
+    eg_str host = eg_str_cut(&rest, rest.len > 0 && rest.ptr[0] == '[' ? ']' : ':');
+    eg_str copy = eg_arena_str(g->arena, eg_str_cut(&host, '/'));
+    return copy.ptr ? copy.ptr : "";
+}
+
+static eg_err mount_all(gateway *g, eg_problem *p)
+{
+    const struct {
+        const eg_route *(*routes)(size_t *ret_n);
+        void *room;
+        eg_surface surfaces[3];
+        size_t surface_count;
+    } rows[] = {
+        {eg_ops_routes, g->ops, {EG_SURFACE_OPS}, 1},
+        {eg_identity_routes, g->identity, {EG_SURFACE_OAUTH}, 1},
+        {eg_compute_routes, g->compute, {EG_SURFACE_LIVY}, 1},
+        {eg_storage_routes, g->storage, {EG_SURFACE_DFS, EG_SURFACE_BLOB}, 2},
+        {eg_audit_routes, g->audit, {EG_SURFACE_AUDIT}, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t n = 0;
+        const eg_route *routes = rows[i].routes(&n);
+        for (size_t s = 0; s < rows[i].surface_count; s++) {
+            EG_TRY(eg_router_mount(g->router, rows[i].surfaces[s], routes, n, rows[i].room, p));
+        }
+    }
+    return EG_OK;
+}
+
+static eg_err open_router(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    const char **names = eg_arena_alloc(g->arena, 2 * sizeof *names);
+    EG_TRY(fill_places(g, p));
+    if (!names) {
+        return no_memory(p);
+    }
+    names[0] = public_name(g);
+    eg_router_options o = {.domain = eg_str_of(c->domain), .names = names, .tenants = g->router_tenants, .tenant_count = c->tenant_count,
+                           .clusters = g->router_clusters, .cluster_count = c->cluster_count, .accounts = g->router_accounts,
+                           .account_count = c->account_count, .default_account = default_account(c)};
+    g->router = eg_router_new(&o);
+    return g->router ? mount_all(g, p) : no_memory(p);
+}
+
+static eg_err open_pipeline(gateway *g, eg_problem *p)
+{
+    eg_policy_watch_options wo = {.dir = g->plan->policies, .clock = &eg_clock_system};
+    EG_TRY(eg_policy_watch_start(&wo, &g->watch, p));
+    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .pool = g->pool};
+    EG_TRY(eg_ops_new(&oo, &g->ops));
+    EG_TRY(open_router(g, p));
+    eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,
+                              .clock = &eg_clock_system, .public_url = g->plan->config->public_url};
+    return eg_pipeline_new(&po, &g->pipeline);
+}
+
+static eg_err open_door(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    eg_door_listener *listeners = eg_arena_alloc(g->arena, c->listener_count * sizeof *listeners);
+    if (!listeners) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < c->listener_count; i++) {
+        listeners[i] = (eg_door_listener){.fd = g->plan->listener_fds[i], .peer = {.local_port = c->listeners[i].port}};
+        (void)snprintf(listeners[i].peer.listener, sizeof listeners[i].peer.listener, "%s", c->listeners[i].name);
+        (void)snprintf(listeners[i].peer.subnet, sizeof listeners[i].peer.subnet, "%s", c->listeners[i].subnet);
+    }
+    eg_door_certificate certificate = {.chain_file = g->plan->tls_certificate, .key_file = g->plan->tls_key};
+    eg_door_limits limits = EG_DOOR_LIMITS_DEFAULT;
+    limits.connections = c->limits.connections;
+    limits.connections_per_address = c->limits.connections_per_address;
+    limits.handshake_ms = c->limits.handshake_seconds * 1000;
+    limits.head_ms = c->limits.head_seconds * 1000;
+    limits.body_ms = c->limits.body_seconds * 1000;
+    limits.idle_ms = c->limits.idle_seconds * 1000;
+    limits.write_ms = c->limits.write_seconds * 1000;
+    eg_door_options o = {.listeners = listeners, .listener_count = c->listener_count, .certificates = &certificate, .certificate_count = 1,
+                         .min_tls = c->tls_minimum_version, .workers = c->workers, .limits = limits, .pool = g->pool,
+                         .app = eg_pipeline_app(g->pipeline), .refused = eg_pipeline_refused};
+    return eg_door_start(&o, &g->door, p);
+}
+
+static const struct {
+    const char *name;
+    eg_err (*open)(gateway *g, eg_problem *p);
+} gateway_steps[] = {
+    {"core", open_core},         {"audit", open_audit},       {"compute", open_compute}, {"storage", open_storage},
+    {"identity", open_identity}, {"pipeline", open_pipeline}, {"door", open_door},
+};
+
+static void close_all(gateway *g)
+{
+    if (g->door) {
+        (void)eg_door_stop(g->door, g->plan->config->limits.stop_seconds);
+    }
+    eg_pipeline_free(g->pipeline);
+    eg_router_free(g->router);
+    eg_ops_free(g->ops);
+    eg_policy_watch_stop(g->watch);
+    if (g->identity) {
+        eg_identity_close(g->identity);
+    }
+    if (g->storage) {
+        eg_storage_close(g->storage);
+    }
+    if (g->compute) {
+        eg_compute_close(g->compute);
+    }
+    if (g->audit) {
+        eg_audit_close(g->audit);
+    }
+    if (g->pool) {
+        eg_pool_stop(g->pool);
+    }
+    if (g->keys) {
+        eg_keeper_client_free(g->keys);
+    }
+    if (g->committer) {
+        eg_committer_stop(g->committer);
+    }
+    if (g->kv) {
+        eg_kv_close(g->kv);
+    }
+    eg_arena_free(g->arena);
+}
+
+int eg_serve_gateway(void *plan, const volatile int *stop)
+{
+    gateway g = {.plan = plan};
+    eg_problem p = {0};
+    close(g.plan->keeper_fd);
+    close(g.plan->launcher_fd);
+    bool filtered = false;
+    if (eg_seccomp_gateway(&filtered, &p) != EG_OK) {
+        eg_log_problem(EG_LOG_ERROR, "gateway.seccomp_failed", &p);
+        return 1;
+    }
+    eg_log(EG_LOG_INFO, "gateway.seccomp", "filter", filtered ? "on" : "off (sanitizer build)", NULL);
+    for (size_t i = 0; i < sizeof gateway_steps / sizeof gateway_steps[0]; i++) {
+        eg_err e = gateway_steps[i].open(&g, &p);
+        if (e != EG_OK) {
+            p.code = e;
+            eg_log(EG_LOG_ERROR, "gateway.open_failed", "step", gateway_steps[i].name, NULL);
+            eg_log_problem(EG_LOG_ERROR, "gateway.open_failed", &p);
+            close_all(&g);
+            return 1;
+        }
+    }
+    eg_log(EG_LOG_INFO, "gateway.ready", "endpoint", g.plan->config->public_url, NULL);
+    while (!*stop) {
+        struct timespec t = {0, 100000000};
+        nanosleep(&t, NULL);
+    }
+    eg_log(EG_LOG_INFO, "gateway.stopping", NULL);
+    close_all(&g);
+    return 0;
+}
