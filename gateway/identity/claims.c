@@ -117,6 +117,23 @@ static unsigned outside_audience(const check *c, eg_str aud) {
     return 0;
 }
 
+/* An access token, and one that its bearer may use: ID tokens have the hashes of OpenID Connect Core section 3.1.3.6 or Keycloak's `typ`, and a
+ * token with `cnf` (RFC 7800) is bound to a key whose possession nobody would check here. */
+static eg_err check_type(check *c, eg_problem *p) {
+    static const char *const refused[] = {"at_hash", "c_hash", "cnf"};
+    static const char *const types[] = {"Bearer", "JWT", "at+jwt"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        if (json_object_get(c->claims, refused[i])) {
+            return eg_fail(p, EG_ERR_TOKEN_TYPE, "The token is not a bearer's access token: it has the claim \"%s\".", refused[i]);
+        }
+    }
+    bool known = json_object_get(c->claims, "typ") == NULL;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        known |= eg_str_ieq(claim(c, "typ"), eg_str_of(types[i]));
+    }
+    return known ? EG_OK : eg_fail(p, EG_ERR_TOKEN_TYPE, "The token is not an access token.");
+}
+
 /* RFC 7519 section 4.1.3: one string or several; a token of our own has one. */
 static eg_err check_aud(check *c, eg_problem *p) {
     const json_t *aud = json_object_get(c->claims, "aud");
@@ -221,6 +238,9 @@ static eg_err check_template(check *c, eg_problem *p) {
 /* `oid` is believed only in Entra's shape; elsewhere it may be whatever a user typed into a profile. */
 static eg_err check_object(check *c, eg_problem *p) {
     eg_str sub = claim(c, "sub");
+    if (c->entra && !c->rules->own && !json_object_get(c->claims, "azp") && !json_object_get(c->claims, "appid")) {
+        return eg_fail(p, EG_ERR_TOKEN_TYPE, "The token is not an access token: it names no client."); /* Entra's ID tokens */
+    }
     if (c->entra && json_object_get(c->claims, "oid")) {
         return copy_guid(claim(c, "oid"), c->who->object_id) ? EG_OK : refuse(p, "oid", "is not a GUID");
     }
@@ -372,8 +392,8 @@ static eg_err check_job(check *c, eg_problem *p) {
 
 /* In this order: later rows use what earlier ones found. */
 static eg_err (*const checks[])(check *c, eg_problem *p) = {
-    check_iss,    check_aud,    check_exp,  check_nbf,      check_iat, check_tenant, check_template, check_object,
-    check_app,    check_kind,   check_groups, check_name,   check_token_id, check_job,
+    check_iss,    check_type, check_aud,  check_exp,    check_nbf,  check_iat,      check_tenant, check_template,
+    check_object, check_app,  check_kind, check_groups, check_name, check_token_id, check_job,
 };
 
 eg_err eg_claims_check(const json_t *claims, const eg_issuer_rules *rules, int64_t now_s, const uint8_t digest[EG_SHA256_LEN],

@@ -75,8 +75,8 @@ static eg_err make_rules(eg_identity *i, const eg_identity_options *o, eg_proble
         return EG_ERR_NO_MEMORY;
     }
     for (size_t n = 0; n < i->own_count; n++) {
-        if (!eg_uuid_valid(eg_str_of(o->tenants[n]))) {
-            return eg_fail(p, EG_ERR_CONFIG, "The tenant \"%s\" is not a GUID.", o->tenants[n]);
+        if (!eg_uuid_valid(eg_str_of(o->tenants[n])) || strpbrk(o->tenants[n], "ABCDEF")) {
+            return eg_fail(p, EG_ERR_CONFIG, "The tenant \"%s\" is not a GUID in lower case.", o->tenants[n]);
         }
         snprintf(i->own_issuers[n], sizeof i->own_issuers[n], "%s/%s/v2.0", i->public_url, o->tenants[n]);
         i->rules[n] = (eg_issuer_rules){.issuer = i->own_issuers[n], .tenant = o->tenants[n], .own = true, .public_url = i->public_url};

@@ -18,7 +18,7 @@ static const eg_issuer_rules generic = {.issuer = "https://idp.example/realms/a"
 #define OWN_BASE "\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"iat\":1799999990,\"nbf\":1799999990,\"exp\":1800003600,"
 #define OWN_WHO "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"" OID "\",\"idtyp\":\"app\""
 #define ENTRA_BASE "\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799999990,\"exp\":1800003600,"
-#define ENTRA_WHO "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"x\""
+#define ENTRA_WHO "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"x\",\"azp\":\"" APP "\""
 #define GENERIC_BASE "\"iss\":\"https://idp.example/realms/a\",\"aud\":\"api://embergate\",\"exp\":1800003600,"
 
 static eg_err check(const eg_issuer_rules *r, const char *json, eg_checked_claims *ret) {
@@ -70,7 +70,12 @@ static void refusals(void **state) {
         {&entra, "{" ENTRA_BASE "\"oid\":\"" OID "\"}", EG_ERR_TOKEN_CLAIM},
         {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1800003600," ENTRA_WHO "}", EG_ERR_TOKEN_ISSUER},
         {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1800003600,\"tid\":\"" OTHER "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_ISSUER},
-        {&entra, "{" ENTRA_BASE "\"tid\":\"" TID "\",\"oid\":\"upn@example.com\"}", EG_ERR_TOKEN_CLAIM},
+        {&entra, "{" ENTRA_BASE "\"tid\":\"" TID "\",\"oid\":\"upn@example.com\",\"azp\":\"x\"}", EG_ERR_TOKEN_CLAIM},
+        {&entra, "{" ENTRA_BASE "\"tid\":\"" TID "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_TYPE}, /* an ID token */
+        {&entra, "{" ENTRA_BASE ENTRA_WHO ",\"at_hash\":\"x\"}", EG_ERR_TOKEN_TYPE},
+        {&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"typ\":\"ID\"}", EG_ERR_TOKEN_TYPE},
+        {&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"typ\":7}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":{\"jkt\":\"x\"}}", EG_ERR_TOKEN_TYPE},
         {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1799999700," ENTRA_WHO "}", EG_ERR_TOKEN_EXPIRED},
         {&generic, "{" GENERIC_BASE "\"x\":1}", EG_ERR_TOKEN_CLAIM},
         {&generic, "{" GENERIC_BASE "\"sub\":\"\"}", EG_ERR_TOKEN_CLAIM},
@@ -135,7 +140,7 @@ static void entra_shapes(void **state) {
     eg_principal_unref(c.principal);
     /* Upper case ids are the same ids; Azure's own audience opens storage alone. */
     assert_int_equal(check(&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":[\"x\",\"https://storage.azure.com\"],\"exp\":1800003600.5,"
-                                   "\"tid\":\"" TID "\",\"oid\":\"ABCDEFAB-1111-4111-8111-111111111111\",\"scp\":\"s\"}", &c), EG_OK);
+                                   "\"tid\":\"" TID "\",\"oid\":\"ABCDEFAB-1111-4111-8111-111111111111\",\"scp\":\"s\",\"appid\":\"" APP "\"}", &c), EG_OK);
     assert_string_equal(c.principal->object_id, "abcdefab-1111-4111-8111-111111111111");
     assert_int_equal(c.audiences, EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE));
     eg_principal_unref(c.principal);
@@ -174,7 +179,7 @@ static void ids_are_derived_for_other_issuers(void **state) {
     char expected[EG_UUID_LEN];
     /* `oid` without Entra's `tid` is not believed. */
     assert_int_equal(check(&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"oid\":\"" OID "\",\"groups\":[\"/admins\"]}", &a), EG_OK);
-    assert_int_equal(check(&generic, "{" GENERIC_BASE "\"sub\":\"bob\",\"azp\":\"bob\"}", &b), EG_OK);
+    assert_int_equal(check(&generic, "{" GENERIC_BASE "\"sub\":\"bob\",\"azp\":\"bob\",\"typ\":\"Bearer\"}", &b), EG_OK);
     assert_true(eg_uuid_valid(eg_str_of(a.principal->object_id)));
     assert_string_not_equal(a.principal->object_id, OID);
     assert_string_not_equal(a.principal->object_id, b.principal->object_id);
