@@ -115,7 +115,7 @@ static const fixed daemon_fixed[] = {
     {"spark.worker.cleanup.interval", "300"},
 };
 
-/* Set from values, beside the tables above. */
+/* Set from values, or (spark.local.dir) by the environment that the launcher gives, beside the tables above. */
 static const char *const batch_set[] = {
     "spark.master",
     "spark.authenticate.secret",
@@ -267,7 +267,6 @@ static eg_err put_batch(const eg_spark_site *site, const eg_spark_batch *batch, 
     EG_TRY(put(b, "spark.pyspark.driver.python", python));
     EG_TRY(put_identity(site, batch, b));
     EG_TRY(put_table(b, batch_fixed, COUNT(batch_fixed)));
-    EG_TRY(putf(b, "spark.local.dir", "%s/%s/scratch", site->clusters_dir, site->cluster->name));
     EG_TRY(putf(b, "spark.master", "spark://127.0.0.1:%u", site->master_port));
     return put_wire(site, b);
 }
