@@ -1,5 +1,5 @@
 /* The pipeline as a client meets it: real door, real tokens, real policies, real audit log, and handlers of its own.
- * covers: authenticate.c authorize.c record_request.c respond_request.c ops.c */
+ * covers: authenticate.c record_request.c respond_request.c ops.c */
 #include "identity_fixture.h"
 
 #include "api/ops.h"
