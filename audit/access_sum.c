@@ -23,7 +23,10 @@ typedef struct row {
     int64_t began_mono_ns; /* when the sum began */
     uint64_t policy_version;
     bool has_actor;
-    eg_principal actor;  /* its name and groups are left out */
+    eg_principal_kind kind;
+    char actor_tenant[EG_UUID_LEN]; /* of the principal; its name and groups are left out */
+    char actor[EG_UUID_LEN];
+    char app[EG_UUID_LEN];
     size_t size;
     eg_str text[TEXTS];
     char bytes_of_text[];
@@ -91,7 +94,7 @@ static uint64_t hash_of(const eg_access_sum *s, const eg_audit_record *r, const 
 }
 
 static bool same(const row *w, uint64_t hash, const eg_audit_record *r, const eg_str text[TEXTS]) {
-    if (w->hash != hash || w->has_actor != (r->actor != NULL) || (r->actor && strcmp(w->actor.object_id, r->actor->object_id) != 0)) {
+    if (w->hash != hash || w->has_actor != (r->actor != NULL) || (r->actor && strcmp(w->actor, r->actor->object_id) != 0)) {
         return false;
     }
     for (size_t i = 0; i < TEXTS; i++) {
@@ -128,12 +131,16 @@ static void drop(eg_access_sum *s, row *w) {
 
 static eg_err emit_row(eg_access_sum *s, const row *w) {
     if (w->count > 0) {
+        eg_principal who = {.kind = w->kind};
+        memcpy(who.tenant, w->actor_tenant, sizeof who.tenant);
+        memcpy(who.object_id, w->actor, sizeof who.object_id);
+        memcpy(who.app_id, w->app, sizeof who.app_id);
         const eg_audit_extra span = {.first_ns = w->first_ns, .last_ns = w->last_ns};
         const eg_audit_record r = {
             .tenant = w->text[TENANT],
             .event = w->text[EVENT].ptr,
             .outcome = "allowed",
-            .actor = w->has_actor ? &w->actor : NULL,
+            .actor = w->has_actor ? &who : NULL,
             .on_behalf_of = w->text[BEHALF],
             .action = w->text[ACTION],
             .resource = w->text[RESOURCE],
@@ -175,10 +182,10 @@ static row *row_new(const eg_audit_record *r, uint64_t hash, const eg_str text[T
     }
     if (r->actor) {
         w->has_actor = true;
-        w->actor.kind = r->actor->kind;
-        memcpy(w->actor.tenant, r->actor->tenant, sizeof w->actor.tenant);
-        memcpy(w->actor.object_id, r->actor->object_id, sizeof w->actor.object_id);
-        memcpy(w->actor.app_id, r->actor->app_id, sizeof w->actor.app_id);
+        w->kind = r->actor->kind;
+        memcpy(w->actor_tenant, r->actor->tenant, sizeof w->actor_tenant);
+        memcpy(w->actor, r->actor->object_id, sizeof w->actor);
+        memcpy(w->app, r->actor->app_id, sizeof w->app);
     }
     return w;
 }

@@ -96,7 +96,7 @@ static eg_err read_tile(eg_tile_log *t, unsigned level, eg_buf *ret, eg_problem 
 static eg_err check_bundle(const eg_tile_log *t, eg_problem *p) {
     eg_bytes rest = eg_buf_bytes(&t->bundle);
     for (unsigned i = 0; i < eg_audit_tree_width(t->tree.size, 0); i++) {
-        eg_bytes entry;
+        eg_bytes entry = {NULL, 0};
         uint8_t hash[EG_SHA256_LEN];
         if (eg_audit_bundle_next(&rest, &entry) != EG_OK) {
             return corrupt(p, "tile/entries");

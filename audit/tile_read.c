@@ -6,7 +6,7 @@
 /* Bytes of the first n entries. */
 static eg_err entries_length(eg_bytes bundle, unsigned n, size_t *ret) {
     eg_bytes rest = bundle;
-    eg_bytes entry;
+    eg_bytes entry = {NULL, 0};
     for (unsigned i = 0; i < n; i++) {
         EG_TRY(eg_audit_bundle_next(&rest, &entry));
     }

@@ -100,7 +100,7 @@ static eg_err walk_bundle(verifier *v, uint64_t index) {
     eg_bytes rest = eg_buf_bytes(&v->bundle);
     unsigned width = width_at(v, 0, index);
     for (unsigned i = 0; i < width; i++) {
-        eg_bytes entry;
+        eg_bytes entry = {NULL, 0};
         if (eg_audit_bundle_next(&rest, &entry) != EG_OK) {
             return damaged(v, v->tree.size, "record %" PRIu64 " (%s) is cut off", v->tree.size, path);
         }
@@ -120,7 +120,7 @@ static eg_err first_wrong_leaf(verifier *v, uint64_t index, eg_err found) {
     eg_bytes rest = eg_buf_bytes(&v->bundle);
     if (read_tile(v, 0, index, &v->tile, path) == EG_OK && v->tile.len == (size_t)width_at(v, 0, index) * EG_SHA256_LEN) {
         for (unsigned i = 0; i < width_at(v, 0, index); i++) {
-            eg_bytes entry;
+            eg_bytes entry = {NULL, 0};
             uint8_t leaf[EG_SHA256_LEN];
             if (eg_audit_bundle_next(&rest, &entry) != EG_OK) {
                 break;

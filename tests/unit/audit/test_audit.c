@@ -33,7 +33,7 @@ static entries *read_entries(const bench *b, const char *log) {
         eg_buf_init(bundle, 16 << 20);
         assert_int_equal(eg_file_read(AT_FDCWD, bench_path(b, log, path), 16 << 20, bundle, NULL), EG_OK);
         eg_bytes rest = eg_buf_bytes(bundle);
-        eg_bytes entry;
+        eg_bytes entry = {NULL, 0};
         while (rest.len) {
             assert_int_equal(eg_audit_bundle_next(&rest, &entry), EG_OK);
             e->line[e->count++] = eg_bytes_str(entry);
