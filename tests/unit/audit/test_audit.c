@@ -1,4 +1,5 @@
-/* Checks the engine: what is accepted is in a signed log once, in whichever way it came in and whatever ended the process. */
+/* Checks the engine: what is accepted is in a signed log once, in whichever way it came in and whatever ended the process.
+ * covers: batch.c intake.c outbox.c publish.c sequencer.c */
 #include "bench.h"
 
 #include <embergate/json.h>

@@ -1,4 +1,5 @@
-/* Checks what auditors are served: tiles that fit the checkpoint, records with their sealed halves opened, nothing of another tenant. */
+/* Checks what auditors are served: tiles that fit the checkpoint, records with their sealed halves opened, nothing of another tenant.
+ * covers: index.c query.c tile_read.c */
 #include "bench.h"
 
 #include <embergate/json.h>

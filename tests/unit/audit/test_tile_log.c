@@ -1,4 +1,5 @@
-/* Checks that a log goes on from any size, whatever a crash left beyond it, and keeps no partial tiles that it outgrew. */
+/* Checks that a log goes on from any size, whatever a crash left beyond it, and keeps no partial tiles that it outgrew.
+ * covers: tile_sweep.c */
 #include "made_log.h"
 
 #include "tile_path.h"
