@@ -1,4 +1,5 @@
-/* Client secrets: right ones pass, all others look the same, and failures are slowed down. */
+/* Client secrets: right ones pass, all others look the same, and failures are slowed down.
+ * covers: local_principal.c */
 #include "identity_fixture.h"
 
 #include "identity/client_auth.h"

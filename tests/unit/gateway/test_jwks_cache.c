@@ -1,4 +1,5 @@
-/* Keys of an outside issuer: fetched when needed and not more often, kept when the provider is away, and from nobody else. */
+/* Keys of an outside issuer: fetched when needed and not more often, kept when the provider is away, and from nobody else.
+ * covers: https_fetch.c */
 #include "identity_fixture.h"
 #include "provider.h"
 

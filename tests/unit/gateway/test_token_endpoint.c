@@ -1,4 +1,5 @@
-/* The issuer's routes as a client sees them: tokens for those who prove themselves, OAuth's errors for all others. */
+/* The issuer's routes as a client sees them: tokens for those who prove themselves, OAuth's errors for all others.
+ * covers: identity_routes.c token_request.c */
 #include "identity_fixture.h"
 
 typedef struct exchange {

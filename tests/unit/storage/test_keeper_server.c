@@ -1,4 +1,5 @@
-/* The keeper behind its socket: the same keys through the client, and nothing beyond its table of messages. */
+/* The keeper behind its socket: the same keys through the client, and nothing beyond its table of messages.
+ * covers: keeper_client.c */
 #include "keeper_fixture.h"
 
 #include "keys/keeper_protocol.h"

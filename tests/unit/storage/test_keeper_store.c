@@ -1,4 +1,5 @@
-/* The keys of a keeper directory: what they do, and that tampering, other tenants and other purposes are refused. */
+/* The keys of a keeper directory: what they do, and that tampering, other tenants and other purposes are refused.
+ * covers: data_key.c keeper_file.c keeper_local.c */
 #include "keeper_fixture.h"
 
 static void keys_survive_a_restart(void **state) {
