@@ -24,6 +24,7 @@ typedef enum eg_conn_out {
     EG_OUT_SOURCE,     /* an answer waits for the first bytes of its source */
     EG_OUT_LANE,       /* libmicrohttpd writes an answer */
     EG_OUT_RELAY,      /* it has written all; the rest is relayed */
+    EG_OUT_BARE,       /* `pending` holds an answer without a body */
     EG_OUT_LAST,       /* `pending` holds the last word */
 } eg_conn_out;
 

@@ -1,4 +1,5 @@
 /* What a connection sends: answers relayed from its lane, 100 Continue, the door's own last word. */
+#include "bare_answer.h"
 #include "conn.h"
 
 #include <embergate/metrics.h>
@@ -110,6 +111,10 @@ bool eg_conn_output(eg_conn *c) {
         eg_conn_shut(c);
         return true;
     }
+    if (c->out == EG_OUT_BARE) {
+        answer_over(c);
+        return true;
+    }
     if ((c->out == EG_OUT_LANE || c->out == EG_OUT_RELAY) && c->lane_readable) {
         moved = relay(c) || moved;
     }
@@ -146,10 +151,17 @@ static void start_answer(eg_conn *c) {
     if (r->has_source && ex->pull != NULL && eg_pull_error(ex->pull) != EG_OK) {
         eg_exchange_replace(ex, eg_pull_error(ex->pull));
     }
+    if (eg_bare_answer_fits(r, eg_exchange_is_head(ex))) {
+        c->out = EG_OUT_BARE;
+        if (eg_bare_answer(r, c->close_after, &c->pending) != EG_OK) {
+            eg_conn_close(c);
+        }
+        eg_conn_wake(c);
+        return;
+    }
     eg_lane_answer a = {
         .response = r,
         .pull = r->has_source ? ex->pull : NULL,
-        .head = eg_exchange_is_head(ex),
         .close = c->close_after,
         .done = on_lane_done,
         .arg = ex,

@@ -1,6 +1,7 @@
 /* One request and its answer, as the app sees it. */
 #include "exchange.h"
 
+#include "bare_answer.h"
 #include "conn.h"
 #include "refusal.h"
 
@@ -194,6 +195,14 @@ static bool is_ours(const char *name) {
     return false;
 }
 
+static bool is_name(const char *name) {
+    const char *p = name;
+    while (*p > ' ' && *p < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", *p) == NULL) { /* RFC 9110 section 5.6.2 */
+        p++;
+    }
+    return p > name && *p == '\0';
+}
+
 static bool is_safe(eg_str value) {
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
@@ -214,7 +223,7 @@ static eg_err check_headers(eg_exchange *ex) {
         if (is_ours(r->headers[i].name)) {
             continue;
         }
-        if (!is_safe(v) || bytes > EG_DOOR_RESPONSE_HEAD_MAX) {
+        if (!is_name(r->headers[i].name) || !is_safe(v) || bytes > EG_DOOR_RESPONSE_HEAD_MAX) {
             return EG_ERR_INTERNAL;
         }
         eg_str copy = eg_arena_str(ex->rq.arena, v);
@@ -234,11 +243,7 @@ void eg_exchange_prepare(eg_exchange *ex) {
     if (e != EG_OK) {
         eg_exchange_replace(ex, e);
     }
-    bool bodiless = r->status == 204 || r->status == 304; /* RFC 9110 section 6.4.1 */
-    if (bodiless) {
-        r->bytes.len = 0;
-    }
-    if (!r->has_source || bodiless || eg_exchange_is_head(ex)) {
+    if (!r->has_source || eg_bare_answer_fits(r, eg_exchange_is_head(ex))) {
         return;
     }
     eg_worker *w = ex->worker;

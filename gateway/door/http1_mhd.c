@@ -62,21 +62,8 @@ static ssize_t read_pull(void *arg, uint64_t pos, char *buf, size_t max) {
     }
 }
 
-/* Never called: libmicrohttpd writes only the head of an answer to HEAD, and takes Content-Length from the size. */
-static ssize_t read_nothing(void *arg, uint64_t pos, char *buf, size_t max) {
-    (void)arg;
-    (void)pos;
-    (void)buf;
-    (void)max;
-    return MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
 static struct MHD_Response *make_body(eg_lane *l) {
     const eg_response *r = l->answer.response;
-    if (l->answer.head) {
-        int64_t n = r->head_length >= 0 ? r->head_length : r->has_source ? r->source.size : (int64_t)r->bytes.len;
-        return MHD_create_response_from_callback(n >= 0 ? (uint64_t)n : MHD_SIZE_UNKNOWN, 1, read_nothing, NULL, NULL);
-    }
     if (l->answer.pull != NULL) {
         uint64_t size = r->source.size >= 0 ? (uint64_t)r->source.size : MHD_SIZE_UNKNOWN;
         return MHD_create_response_from_callback(size, SOURCE_BLOCK, read_pull, l, NULL);
@@ -198,6 +185,10 @@ void eg_http1_run(eg_http1 *h) {
     }
 }
 
+const char *eg_http1_reason(int status) {
+    return MHD_get_reason_phrase_for((unsigned)status);
+}
+
 eg_err eg_lane_open(eg_http1 *h, eg_lane **ret) {
     int ends[2];
     eg_lane *l = calloc(1, sizeof *l);
@@ -232,15 +223,17 @@ int eg_lane_fd(const eg_lane *l) {
 }
 
 eg_err eg_lane_send(eg_lane *l, const eg_lane_answer *a) {
-    static const char *const heads[2][2] = {
-        {"GET / HTTP/1.1\r\nHost: lane\r\n\r\n", "GET / HTTP/1.1\r\nHost: lane\r\nConnection: close\r\n\r\n"},
-        {"HEAD / HTTP/1.1\r\nHost: lane\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: lane\r\nConnection: close\r\n\r\n"},
-    };
-    const char *head = heads[a->head][a->close];
+    const char *head = a->close ? "GET / HTTP/1.1\r\nHost: lane\r\nConnection: close\r\n\r\n" : "GET / HTTP/1.1\r\nHost: lane\r\n\r\n";
+    char leftover;
     if (l->busy || l->connection == NULL || l->fd < 0) {
         return EG_ERR_IO;
     }
-    /* The pair was drained by the answer before, so the few bytes go in whole or the lane is broken. */
+    /* The answer before was relayed to its last byte. If anything stands in the lane nevertheless, it would become the beginning
+     * of this answer. */
+    if (recv(l->fd, &leftover, 1, MSG_PEEK) >= 0 || errno != EAGAIN) {
+        return EG_ERR_IO;
+    }
+    /* The pair is empty, so the few bytes go in whole or the lane is broken. */
     if (send(l->fd, head, strlen(head), MSG_NOSIGNAL) != (ssize_t)strlen(head)) {
         return EG_ERR_IO;
     }

@@ -190,6 +190,12 @@ static void app_end(void *app, eg_request *rq) {
     } else if (eg_str_is(rq->raw_path, "/empty")) {
         rq->response.status = 204;
         eg_door_send(rq);
+    } else if (eg_str_is(rq->raw_path, "/not-modified")) {
+        rq->response.headers[0].name = "ETag";
+        rq->response.headers[0].value = EG_LIT("\"1\"");
+        rq->response.header_count = 1;
+        rq->response.status = 304;
+        eg_door_send(rq);
     } else if (eg_str_is(rq->raw_path, "/length")) {
         rq->response.status = 200;
         rq->response.head_length = 5000000000;
@@ -372,6 +378,47 @@ static void test_head(void **state) {
     assert_true(client_sends(c, "GET /x" AT_HEAD "\r\n"));
     expect(c, 200, "GET /x  0 0");
     client_close(c);
+}
+
+static void test_answers_without_a_body(void **state) {
+    (void)state;
+    client *c = enter();
+    answer a;
+    assert_true(client_sends(c, "GET /not-modified" AT_HEAD "\r\nHEAD /stream?n=5" AT_HEAD "\r\nGET /x" AT_HEAD "\r\n"));
+    assert_true(client_read(c, false, &a));
+    assert_int_equal(a.status, 304);
+    assert_int_equal(a.length, -1); /* RFC 9110 section 8.6: 0 would be a lie */
+    assert_non_null(strstr(a.head, "ETag: \"1\"\n"));
+    assert_true(client_read(c, true, &a));
+    assert_int_equal(a.status, 200);
+    assert_int_equal(a.length, -1);
+    expect(c, 200, "GET /x  0 0");
+    client_close(c);
+}
+
+/* A peer that ends its sending side after the request still gets its answer. */
+static void test_half_closed(void **state) {
+    (void)state;
+    client *c = enter();
+    assert_true(client_sends(c, "GET /late" AT_HEAD "\r\n"));
+    (void)SSL_shutdown(c->ssl);
+    (void)shutdown(c->fd, SHUT_WR);
+    expect(c, 200, "late");
+    assert_true(client_at_end(c));
+    client_close(c);
+    assert_true(becomes(&f.gone_sent, 1));
+}
+
+static void test_plain_http(void **state) {
+    (void)state;
+    static const char request[] = "GET /x" AT_HEAD "\r\n";
+    char answered[256] = {0};
+    int fd = client_tcp(f.port);
+    assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+    ssize_t n = recv(fd, answered, sizeof answered - 1, 0); /* at most a TLS alert */
+    assert_true(n < 16 && strstr(answered, "HTTP") == NULL);
+    (void)close(fd);
+    assert_int_equal(atomic_load(&f.ended), 0);
 }
 
 static void test_pipelined(void **state) {
@@ -802,6 +849,9 @@ int main(void) {
         T(test_keep_alive),
         T(test_close_on_request),
         T(test_head),
+        T(test_answers_without_a_body),
+        T(test_half_closed),
+        T(test_plain_http),
         T(test_pipelined),
         T(test_refused_head),
         T(test_refused_chunk),
