@@ -40,7 +40,14 @@ static void clear_progress(const follower *f)
 static bool worth_showing(eg_str line)
 {
     return line.ptr && line.len > 0 && !memmem(line.ptr, line.len, " INFO ", 6) && !memmem(line.ptr, line.len, " WARN ", 6) &&
-           !eg_str_starts(line, "WARNING: ") && !eg_str_starts(line, "stdout: ") && !eg_str_starts(line, "stderr: ");
+           !eg_str_starts(line, "WARNING: ") && !eg_str_starts(line, "stdout: ");
+}
+
+size_t eg_cli_log_lines(const json_t *page)
+{
+    size_t n = json_array_size(page);
+    const char *last = n > 0 ? json_string_value(json_array_get(page, n - 1)) : NULL;
+    return last && strcmp(last, "\nstderr: ") == 0 ? n - 1 : n;
 }
 
 static eg_err show_log(follower *f, eg_problem *p)
@@ -52,7 +59,7 @@ static eg_err show_log(follower *f, eg_problem *p)
         EG_TRY(eg_cli_get_json(path, &v, p));
         const json_t *lines = json_object_get(v, "log");
         int64_t total = json_integer_value(json_object_get(v, "total"));
-        size_t n = json_array_size(lines);
+        size_t n = eg_cli_log_lines(lines);
         for (size_t i = 0; i < n; i++) {
             const json_t *line = json_array_get(lines, i);
             eg_str text = {json_string_value(line), json_string_length(line)};

@@ -64,13 +64,14 @@ static eg_err jobs_log(const jobs_options *o, const char *id, eg_problem *p)
         EG_JSON_AUTO v = NULL;
         EG_TRY(one(o, "GET", id, tail, &v, p));
         const json_t *lines = json_object_get(v, "log");
-        for (size_t i = 0; i < json_array_size(lines); i++) {
+        size_t n = eg_cli_log_lines(lines);
+        for (size_t i = 0; i < n; i++) {
             const json_t *line = json_array_get(lines, i);
             eg_cli_put_inert(stdout, (eg_str){json_string_value(line), json_string_length(line)});
             putchar('\n');
         }
-        from += (int64_t)json_array_size(lines);
-        if (json_array_size(lines) == 0 || from >= json_integer_value(json_object_get(v, "total"))) {
+        from += (int64_t)n;
+        if (n == 0 || from >= json_integer_value(json_object_get(v, "total"))) {
             return EG_OK;
         }
     }

@@ -44,7 +44,8 @@ static int run_launcher(void *ctx, const volatile int *stop)
     close(plan->keeper_fd);
     eg_problem p = {0};
     eg_launcher_options o = {.listen_fd = plan->launcher_fd, .gateway_uid = plan->user_gateway.uid, .gateway_gid = plan->user_gateway.gid,
-                             .clusters_dir = plan->clusters_dir, .clusters = plan->clusters, .cluster_count = plan->config->cluster_count};
+                             .clusters_dir = plan->clusters_dir, .trust_store = plan->tls_ca, .clusters = plan->clusters,
+                             .cluster_count = plan->config->cluster_count};
     if (eg_launcher_run(&o, stop, &p) != EG_OK) {
         eg_log_problem(EG_LOG_ERROR, "launcher.failed", &p);
         return 1;
