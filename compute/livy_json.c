@@ -21,8 +21,12 @@ static json_t *text_or_null(const char *s) {
     return s && s[0] ? json_string(s) : json_null();
 }
 
+static double seconds(uint64_t ms) {
+    return (double)((ms * 8 + 500) / 1000) / 8.0;
+}
+
 json_t *eg_livy_usage_json(const eg_batch_usage *u) {
-    return json_pack("{s:f,s:f,s:I,s:I}", "coreSeconds", (double)u->core_ms / 1000.0, "memoryMiBSeconds", (double)u->memory_mib_ms / 1000.0,
+    return json_pack("{s:f,s:f,s:I,s:I}", "coreSeconds", seconds(u->core_ms), "memoryMiBSeconds", seconds(u->memory_mib_ms),
                      "bytesRead", (json_int_t)u->bytes_read, "bytesWritten", (json_int_t)u->bytes_written);
 }
 

@@ -75,7 +75,8 @@ static void append_lines(json_t *out, const eg_runner_log *l) {
 }
 
 /* One page of the log as Livy shows it; *ret_log is owned by the caller. */
-static eg_err read_page(eg_compute *c, const eg_batch *b, int64_t from, int64_t size, eg_livy_page *ret_page, json_t **ret_log) {
+static eg_err read_page(eg_request *rq, const eg_batch *b, int64_t from, int64_t size, eg_livy_page *ret_page, json_t **ret_log) {
+    eg_compute *c = rq->room;
     char id[12];
     snprintf(id, sizeof id, "%u", b->id);
     eg_runner_ref ref = {c->o.clusters_dir, b->cluster, EG_RUNNER_BATCH, id};
@@ -89,6 +90,9 @@ static eg_err read_page(eg_compute *c, const eg_batch *b, int64_t from, int64_t 
     eg_err e = eg_runner_log_read(&ref, (eg_bytes){log_key, sizeof log_key}, 0, 0, &l, NULL);
     if (e == EG_OK) {
         lines = l.total;
+        if (l.damaged) {
+            e = eg_response_header(rq, "Embergate-Log-Damaged", "true");
+        }
         eg_runner_log_done(&l);
     }
     bool synthetic = e == EG_OK && lines == 0 && b->why[0];
@@ -140,6 +144,8 @@ static eg_err query_number(eg_request *rq, const char *name, int64_t dflt, int64
 /* ---- handlers ---- */
 
 static eg_err with_batch(eg_request *rq, eg_err (*fn)(eg_request *rq, eg_compute *c, const eg_batch *b)) {
+    eg_str do_as;
+    EG_TRY(eg_livy_do_as(rq, &do_as));
     eg_batch b;
     eg_batch_init(&b);
     eg_err e = find(rq, &b);
@@ -155,7 +161,7 @@ static eg_err get_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
     eg_livy_page page;
     bool shown = owns(rq, b) || (rq->ops->decide && rq->ops->decide(rq, EG_ACTION_JOB_MANAGE, true, NULL) == EG_OK);
     if (shown) {
-        eg_err e = read_page(c, b, -1, LOG_IN_BATCH, &page, &log);
+        eg_err e = read_page(rq, b, -1, LOG_IN_BATCH, &page, &log);
         log = e == EG_ERR_KEY_DESTROYED ? json_array() : log;
         EG_TRY(e == EG_ERR_KEY_DESTROYED ? EG_OK : e);
     } else {
@@ -193,13 +199,14 @@ static eg_err get_usage(eg_request *rq) {
 }
 
 static eg_err log_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
+    (void)c;
     EG_TRY(may_manage(rq, b));
     int64_t from = 0, size = 0;
     EG_TRY(query_number(rq, "from", -1, &from));
     EG_TRY(query_number(rq, "size", PAGE_DEFAULT, &size));
     eg_livy_page page;
     json_t *log = NULL;
-    EG_TRY(read_page(c, b, from, size, &page, &log));
+    EG_TRY(read_page(rq, b, from, size, &page, &log));
     return eg_respond_json(rq, 200, json_pack("{s:I,s:I,s:I,s:o}", "id", (json_int_t)b->id, "from", (json_int_t)page.from, "total", (json_int_t)page.total, "log", log));
 }
 
@@ -243,6 +250,8 @@ static eg_err list_json(eg_request *rq, const listing *l, json_t *out) {
 
 static eg_err list_batches(eg_request *rq) {
     int64_t from = 0, size = 0;
+    eg_str do_as;
+    EG_TRY(eg_livy_do_as(rq, &do_as));
     EG_TRY(query_number(rq, "from", 0, &from));
     EG_TRY(query_number(rq, "size", PAGE_DEFAULT, &size));
     from = from < 0 ? 0 : from;
@@ -304,33 +313,30 @@ static eg_err apply_forget(eg_kv_txn *t, void *ctx, eg_problem *p) {
 }
 
 /* Gone for everyone with this commit; its driver is stopped and its log discarded by the watcher, also after a restart. */
-static eg_err delete_batch(eg_request *rq) {
-    eg_compute *c = rq->room;
-    eg_batch b;
-    eg_batch_init(&b);
-    eg_err e = find(rq, &b);
-    e = e != EG_OK ? e : may_manage(rq, &b);
-    if (e == EG_OK) {
-        bool was_final = false;
-        eg_batch_update u = {.cluster = b.cluster, .id = b.id, .patch = patch_deleted, .ctx = &was_final};
-        const eg_txn_op ops[3] = {eg_batch_store_update(&u), {apply_forget, &b}, rq->ops->record_op(rq, 200)};
-        e = eg_commit(c->o.committer, ops, 3, &rq->problem);
-        e = e == EG_ERR_BATCH_NOT_FOUND ? not_found(rq, rq->params[0]) : e;
-        if (e == EG_OK) {
-            char job[80];
-            eg_batch_job(&b, job);
-            b.deleted = true;
-            if (was_final) {
-                (void)!eg_live_jobs_add(c->jobs, &b, "", NULL); /* else the next start of the gateway discards it */
-            } else {
-                eg_live_jobs_stop(c->jobs, eg_str_of(job));
-            }
-            e = eg_respond_json(rq, 200, json_pack("{s:s}", "msg", "deleted"));
-            eg_watcher_poke(c->watcher);
-        }
+static eg_err delete_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
+    EG_TRY(may_manage(rq, b));
+    bool was_final = false;
+    eg_batch_update u = {.cluster = b->cluster, .id = b->id, .patch = patch_deleted, .ctx = &was_final};
+    eg_batch copy = *b; /* shares what it owns; only read */
+    copy.deleted = true;
+    const eg_txn_op ops[3] = {eg_batch_store_update(&u), {apply_forget, &copy}, rq->ops->record_op(rq, 200)};
+    eg_err e = eg_commit(c->o.committer, ops, 3, &rq->problem);
+    if (e != EG_OK) {
+        return e == EG_ERR_BATCH_NOT_FOUND ? not_found(rq, rq->params[0]) : e;
     }
-    eg_batch_done(&b);
-    return e;
+    char job[80];
+    eg_batch_job(b, job);
+    if (was_final) {
+        (void)!eg_live_jobs_add(c->jobs, &copy, "", NULL); /* else the next start of the gateway discards it */
+    } else {
+        eg_live_jobs_stop(c->jobs, eg_str_of(job));
+    }
+    eg_watcher_poke(c->watcher);
+    return eg_respond_json(rq, 200, json_pack("{s:s}", "msg", "deleted"));
+}
+
+static eg_err delete_batch(eg_request *rq) {
+    return with_batch(rq, delete_fn);
 }
 
 /* ---- what has no batch ---- */

@@ -28,19 +28,6 @@ static eg_err respond_parse_error(eg_request *rq, eg_err e) {
     return eg_respond_json(rq, eg_err_http_status(e), json_string(rq->problem.message));
 }
 
-/* Whoever acts for somebody else is refused: impersonation is a right that nobody has here. */
-static eg_err check_proxy_user(submission *s) {
-    eg_request *rq = s->rq;
-    eg_str asked = s->do_as.len ? s->do_as : eg_json_str(s->request, "proxyUser");
-    if (asked.len == 0 || eg_str_is(asked, rq->principal->object_id) || (rq->principal->name[0] && eg_str_is(asked, rq->principal->name))) {
-        return EG_OK;
-    }
-    if (!rq->record_details) {
-        rq->record_details = json_pack("{s:s,s:s#}", "name", rq->principal->name, "proxyUser", asked.ptr, (int)(asked.len < 256 ? asked.len : 256));
-    }
-    return eg_fail(&rq->problem, EG_ERR_DENIED_PROXY_USER, "%s may not act for %.*s: jobs run for who submits them", rq->principal->name[0] ? rq->principal->name : rq->principal->object_id, EG_FMT(asked));
-}
-
 static void fill_batch(const submission *s, uint32_t id, eg_batch *b) {
     const eg_principal *who = s->rq->principal;
     snprintf(b->cluster, sizeof b->cluster, "%s", s->cluster->name);
@@ -172,20 +159,18 @@ static eg_err read_key(submission *s) {
 
 static eg_err submit(submission *s) {
     eg_request *rq = s->rq;
-    eg_err e = eg_request_query(rq, "doAs", &s->do_as);
-    if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
-        return eg_fail(&rq->problem, EG_ERR_QUERY, "doAs stands twice or is malformed");
-    }
+    EG_TRY(eg_livy_do_as(rq, &s->do_as));
     const eg_batch_limits limits = {
         .places = {.public_url = s->c->o.public_url, .file_roots = s->cluster->file_roots},
         .workers = s->cluster->workers, .worker_cores = s->cluster->worker_cores, .worker_memory_mb = s->cluster->worker_memory_mb,
     };
-    e = eg_batch_body_parse(eg_bytes_str(rq->body), &limits, &s->request, &rq->problem);
+    eg_err e = eg_batch_body_parse(eg_bytes_str(rq->body), &limits, &s->request, &rq->problem);
     if (e == EG_ERR_BODY_JSON || e == EG_ERR_BODY_FIELD) {
         return respond_parse_error(rq, e);
     }
     EG_TRY(e);
-    EG_TRY(check_proxy_user(s));
+    /* doAs beats proxyUser, as with Livy. */
+    EG_TRY(eg_livy_check_proxy_user(rq, s->do_as.len ? s->do_as : eg_json_str(s->request, "proxyUser")));
     EG_TRY(read_key(s));
     return s->has_key ? create_once(s) : create(s);
 }

@@ -1,4 +1,5 @@
-/* Livy's API as clients see it: answers compared with a real Livy's, whose batch is whose, ids and names, deletion, recovery. */
+/* Livy's API as clients see it: answers compared with a real Livy's, whose batch is whose, ids and names, deletion, recovery.
+ * covers: compute.c livy_submit.c livy_proxy_user.c watcher.c batch_settle.c batch_keys.c */
 #include "livy_fixture.h"
 
 #define GOOD "{\"file\":\"abfss://data@gw.example:8443/jobs/trivial.py\",\"args\":[\"secret-argument-4711\"],\"name\":\"%s\"}"
@@ -222,6 +223,12 @@ static void nobody_acts_for_another(void **state) {
     a = livy_ask(l, (ask){.method = "POST", .pattern = "/batches", .query = "doAs=ben%40example.test", .body = AS("anna@example.test")});
     assert_int_equal(a.error, EG_ERR_DENIED_PROXY_USER);
     json_decref(a.json);
+    static const char *const reads[] = {"/batches", "/batches/{id}", "/batches/{id}/state", "/batches/{id}/log"};
+    for (size_t i = 0; i < 4; i++) {
+        a = livy_ask(l, (ask){.method = "GET", .pattern = reads[i], .id = "0", .query = "doAs=ben"});
+        assert_int_equal(a.error, EG_ERR_DENIED_PROXY_USER);
+        json_decref(a.json);
+    }
     static const char *const own[] = {AS("anna@example.test"), AS(ANNA), AS("")};
     for (size_t i = 0; i < 3; i++) {
         a = livy_ask(l, (ask){.method = "POST", .pattern = "/batches", .body = own[i]});
