@@ -134,8 +134,29 @@ static inline void fixture_remove(const char *path) {
     rmdir(path);
 }
 
+/* Whatever a failed test left running. */
+static inline void fixture_end_runners(fixture *f) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/spark/run", f->clusters);
+    DIR *d = opendir(path);
+    const struct dirent *e;
+    while (d && (e = readdir(d))) {
+        const char *id = strchr(e->d_name, '-');
+        for (eg_runner_kind k = EG_RUNNER_MASTER; id && k < EG_RUNNER_KIND_COUNT; k++) {
+            if (strncmp(e->d_name, eg_runner_kind_name(k), (size_t)(id - e->d_name)) == 0) {
+                eg_err ended = eg_launcher_stop(f->client, "spark", k, id + 1, EG_LAUNCH_STOP_NOW, NULL);
+                assert_int_equal(ended, EG_OK);
+            }
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
+}
+
 static inline int fixture_teardown(void **state) {
     fixture *f = *state;
+    fixture_end_runners(f);
     fixture_launcher_end(f, SIGTERM);
     fixture_remove(f->dir);
     free(f);
