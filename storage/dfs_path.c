@@ -94,7 +94,7 @@ eg_err eg_dfs_create_file(eg_request *rq) {
 eg_err eg_dfs_create_directory(eg_request *rq) { return create(rq, EG_KIND_DIRECTORY); }
 
 static eg_err bad_source(eg_request *rq) {
-    return eg_fail(&rq->problem, EG_ERR_RENAME_SOURCE_INVALID, "The header x-ms-rename-source is not the path of a file or directory.");
+    return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-rename-source is not the path of a file or directory.");
 }
 
 /* "/{filesystem}/{path}" or "/{account}/{filesystem}/{path}", percent-encoded, perhaps with a query behind it. */

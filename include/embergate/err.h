@@ -110,7 +110,7 @@ typedef enum eg_category {
     X(RESOURCE_TYPE_MISMATCH, CONFLICT, "ResourceTypeMismatch")                         \
     X(SOURCE_PATH_NOT_FOUND, NOT_FOUND, "SourcePathNotFound")                           \
     X(RENAME_PARENT_NOT_FOUND, NOT_FOUND, "RenameDestinationParentPathNotFound")        \
-    X(RENAME_SOURCE_INVALID, INVALID, "InvalidRenameSourcePath")                        \
+    X(RENAME_SOURCE_INVALID, CONFLICT, "InvalidRenameSourcePath")                       \
     X(RENAME_INTO_SELF, CONFLICT, "InvalidDestinationPath")                             \
     X(DIRECTORY_NOT_EMPTY, CONFLICT, "DirectoryNotEmpty")                               \
     X(FLUSH_POSITION, INVALID, "InvalidFlushPosition")                                  \
