@@ -51,7 +51,9 @@ static void end_of_body(eg_conn *c) {
     eg_exchange *ex = c->ex;
     bool wanted = c->in == EG_IN_BODY;
     c->in = EG_IN_DONE;
-    if (ex == NULL) {
+    if (ex == NULL && c->worker->draining) {
+        eg_conn_shut(c);
+    } else if (ex == NULL) {
         eg_conn_next_request(c); /* the answer went out before the body came in */
     } else if (wanted && !atomic_load(&ex->asked)) {
         ex->owed = true;

@@ -1,6 +1,8 @@
 /* The small answers that the door gives itself. */
 #include "refusal.h"
 
+#include "http1_mhd.h"
+
 #include <embergate/clock.h>
 #include <embergate/json.h>
 
@@ -24,7 +26,7 @@ eg_err eg_refusal_http(eg_err why, const eg_problem *p, eg_buf *ret) {
         e = eg_buf_addf(ret,
                           "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
                           "x-ms-request-id: %s\r\nx-ms-error-code: %s\r\nConnection: close\r\n\r\n%.*s",
-                          eg_err_http_status(why), "Refused", date, body.len, id, eg_err_code(why), EG_FMT(eg_buf_str(&body)));
+                          eg_err_http_status(why), eg_http1_reason(eg_err_http_status(why)), date, body.len, id, eg_err_code(why), EG_FMT(eg_buf_str(&body)));
     }
     eg_buf_done(&body);
     return e;
