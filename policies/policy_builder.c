@@ -256,6 +256,7 @@ eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
     eg_buf_init(&b->digests, (EG_POLICY_FILES_MAX + 2) * EG_SHA256_LEN);
     eg_str builtin = {(const char *)eg_policy_builtin_roles, eg_policy_builtin_roles_len};
     EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", builtin, p));
+    b->rows = 0;
     *ret = b;
     b = NULL;
     return EG_OK;
