@@ -3,7 +3,6 @@ import json
 import os
 import shutil
 import socket
-import ssl
 import threading
 import time
 import zipfile
@@ -34,7 +33,9 @@ def deny_source(gateway):
     path = f"{gateway.state}/policies/networkSecurityGroups/default.json"
     with open(path) as f:
         group = json.load(f)
-    group["properties"]["securityRules"].append({
+    rules = group["properties"]["securityRules"]
+    rules[:] = [r for r in rules if r["name"] != "deny-one-address"]
+    rules.append({
         "name": "deny-one-address", "properties": {
             "priority": 100, "direction": "Inbound", "access": "Deny", "protocol": "Tcp", "sourceAddressPrefix": f"{DENIED_SOURCE}/32",
             "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "*"}})
@@ -111,13 +112,15 @@ def show_result(stage, gateway):
 
 
 def refused_before_handshake(gateway, source=DENIED_SOURCE):
-    """Whether a connection from `source` ends without one byte of TLS."""
+    """Whether a connection from `source` is closed before either side has said a byte."""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=5, source_address=(source, 0)) as s:
+        s.settimeout(2)
         try:
-            ssl.create_default_context(cafile=gateway.ca).wrap_socket(s, server_hostname="127.0.0.1")
-        except (ConnectionResetError, ssl.SSLEOFError, BrokenPipeError):
+            return s.recv(1) == b""
+        except ConnectionResetError:
             return True
-    return False
+        except TimeoutError:
+            return False
 
 
 def forge(token):
@@ -220,7 +223,10 @@ def prove_log(stage, gateway):
     stage.expect(damaged.returncode == 1, "the flipped byte was not found")
     shutil.rmtree(copy)
     batch = gateway.batches["wrangle"]
-    stage.note(gateway.run("audit", "show", "--job", batch["id"]).stdout)
+    story = gateway.run("audit", "show", "--job", batch["id"]).stdout.splitlines()
+    stage.note(f"embergate audit show --job {batch['id']} tells {len(story)} lines; the first and the last of them:")
+    for line in story[:5] + ["…"] + story[-5:]:
+        stage.note("  " + (line if len(line) < 160 else line[:157] + "…"))
     stage.done("proved, and the story of one job told")
 
 
