@@ -16,6 +16,15 @@ static bool control(const char *p, size_t n) {
     return (n == 1 && (first < 0x20 || first == 0x7f)) || (n == 2 && first == 0xc2 && (uint8_t)p[1] < 0xa0);
 }
 
+/* Most text is this: copied in one piece. */
+static size_t plain_run(eg_str s, size_t max) {
+    size_t n = 0;
+    while (n < s.len && n < max && (uint8_t)s.ptr[n] >= 0x20 && (uint8_t)s.ptr[n] < 0x7f && s.ptr[n] != '"' && s.ptr[n] != '\\') {
+        n++;
+    }
+    return n;
+}
+
 eg_err eg_json_text(eg_buf *b, eg_str s, size_t max) {
     size_t start = b->len;
     eg_buf_add(b, "\"", 1);
@@ -24,7 +33,13 @@ eg_err eg_json_text(eg_buf *b, eg_str s, size_t max) {
             eg_buf_adds(b, ELLIPSIS);
             break;
         }
-        size_t n = sequence(s);
+        size_t n = plain_run(s, max - (b->len - start) + 1);
+        if (n > 0) {
+            eg_buf_add(b, s.ptr, n);
+            s = (eg_str){s.ptr + n, s.len - n};
+            continue;
+        }
+        n = sequence(s);
         if (n == 0 || control(s.ptr, n)) {
             eg_buf_adds(b, REPLACEMENT);
         } else if (*s.ptr == '"' || *s.ptr == '\\') {

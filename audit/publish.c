@@ -36,19 +36,25 @@ static eg_err sign(const eg_audit *a, eg_log *g, eg_problem *p) {
     return eg_file_replace(g->dir_fd, "checkpoint", 0600, eg_buf_bytes(&note), p);
 }
 
-eg_err eg_publish(eg_audit *a, eg_problem *p) {
-    for (eg_log *g = eg_logs_next(a->logs, NULL); g; g = eg_logs_next(a->logs, g)) {
-        if (g->size == atomic_load(&g->served) && g->size > 0) {
-            continue;
-        }
-        if (g->size == 0 && faccessat(g->dir_fd, "checkpoint", F_OK, 0) == 0) {
-            continue;
-        }
-        EG_TRY(sign(a, g, p));
-        atomic_store(&g->served, g->size);
-        if (g->tiles) {
-            eg_tile_log_trim(g->tiles, g->size);
-        }
+static eg_err publish_one(const eg_audit *a, eg_log *g, eg_problem *p) {
+    bool current = g->size == atomic_load(&g->served);
+    if (current && (g->size > 0 || faccessat(g->dir_fd, "checkpoint", F_OK, 0) == 0)) {
+        return EG_OK;
+    }
+    EG_TRY(sign(a, g, p));
+    atomic_store(&g->served, g->size);
+    if (g->tiles) {
+        eg_tile_log_trim(g->tiles, g->size);
     }
     return EG_OK;
+}
+
+/* One log that can't be published keeps no other from it. */
+eg_err eg_publish(eg_audit *a, eg_problem *p) {
+    eg_err first = EG_OK;
+    for (eg_log *g = eg_logs_next(a->logs, NULL); g; g = eg_logs_next(a->logs, g)) {
+        eg_err e = publish_one(a, g, first == EG_OK ? p : NULL);
+        first = first == EG_OK ? e : first;
+    }
+    return first;
 }
