@@ -278,6 +278,13 @@ eg_err eg_launcher_run(const eg_launcher_options *o, const volatile int *stop, e
         .ctx = &l,
         .max_connections = 16,
     };
+    /* So that a cluster is closed to the users of the others before anything of it ever ran. What fails here fails again, and is
+     * told, when the cluster is wanted. */
+    for (size_t i = 0; i < o->cluster_count; i++) {
+        eg_problem later = {0};
+        eg_err ignored = eg_cluster_dirs_make(o, &o->clusters[i], &later);
+        (void)ignored;
+    }
     eg_err e = eg_ipc_serve(&so, stop);
     pthread_mutex_destroy(&l.one);
     return e == EG_OK ? EG_OK : eg_fail(p, e, "The launcher cannot serve its socket: %s.", eg_err_code(e));

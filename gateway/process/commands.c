@@ -26,7 +26,7 @@ const eg_command eg_process_commands[] = {
      "  --name NAME            another host name or address for the certificate; may be repeated\n"
      "  --domain DOMAIN        {account}.dfs.DOMAIN and {account}.blob.DOMAIN (embergate.internal)\n"
      "  --tenant NAME          may be repeated; the first owns the cluster and the account (default)\n"
-     "  --cluster NAME         (analytics)\n"
+     "  --cluster NAME         may be repeated; the first is the default one (analytics)\n"
      "  --account NAME, --container NAME   (lake, data)\n"
      "  --spark-home DIR       where Spark lies\n"
      "  --python FILE          the Python that jobs run with (/usr/bin/python3)\n"

@@ -64,7 +64,7 @@ typedef struct init_plan {
     eg_init_tenant tenants[EG_INIT_LIST_MAX];
     size_t tenant_count;
     char subnet[256];
-    char cluster_user[64];
+    char cluster_users[EG_INIT_LIST_MAX][64];
     char public_url[300];
     char paths[4][EG_STATE_PATH_MAX];
 } init_plan;
@@ -90,16 +90,21 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
     for (size_t i = 0; i < plan->tenant_count; i++) {
         tenants[i] = (eg_config_tenant){.id = plan->tenants[i].id, .name = o->tenants[i]};
     }
-    eg_config_cluster cluster = {.name = o->cluster, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,
-                                 .resource_group = "embergate", .user = plan->cluster_user, .workers = o->workers, .worker_cores = o->worker_cores,
-                                 .worker_memory_mb = o->worker_memory_mb, .idle_stop_seconds = 900, .isolation = "cluster", .csrf = false,
-                                 .file_roots = none, .spark_home = o->spark_home, .python = o->python, .java_home = "", .jars = o->jars};
+    eg_config_cluster clusters[EG_INIT_LIST_MAX];
+    size_t cluster_count = 0;
+    for (; cluster_count < EG_INIT_LIST_MAX && o->clusters[cluster_count]; cluster_count++) {
+        clusters[cluster_count] = (eg_config_cluster){
+            .name = o->clusters[cluster_count], .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription, .resource_group = "embergate",
+            .user = plan->cluster_users[cluster_count], .workers = o->workers, .worker_cores = o->worker_cores, .worker_memory_mb = o->worker_memory_mb,
+            .idle_stop_seconds = 900, .isolation = "cluster", .csrf = false, .file_roots = none, .spark_home = o->spark_home, .python = o->python,
+            .java_home = "", .jars = o->jars};
+    }
     eg_config_account account = {.name = o->account, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,
                                  .resource_group = "embergate", .is_default = true};
     eg_config c = {.state_dir = o->state_dir, .public_url = plan->public_url, .domain = o->domain, .policies_dir = "", .log_level = "info",
                    .user_gateway = o->make_users ? "embergate" : "", .user_keeper = o->make_users ? "embergate-keeper" : "", .tls_certificate = "",
                    .tls_key = "", .tls_ca = "", .tls_minimum_version = "1.2", .listeners = &listener, .listener_count = 1, .tenants = tenants,
-                   .tenant_count = plan->tenant_count, .clusters = &cluster, .cluster_count = 1, .accounts = &account, .account_count = 1,
+                   .tenant_count = plan->tenant_count, .clusters = clusters, .cluster_count = cluster_count, .accounts = &account, .account_count = 1,
                    .limits = EG_CONFIG_LIMITS_DEFAULT};
     EG_CLEANUP(eg_buf_done) eg_buf yaml;
     eg_buf_init(&yaml, 1u << 20);
@@ -154,13 +159,17 @@ static eg_err init_administrator(const init_plan *plan, const eg_config *c, eg_p
 
 static eg_err init_users(init_plan *plan, eg_problem *p)
 {
-    (void)snprintf(plan->cluster_user, sizeof plan->cluster_user, "%s%s", plan->o.make_users ? "eg-c-" : "", plan->o.make_users ? plan->o.cluster : "");
-    if (!plan->o.make_users) {
-        return EG_OK;
+    for (size_t i = 0; i < EG_INIT_LIST_MAX && plan->o.clusters[i]; i++) {
+        if (plan->o.make_users) {
+            (void)snprintf(plan->cluster_users[i], sizeof plan->cluster_users[i], "eg-c-%s", plan->o.clusters[i]);
+            EG_TRY(eg_unix_user_ensure(plan->cluster_users[i], p));
+        }
     }
-    EG_TRY(eg_unix_user_ensure("embergate", p));
-    EG_TRY(eg_unix_user_ensure("embergate-keeper", p));
-    return eg_unix_user_ensure(plan->cluster_user, p);
+    if (plan->o.make_users) {
+        EG_TRY(eg_unix_user_ensure("embergate", p));
+        EG_TRY(eg_unix_user_ensure("embergate-keeper", p));
+    }
+    return EG_OK;
 }
 
 static eg_err put_format(const char *dir, eg_problem *p)
@@ -241,7 +250,7 @@ static bool take_option(eg_init_options *o, int c)
         o->port = (uint16_t)v;
         return true;
     case 'd': o->domain = optarg; return true;
-    case 'c': o->cluster = optarg; return true;
+    case 'c': return append(o->clusters, optarg);
     case 'A': o->account = optarg; return true;
     case 'C': o->container = optarg; return true;
     case 'S': o->spark_home = optarg; return true;
@@ -264,7 +273,10 @@ static void tell(const init_plan *plan, const eg_buf *recovery)
     for (size_t i = 0; i < plan->tenant_count; i++) {
         printf("tenant            %s  %s (subscription %s)\n", plan->o.tenants[i], plan->tenants[i].id, plan->tenants[i].subscription);
     }
-    printf("cluster           %s (%u workers with %u cores and %u MB each)\n", plan->o.cluster, plan->o.workers, plan->o.worker_cores, plan->o.worker_memory_mb);
+    for (size_t i = 0; i < EG_INIT_LIST_MAX && plan->o.clusters[i]; i++) {
+        printf("cluster           %s (%u workers with %u core%s and %u MB each)\n", plan->o.clusters[i], plan->o.workers, plan->o.worker_cores,
+               plan->o.worker_cores == 1 ? "" : "s", plan->o.worker_memory_mb);
+    }
     printf("storage           account %s, container %s\n", plan->o.account, plan->o.container);
     printf("administrator     %s/profiles/admin.json (holds a secret, readable by its owner only)\n", plan->o.state_dir);
     printf("recovery key      %.*s\n", (int)recovery->len, recovery->ptr);
@@ -278,7 +290,7 @@ static void tell(const init_plan *plan, const eg_buf *recovery)
 int eg_command_init(int argc, char **argv)
 {
     static init_plan plan; /* large, and there is one */
-    plan.o = (eg_init_options){.address = "127.0.0.1", .port = 8443, .domain = "embergate.internal", .cluster = "analytics", .account = "lake",
+    plan.o = (eg_init_options){.address = "127.0.0.1", .port = 8443, .domain = "embergate.internal", .account = "lake",
                                .container = "data", .spark_home = "", .python = "/usr/bin/python3", .workers = 2, .worker_cores = 1,
                                .worker_memory_mb = 2048, .make_users = geteuid() == 0};
     eg_problem p = {0};
@@ -295,6 +307,9 @@ int eg_command_init(int argc, char **argv)
     }
     if (!plan.o.tenants[0]) {
         plan.o.tenants[0] = "default";
+    }
+    if (!plan.o.clusters[0]) {
+        plan.o.clusters[0] = "analytics";
     }
     char absolute[PATH_MAX];
     if (plan.o.state_dir[0] != '/') {

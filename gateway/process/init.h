@@ -14,7 +14,8 @@ typedef struct eg_init_options {
     const char *address;
     uint16_t port;
     const char *domain;
-    const char *cluster, *account, *container;
+    const char *account, *container;
+    const char *clusters[EG_INIT_LIST_MAX];       /* names; the first is the default one */
     const char *spark_home, *python;
     const char *names[EG_INIT_LIST_MAX];          /* of the server certificate, besides the usual ones */
     const char *tenants[EG_INIT_LIST_MAX];        /* names; the first owns cluster and account */

@@ -5,6 +5,17 @@
 #include <sched.h>
 #include <seccomp.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+
+eg_err eg_seccomp_gateway(bool *ret_on, eg_problem *p)
+{
+    (void)p;
+    *ret_on = false;
+    return EG_OK;
+}
+
+#else
+
 static const int allowed_calls[] = {
     /* files beneath descriptors and paths that the user may open anyway */
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pwrite64),
@@ -58,11 +69,6 @@ static int add_rules(scmp_filter_ctx ctx)
 
 eg_err eg_seccomp_gateway(bool *ret_on, eg_problem *p)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)p;
-    *ret_on = false;
-    return EG_OK;
-#else
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!ctx) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
@@ -75,5 +81,6 @@ eg_err eg_seccomp_gateway(bool *ret_on, eg_problem *p)
     }
     *ret_on = true;
     return EG_OK;
-#endif
 }
+
+#endif

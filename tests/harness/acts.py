@@ -19,7 +19,7 @@ def initialise(stage, gateway):
     if os.path.isdir(gateway.state):
         gateway.stop()
         shutil.rmtree(gateway.state)
-    said = gateway.init("--tenant", "contoso", "--tenant", "fabrikam")
+    said = gateway.init("--tenant", "contoso", "--tenant", "fabrikam", "--cluster", "analytics", "--cluster", "other")
     stage.note(said.stdout)
     gateway.run("principal", "add", "--state", gateway.state, "--tenant", "contoso", "--name", "guest")
     gateway.run("principal", "add", "--state", gateway.state, "--tenant", "fabrikam", "--name", "stranger", "--role", "Owner",

@@ -29,7 +29,7 @@ def server_binary():
 
 def new_gateway(folder, *init_options):
     g = Gateway(f"{folder}/state", port=free_port(), binary=server_binary())
-    g.init("--tenant", "contoso", "--tenant", "fabrikam", *init_options)
+    g.init("--tenant", "contoso", "--tenant", "fabrikam", "--cluster", "analytics", "--cluster", "other", *init_options)
     g.run("principal", "add", "--state", g.state, "--tenant", "contoso", "--name", "guest")
     g.run("principal", "add", "--state", g.state, "--tenant", "contoso", "--name", "bystander")
     g.run("principal", "add", "--state", g.state, "--tenant", "fabrikam", "--name", "stranger", "--role", "Owner",

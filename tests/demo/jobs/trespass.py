@@ -31,7 +31,10 @@ tries = [
     ("read the master key", reading(f"{state}/keeper/master.key")),
     ("read the TLS key", reading(f"{state}/tls/server.key")),
     ("read the administrator's profile", reading(f"{state}/profiles/admin.json")),
-    ("read another cluster's files", listing(f"{state}/clusters/other/run")),
+    ("list where another cluster's credentials lie", listing(f"{state}/clusters/other/run")),
+    ("list another cluster's home", listing(f"{state}/clusters/other/home")),
+    ("list another cluster's scratch", listing(f"{state}/clusters/other/scratch")),
+    ("list where its own cluster's credentials lie", listing(f"{state}/clusters/analytics/run")),
     ("speak to the keeper", connecting(f"{state}/run/keeper.sock")),
     ("speak to the launcher", connecting(f"{state}/run/launcher.sock")),
 ]
