@@ -8,7 +8,7 @@
 #define VERSION 1
 #define ROW_LEN (1 + 4 + 8 + EG_SHA256_LEN)
 #define BUSY_MAX 256
-#define EXPIRE_MAX 256
+#define SWEEP_MAX 4096
 
 eg_err eg_idempotency_of(const eg_principal *who, eg_str cluster, const char *route, eg_str key, eg_bytes body, eg_idempotency *ret, eg_problem *p) {
     bool printable = key.len > 0 && key.len <= EG_IDEMPOTENCY_KEY_MAX;
@@ -68,26 +68,21 @@ eg_txn_op eg_idempotency_keep(eg_idempotency *i) {
 
 static eg_err apply_expire(eg_kv_txn *t, void *ctx, eg_problem *p) {
     (void)p;
-    const int64_t *now_s = ctx;
+    const eg_idempotency_sweep *s = ctx;
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
-    EG_TRY(eg_kv_cursor_open(t, EG_DB_IDEMPOTENCY, (eg_bytes){(const uint8_t *)"", 0}, &c));
+    EG_TRY(eg_kv_cursor_open(t, EG_DB_IDEMPOTENCY, (eg_bytes){s->start, sizeof s->start}, &c));
     eg_bytes k, v;
     eg_err e = EG_OK;
-    for (int dropped = 0; dropped < EXPIRE_MAX && (e = eg_kv_cursor_next(c, &k, &v)) == EG_OK;) {
-        if (!row_is_fresh(v, *now_s)) {
+    for (int seen = 0; seen < SWEEP_MAX && (e = eg_kv_cursor_next(c, &k, &v)) == EG_OK; seen++) {
+        if (!row_is_fresh(v, s->now_s)) {
             EG_TRY(eg_kv_cursor_del(c));
-            dropped++;
         }
     }
     return e == EG_ERR_NOT_FOUND ? EG_OK : e;
 }
 
-eg_txn_op eg_idempotency_expire(const int64_t *now_s) {
-    union {
-        const int64_t *in;
-        void *out;
-    } ctx = {.in = now_s}; /* the step only reads it */
-    return (eg_txn_op){apply_expire, ctx.out};
+eg_txn_op eg_idempotency_expire(eg_idempotency_sweep *s) {
+    return (eg_txn_op){apply_expire, s};
 }
 
 struct eg_idempotency_busy {

@@ -23,8 +23,13 @@ eg_err eg_idempotency_of(const eg_principal *who, eg_str cluster, const char *ro
 eg_err eg_idempotency_find(eg_kv_txn *t, eg_idempotency *i, int64_t now_s, eg_problem *p) EG_MUST_CHECK;
 /* The step that keeps it, with i->id and i->time_s set; EG_ERR_IDEMPOTENCY_BUSY when another request took the slot meanwhile. */
 eg_txn_op eg_idempotency_keep(eg_idempotency *i);
-/* A step that drops at most 256 rows that are too old. */
-eg_txn_op eg_idempotency_expire(const int64_t *now_s);
+/* A step that looks at 4,096 rows at most, from `start` on, and drops those that are too old: short, whatever the table's size. Called every minute with
+ * a random start, it comes by everywhere. */
+typedef struct eg_idempotency_sweep {
+    uint8_t start[EG_SHA256_LEN];
+    int64_t now_s;
+} eg_idempotency_sweep;
+eg_txn_op eg_idempotency_expire(eg_idempotency_sweep *s);
 
 /* Slots of requests that are being worked on, in this process. Thread-safe. */
 typedef struct eg_idempotency_busy eg_idempotency_busy;

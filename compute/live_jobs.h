@@ -25,7 +25,7 @@ typedef struct eg_live_job {
     char app_id[64];
     char credential[2 * EG_SHA256_LEN + 1];
     int64_t started_ns;
-    int64_t next_try_ns, next_app_ns, flush_ns;  /* monotonic */
+    int64_t next_try_ns, next_app_ns, flush_ns, down_ns;  /* monotonic */
     unsigned tries;
     uint64_t flushed_read, flushed_written;
     struct eg_live_job *next;

@@ -154,6 +154,19 @@ static eg_err with_batch(eg_request *rq, eg_err (*fn)(eg_request *rq, eg_compute
     return e;
 }
 
+/* An opaque start is what people complain of most: what a starting batch waits for, in words; null for all others. */
+static json_t *waiting_for(eg_compute *c, const eg_batch *b) {
+    if (b->state != EG_BATCH_STARTING) {
+        return json_null();
+    }
+    eg_problem p = {0};
+    eg_cluster_state s = eg_clusters_state(c->clusters, eg_str_of(b->cluster), &p);
+    if (s == EG_CLUSTER_RUNNING) {
+        return json_string("its turn on the cluster");
+    }
+    return json_sprintf("the cluster, which is %s%s%s", eg_cluster_state_name(s), p.message[0] ? ": " : "", p.message);
+}
+
 static eg_err get_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
     EG_JSON_AUTO names = NULL;
     EG_TRY(names_of(c, b, &names));
@@ -168,7 +181,9 @@ static eg_err get_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
         log = json_array();
     }
     eg_batch_usage u = eg_livy_usage_now(c, b);
-    return eg_respond_json(rq, 200, eg_livy_batch_json(b, json_string_value(json_object_get(names, "owner")), json_string_value(json_object_get(names, "proxyUser")), log, &u));
+    json_t *o = eg_livy_batch_json(b, json_string_value(json_object_get(names, "owner")), json_string_value(json_object_get(names, "proxyUser")), log, &u);
+    json_object_set_new(json_object_get(o, "embergate"), "waitingFor", waiting_for(c, b));
+    return eg_respond_json(rq, 200, o);
 }
 
 static eg_err get_batch(eg_request *rq) {

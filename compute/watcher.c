@@ -13,7 +13,8 @@
 #define APP_FAST_S 180          /* the application id is looked for every second so long, then every 15 s */
 #define FLUSH_S 5
 #define TRIES_MAX 40            /* about 20 minutes */
-#define EXPIRE_S 3600
+#define EXPIRE_S 60
+#define CLUSTER_WAIT_S 1200     /* for a cluster that doesn't come up */
 
 struct eg_watcher {
     eg_compute *c;
@@ -188,7 +189,16 @@ static void start(eg_watcher *w, eg_live_job *job) {
         }
         job->held = true;
     }
-    if (eg_mono_ns(c->o.clock) < job->next_try_ns || eg_clusters_state(c->clusters, eg_str_of(job->who.cluster), NULL) != EG_CLUSTER_RUNNING || !has_turn(w, job)) {
+    int64_t now = eg_mono_ns(c->o.clock);
+    if (eg_clusters_state(c->clusters, eg_str_of(job->who.cluster), NULL) != EG_CLUSTER_RUNNING) {
+        job->down_ns = job->down_ns ? job->down_ns : now;
+        if (now - job->down_ns > CLUSTER_WAIT_S * SECOND) {
+            settle(c, job, &(eg_batch_end){.state = EG_BATCH_DEAD, .why = EG_ERR_CLUSTER_DOWN});
+        }
+        return;
+    }
+    job->down_ns = 0;
+    if (now < job->next_try_ns || !has_turn(w, job)) {
         return;
     }
     eg_problem p = {0};
@@ -250,9 +260,10 @@ static void sweep(eg_watcher *w) {
     int64_t now = eg_mono_ns(w->c->o.clock);
     if (now >= w->expire_ns) {
         w->expire_ns = now + EXPIRE_S * SECOND;
-        int64_t now_s = eg_wall_s(w->c->o.clock);
-        eg_txn_op op = eg_idempotency_expire(&now_s);
-        (void)!eg_commit(w->c->o.committer, &op, 1, NULL); /* tried again in an hour */
+        eg_idempotency_sweep old = {.now_s = eg_wall_s(w->c->o.clock)};
+        eg_random(old.start, sizeof old.start);
+        eg_txn_op op = eg_idempotency_expire(&old);
+        (void)!eg_commit(w->c->o.committer, &op, 1, NULL); /* tried again in a minute */
     }
 }
 

@@ -107,6 +107,9 @@ static void a_batch_lives_and_goes(void **state) {
     a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches/{id}", .id = "gold1"});
     assert_int_equal(json_integer_value(json_object_get(a.json, "id")), 0);
     assert_int_equal(json_array_size(json_object_get(a.json, "log")), 2);
+    const char *waits = json_string_value(json_object_get(json_object_get(a.json, "embergate"), "waitingFor"));
+    assert_non_null(waits);
+    assert_memory_equal(waits, "the cluster, which is ", 22);
     json_decref(a.json);
     a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches/{id}/log", .id = "0", .query = "from=50&size=10"});
     assert_int_equal(a.status, 200);
