@@ -88,6 +88,7 @@ void eg_compute_close(eg_compute *c) {
     if (c->clusters) {
         eg_clusters_close(c->clusters);
     }
+    eg_watcher_free(c->watcher); /* only now: the clusters' thread may have been about to poke it */
     eg_launcher_client_free(c->launcher);
     eg_batch_keys_free(c->keys);
     eg_live_jobs_free(c->jobs);

@@ -318,6 +318,12 @@ void eg_watcher_stop(eg_watcher *w) {
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
+}
+
+void eg_watcher_free(eg_watcher *w) {
+    if (!w) {
+        return;
+    }
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
     free(w);
