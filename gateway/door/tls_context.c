@@ -18,8 +18,8 @@ struct eg_tls_context {
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"    \
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define SUITES_TLS13 "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
-#define GROUPS "X25519:P-256:P-384"
 
+static char groups[] = "X25519:P-256:P-384"; /* not const: OpenSSL's macro casts it */
 static const unsigned char alpn_http11[] = "\x08http/1.1";
 
 /* RFC 7301: a client that offers protocols but not ours is told so; one that offers none is served. */
@@ -90,7 +90,7 @@ static eg_err set_profile(SSL_CTX *ctx, const char *min_tls, eg_problem *p) {
     static const unsigned char id[] = "embergate";
     if (SSL_CTX_set_min_proto_version(ctx, min) != 1 || SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(ctx, SUITES_TLS12) != 1 || SSL_CTX_set_ciphersuites(ctx, SUITES_TLS13) != 1 ||
-        SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 || SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) != 1) {
+        SSL_CTX_set1_groups_list(ctx, groups) != 1 || SSL_CTX_set_session_id_context(ctx, id, sizeof id - 1) != 1) {
         return eg_fail(p, EG_ERR_CONFIG, "OpenSSL refuses the TLS profile of the door");
     }
     return EG_OK;

@@ -84,7 +84,9 @@ client *client_open(SSL_CTX *ctx, unsigned port, const char *sni) {
     c->ssl = SSL_new(ctx);
     SSL_set_fd(c->ssl, fd);
     if (sni != NULL) {
-        SSL_set_tlsext_host_name(c->ssl, sni);
+        char name[256]; /* OpenSSL's macro casts const away */
+        (void)snprintf(name, sizeof name, "%s", sni);
+        SSL_set_tlsext_host_name(c->ssl, name);
     }
     if (SSL_connect(c->ssl) != 1) {
         client_close(c);

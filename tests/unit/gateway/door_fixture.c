@@ -71,7 +71,7 @@ static void answer_bytes(eg_request *rq, int status, const char *text) {
     r->headers[0].value = EG_LIT("text/plain");
     r->headers[1].name = "Content-Length"; /* the door's: it has to be dropped */
     r->headers[1].value = EG_LIT("99999");
-    r->header_count = 2;
+    r->header_count = r->header_count > 2 ? r->header_count : 2;
     r->bytes = eg_str_bytes(eg_arena_str(rq->arena, eg_str_of(text)));
     eg_door_send(rq);
 }
@@ -129,6 +129,7 @@ static bool app_admit(void *app, const eg_peer *peer) {
 
 static void app_head(void *app, eg_request *rq) {
     (void)app;
+    atomic_fetch_add(&f.heads, 1);
     rq->state = calloc(1, sizeof(seen));
     assert_non_null(rq->state);
     if (eg_str_is(rq->raw_path, "/deny")) {
@@ -176,6 +177,15 @@ static void app_end(void *app, eg_request *rq) {
     } else if (eg_str_is(rq->raw_path, "/empty")) {
         rq->response.status = 204;
         eg_door_send(rq);
+    } else if (eg_str_is(rq->raw_path, "/headers")) {
+        size_t n = (size_t)number_after(rq->query, "n=");
+        char *value = eg_arena_alloc(rq->arena, n + 1);
+        assert_non_null(value);
+        memset(value, 'h', n);
+        rq->response.headers[2].name = "X-Long";
+        rq->response.headers[2].value = (eg_str){value, n};
+        rq->response.header_count = 3;
+        answer_bytes(rq, 200, "long");
     } else if (eg_str_is(rq->raw_path, "/not-modified")) {
         rq->response.headers[0].name = "ETag";
         rq->response.headers[0].value = EG_LIT("\"1\"");
@@ -258,6 +268,7 @@ static int set_up_with(const eg_door_limits *limits) {
     atomic_store(&f.gone_sent, 0);
     atomic_store(&f.gone_lost, 0);
     atomic_store(&f.refused, 0);
+    atomic_store(&f.heads, 0);
     atomic_store(&f.ended, 0);
     atomic_store(&f.deny, false);
     f.listener = listen_anywhere(&f.port);

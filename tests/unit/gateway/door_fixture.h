@@ -16,7 +16,7 @@ extern struct fixture {
     eg_pool *pool;
     eg_door *door;
     SSL_CTX *client;
-    atomic_int gone_sent, gone_lost, refused, sources_open, ended;
+    atomic_int gone_sent, gone_lost, refused, sources_open, heads, ended;
     atomic_int last_refusal;
     atomic_bool deny;
     atomic_llong most_ahead; /* bytes the client was ahead of the app */
