@@ -101,6 +101,12 @@ static inline int store_close(void **state) {
     return 0;
 }
 
+/* Ends the reclaimer's thread, whose sweep would come between a test and what it lays out. */
+static inline void store_quiet(store *s) {
+    eg_reclaim_stop(s->storage->reclaim);
+    s->storage->reclaim = NULL;
+}
+
 static inline const eg_account *store_account(store *s) {
     const eg_account *a = NULL;
     assert_int_equal(eg_storage_account(s->storage, EG_LIT(ACCOUNT), &a), EG_OK);

@@ -137,6 +137,7 @@ static eg_err read_f(store *s) {
 /* Each byte of each kind of row that a read depends on. */
 static void flipped_rows(void **state) {
     store *s = *state;
+    store_quiet(s);
     store_write(s, "/data/f", "content", 7);
     const eg_kv_db dbs[] = {EG_DB_FS_ENTRY, EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT, EG_DB_FS_INODE};
     for (size_t d = 0; d < sizeof dbs / sizeof dbs[0]; d++) {
@@ -206,6 +207,7 @@ static void swapped_rows(void **state) {
 
 static void missing_rows(void **state) {
     store *s = *state;
+    store_quiet(s);
     store_write(s, "/data/f", "one", 3);
     const eg_kv_db dbs[] = {EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT};
     for (size_t d = 0; d < sizeof dbs / sizeof dbs[0]; d++) {

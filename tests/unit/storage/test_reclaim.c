@@ -71,15 +71,9 @@ static void touch(store *s, const char *name) {
     fclose(f);
 }
 
-/* The thread's own sweep would come in between. */
-static void stop_thread(store *s) {
-    eg_reclaim_stop(s->storage->reclaim);
-    s->storage->reclaim = NULL;
-}
-
 static void left_behind(void **state) {
     store *s = *state;
-    stop_thread(s);
+    store_quiet(s);
     static const volatile bool never = false;
     store_write(s, "/data/f", "x", 1);
     touch(s, "tmp/00000000000000000000000000000001");
@@ -117,7 +111,7 @@ static void forgotten(void **state) {
     store *s = *state;
     static const eg_clock later = {shifted_wall, shifted_mono, NULL};
     static const volatile bool never = false;
-    stop_thread(s);
+    store_quiet(s);
     assert_int_equal(store_create(s, "/data/f"), EG_OK);
     assert_int_equal(store_append(s, "/data/f", 0, "x", 1), EG_OK);
     assert_int_equal(eg_reclaim_sweep(s->storage, &never), EG_OK);
