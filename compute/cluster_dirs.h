@@ -11,7 +11,7 @@
  *   conf/       ours, 0755: SPARK_CONF_DIR, holds log4j2.properties only
  *   trust.jks   ours, 0644: the CA that jobs trust, as Java reads it
  *   home/       the cluster's, 0700: HOME and working directory
- *   scratch/    the cluster's, 0700: shuffle and spill files (encrypted by Spark)
+ *   scratch/    the cluster's, 0700: shuffle and spill files (encrypted by Spark), a directory a runner, removed at its end
  *   tmp/        the cluster's, 0700: java.io.tmpdir and the workers' directory; in memory and of one runner alone where the host allows
  * "Ours" is the launcher's user. */
 

@@ -178,7 +178,7 @@ static void words_of(words *w, const char *clusters_dir, const eg_cluster_config
     }
 }
 
-static void environment(words *w, const char *clusters_dir, const eg_cluster_config *c) {
+static void environment(words *w, const char *clusters_dir, const eg_cluster_config *c, const eg_launch_spec *s) {
     const char *python = c->python && c->python[0] ? c->python : "/usr/bin/python3";
     add(w, "PATH=/usr/local/bin:/usr/bin:/bin");
     add(w, "LANG=C.UTF-8");
@@ -193,7 +193,7 @@ static void environment(words *w, const char *clusters_dir, const eg_cluster_con
     }
     addf(w, "SPARK_HOME=%s", c->spark_home);
     addf(w, "SPARK_CONF_DIR=%s/%s/conf", clusters_dir, c->name);
-    addf(w, "SPARK_LOCAL_DIRS=%s/%s/scratch", clusters_dir, c->name);
+    addf(w, "SPARK_LOCAL_DIRS=%s/%s/scratch/%s-%s", clusters_dir, c->name, eg_runner_kind_name(s->kind), s->id);
     add(w, "SPARK_LOCAL_IP=127.0.0.1");
     add(w, "SPARK_NO_DAEMONIZE=1");
     add(w, "SPARK_DAEMON_MEMORY=256m");
@@ -213,7 +213,7 @@ eg_err eg_launcher_program_for(const char *clusters_dir, const eg_cluster_config
     words argv = words_new(a, WORDS_FIXED + s->arg_count);
     words_of(&argv, clusters_dir, c, s);
     words envp = words_new(a, WORDS_FIXED);
-    environment(&envp, clusters_dir, c);
+    environment(&envp, clusters_dir, c, s);
     if (argv.failed || envp.failed) {
         return eg_fail(p, EG_ERR_LIMIT, "The command line of the runner does not fit.");
     }

@@ -4,6 +4,8 @@
 #include "launcher_messages.h"
 #include "launcher_program.h"
 #include "runner_dir.h"
+#include "runner_init.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -177,7 +179,8 @@ static eg_err start(const launcher *l, const target *t, eg_launch_spec *s, eg_ip
     eg_str name = eg_arena_printf(a, "%s/%s", c->name, t->name);
     eg_str home = eg_arena_printf(a, "%s/%s/home", l->o->clusters_dir, c->name);
     eg_str tmp = eg_arena_printf(a, "%s/%s/tmp", l->o->clusters_dir, c->name);
-    if (!name.ptr || !home.ptr || !tmp.ptr) {
+    eg_str scratch = eg_arena_printf(a, "%s/%s/scratch", l->o->clusters_dir, c->name);
+    if (!name.ptr || !home.ptr || !tmp.ptr || !scratch.ptr) {
         return EG_ERR_NO_MEMORY;
     }
     EG_CLEANUP(close_fd) int run = -1;
@@ -197,6 +200,7 @@ static eg_err start(const launcher *l, const target *t, eg_launch_spec *s, eg_ip
         .gid = user.gid,
         .cwd = home.ptr,
         .private_tmp = tmp.ptr,
+        .scratch = scratch.ptr,
         .log_key = s->log_key,
         .properties = s->properties,
         .argv = program.argv,
@@ -236,6 +240,31 @@ static eg_err handle_stop(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *repl
     return eg_runner_dir_signal(run, t.name, how == EG_LAUNCH_STOP_NOW ? SIGUSR1 : SIGTERM, p);
 }
 
+/* A runner that was killed left its scratch files: they are removed as the cluster's user, so that no link in them can lead us
+ * astray, and by a process of its own, so that a great many keep nobody waiting. */
+static void remove_scratch(const launcher *l, const target *t) {
+    eg_cluster_user user;
+    char scratch[4096];
+    int n = snprintf(scratch, sizeof scratch, "%s/%s/scratch", l->o->clusters_dir, t->cluster->name);
+    if (n <= 0 || (size_t)n >= sizeof scratch || eg_cluster_dirs_user(l->o, t->cluster, &user, NULL) != EG_OK) {
+        return;
+    }
+    pid_t middle = fork();
+    if (middle == 0) {
+        eg_runner_job who = {.drop = user.drop, .uid = user.uid, .gid = user.gid};
+        if (fork() == 0) {
+            close_range(3, ~0U, 0);
+            if (eg_runner_init_drop(&who) == 0) {
+                eg_scratch_remove(scratch, t->name);
+            }
+        }
+        _exit(0);
+    }
+    if (middle > 0) {
+        waitpid(middle, NULL, 0);
+    }
+}
+
 static eg_err handle_discard(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)reply;
 
@@ -244,6 +273,9 @@ static eg_err handle_discard(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *r
     EG_CLEANUP(close_fd) int run = -1;
     EG_TRY(open_run(l, t.cluster, &run, p));
     eg_err e = eg_runner_dir_remove(run, t.name, p);
+    if (e == EG_OK) {
+        remove_scratch(l, &t);
+    }
     return e == EG_ERR_NOT_FOUND ? EG_OK : e;
 }
 

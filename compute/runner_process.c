@@ -3,6 +3,7 @@
 
 #include "process_tree.h"
 #include "runner_init.h"
+#include "scratch.h"
 
 #include <embergate/clock.h>
 #include <embergate/durable_file.h>
@@ -236,6 +237,10 @@ static void clear_away(runner *r) {
         poll(&f, 1, 50);
         take_output(r);
         reap(r);
+    }
+    const char *name = strrchr(r->job->name, '/');
+    if (name) {
+        eg_scratch_remove(r->job->scratch, name + 1);
     }
     eg_runner_log_flush(r->log);
     (void)!fdatasync(r->job->log_fd);

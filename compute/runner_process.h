@@ -17,6 +17,7 @@ typedef struct eg_runner_job {
     gid_t gid;
     const char *cwd;
     const char *private_tmp;         /* where the host allows, an in-memory file system of its own goes here */
+    const char *scratch;             /* the cluster's scratch directory; {kind}-{id} in it is removed at the end */
     eg_bytes log_key;
     eg_bytes properties;
     /* EG_RUNNER_PROPERTIES_PATH in argv is where the program finds the properties. */

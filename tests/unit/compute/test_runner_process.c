@@ -159,6 +159,37 @@ static void test_private_world(void **state) {
     fixture_wait(f, "1");
 }
 
+/* Scratch files go with the program that made them; those of a runner that was killed go when it is discarded. Links are not followed. */
+static void test_scratch(void **state) {
+    fixture *f = *state;
+    char path[256], kept[256];
+    struct stat st;
+    static const char script[] = "mkdir -p $SPARK_LOCAL_DIRS/a/b && echo x >$SPARK_LOCAL_DIRS/a/b/c && ln -s $HOME $SPARK_LOCAL_DIRS/a/home && touch $HOME/kept && echo made\n";
+    snprintf(path, sizeof path, "%s/spark/scratch/batch-1", f->clusters);
+    snprintf(kept, sizeof kept, "%s/spark/home/kept", f->clusters);
+    assert_int_equal(fixture_run(f, "1", script), EG_OK);
+    fixture_wait(f, "1");
+    fixture_log_says(f, "1", "made");
+    assert_int_not_equal(stat(path, &st), 0);
+    assert_int_equal(stat(kept, &st), 0);
+
+    char forever[512];
+    snprintf(forever, sizeof forever, "%sexec sleep 600.0004\n", script);
+    snprintf(path, sizeof path, "%s/spark/scratch/batch-2", f->clusters);
+    assert_int_equal(fixture_run(f, "2", forever), EG_OK);
+    assert_true(fixture_counts("600.0004", 1));
+    assert_int_equal(stat(path, &st), 0);
+    kill((pid_t)fixture_look(f, "2").pid, SIGKILL);
+    assert_int_equal(fixture_wait(f, "2").state, EG_RUNNER_DEAD);
+    eg_problem p = {0};
+    assert_int_equal(eg_launcher_discard(f->client, "spark", EG_RUNNER_BATCH, "2", &p), EG_OK);
+    for (int i = 0; i < 1000 && stat(path, &st) == 0; i++) {
+        usleep(10000);
+    }
+    assert_int_not_equal(stat(path, &st), 0);
+    assert_int_equal(stat(kept, &st), 0);
+}
+
 /* Runners outlive the launcher, killed or stopped, and a new launcher can end them. */
 static void test_launcher_restart(void **state) {
     fixture *f = *state;
@@ -202,7 +233,7 @@ int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(test_success),     T(test_failure),           T(test_once),         T(test_surroundings),          T(test_secrets),
-        T(test_stop),        T(test_kill_stubborn_tree), T(test_orphans_end), T(test_killed_runner_is_dead), T(test_private_world), T(test_launcher_restart),
+        T(test_stop),        T(test_kill_stubborn_tree), T(test_orphans_end), T(test_killed_runner_is_dead), T(test_private_world), T(test_scratch), T(test_launcher_restart),
         T(test_program_missing), T(test_much_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
