@@ -110,27 +110,27 @@ static eg_err each(eg_kv_txn *t, eg_bytes prefix, eg_err (*fn)(void *ctx, eg_bat
     return e == EG_ERR_NOT_FOUND || e == EG_ERR_CANCELLED ? EG_OK : e;
 }
 
-typedef struct page {
-    uint64_t from, size, seen;
-    eg_err (*fn)(void *ctx, eg_batch *b);
-    void *ctx;
-} page;
+typedef struct listing {
+    const eg_batch_page *page;
+    uint64_t seen;
+} listing;
 
 static eg_err on_page(void *ctx, eg_batch *b) {
-    page *p = ctx;
+    listing *l = ctx;
+    const eg_batch_page *p = l->page;
     if (b->deleted) {
         return EG_OK;
     }
-    uint64_t at = p->seen++;
+    uint64_t at = l->seen++;
     return at >= p->from && at - p->from < p->size ? p->fn(p->ctx, b) : EG_OK;
 }
 
-eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, uint64_t from, uint64_t size, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx, uint64_t *ret_total) {
+eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, const eg_batch_page *page, uint64_t *ret_total) {
     key k;
     EG_TRY(key_of(cluster, (eg_bytes){NULL, 0}, &k));
-    page p = {.from = from, .size = size, .fn = fn, .ctx = ctx};
-    EG_TRY(each(t, view(&k), on_page, &p));
-    *ret_total = p.seen;
+    listing l = {.page = page};
+    EG_TRY(each(t, view(&k), on_page, &l));
+    *ret_total = l.seen;
     return EG_OK;
 }
 

@@ -13,7 +13,12 @@ eg_err eg_batch_store_get(eg_kv_txn *t, eg_str cluster, uint32_t id, bool with_r
 /* By number or by name, as it stands in a path. */
 eg_err eg_batch_store_find(eg_kv_txn *t, eg_str cluster, eg_str id_or_name, bool with_request, eg_batch *ret) EG_MUST_CHECK;
 /* Batches of a cluster by rising id: skips `from` visible ones, calls fn for at most `size`; *ret_total counts the visible. */
-eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, uint64_t from, uint64_t size, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx, uint64_t *ret_total) EG_MUST_CHECK;
+typedef struct eg_batch_page {
+    uint64_t from, size;
+    eg_err (*fn)(void *ctx, eg_batch *b);
+    void *ctx;
+} eg_batch_page;
+eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, const eg_batch_page *page, uint64_t *ret_total) EG_MUST_CHECK;
 /* Every batch of every cluster that is not in a final state or is deleted and still there. */
 eg_err eg_batch_store_unsettled(eg_kv_txn *t, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx) EG_MUST_CHECK;
 

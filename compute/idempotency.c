@@ -10,7 +10,8 @@
 #define BUSY_MAX 256
 #define SWEEP_MAX 4096
 
-eg_err eg_idempotency_of(const eg_principal *who, eg_str cluster, const char *route, eg_str key, eg_bytes body, eg_idempotency *ret, eg_problem *p) {
+eg_err eg_idempotency_of(const eg_idempotency_ask *ask, eg_idempotency *ret, eg_problem *p) {
+    eg_str key = ask->key;
     bool printable = key.len > 0 && key.len <= EG_IDEMPOTENCY_KEY_MAX;
     for (size_t i = 0; printable && i < key.len; i++) {
         printable = key.ptr[i] >= 0x20 && key.ptr[i] <= 0x7e;
@@ -19,11 +20,11 @@ eg_err eg_idempotency_of(const eg_principal *who, eg_str cluster, const char *ro
         return eg_fail(p, EG_ERR_HTTP_HEADER, "Idempotency-Key must be 1 to %d printable ASCII characters", EG_IDEMPOTENCY_KEY_MAX);
     }
     const eg_bytes nul = {(const uint8_t *)"", 1};
-    const eg_bytes parts[] = {eg_str_bytes(eg_str_of(who->tenant)), nul, eg_str_bytes(eg_str_of(who->object_id)), nul, eg_str_bytes(cluster), nul,
-                              eg_str_bytes(eg_str_of(route)), nul, eg_str_bytes(key)};
+    const eg_bytes parts[] = {eg_str_bytes(eg_str_of(ask->who->tenant)), nul, eg_str_bytes(eg_str_of(ask->who->object_id)), nul, eg_str_bytes(ask->cluster), nul,
+                              eg_str_bytes(eg_str_of(ask->route)), nul, eg_str_bytes(key)};
     *ret = (eg_idempotency){0};
     eg_sha256_v(parts, sizeof parts / sizeof *parts, ret->slot);
-    eg_sha256(body, ret->body);
+    eg_sha256(ask->body, ret->body);
     return EG_OK;
 }
 

@@ -18,7 +18,14 @@ typedef struct eg_idempotency {
 } eg_idempotency;
 
 /* EG_ERR_HTTP_HEADER for a key that is empty, too long or not printable ASCII. */
-eg_err eg_idempotency_of(const eg_principal *who, eg_str cluster, const char *route, eg_str key, eg_bytes body, eg_idempotency *ret, eg_problem *p) EG_MUST_CHECK;
+typedef struct eg_idempotency_ask {
+    const eg_principal *who;
+    eg_str cluster;
+    const char *route;
+    eg_str key;
+    eg_bytes body;
+} eg_idempotency_ask;
+eg_err eg_idempotency_of(const eg_idempotency_ask *ask, eg_idempotency *ret, eg_problem *p) EG_MUST_CHECK;
 /* EG_OK: done before, i->id is its batch. EG_ERR_NOT_FOUND: new, or older than EG_IDEMPOTENCY_KEPT_S. EG_ERR_IDEMPOTENCY_MISMATCH: the key stood with another body. */
 eg_err eg_idempotency_find(eg_kv_txn *t, eg_idempotency *i, int64_t now_s, eg_problem *p) EG_MUST_CHECK;
 /* The step that keeps it, with i->id and i->time_s set; EG_ERR_IDEMPOTENCY_BUSY when another request took the slot meanwhile. */

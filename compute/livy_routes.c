@@ -74,8 +74,13 @@ static void append_lines(json_t *out, const eg_runner_log *l) {
     }
 }
 
+/* As asked for: see eg_livy_page_of. */
+typedef struct window {
+    int64_t from, size;
+} window;
+
 /* One page of the log as Livy shows it; *ret_log is owned by the caller. */
-static eg_err read_page(eg_request *rq, const eg_batch *b, int64_t from, int64_t size, eg_livy_page *ret_page, json_t **ret_log) {
+static eg_err read_page(eg_request *rq, const eg_batch *b, window w, eg_livy_page *ret_page, json_t **ret_log) {
     eg_compute *c = rq->room;
     char id[12];
     snprintf(id, sizeof id, "%u", b->id);
@@ -96,7 +101,7 @@ static eg_err read_page(eg_request *rq, const eg_batch *b, int64_t from, int64_t
         eg_runner_log_done(&l);
     }
     bool synthetic = e == EG_OK && lines == 0 && b->why[0];
-    eg_livy_page page = eg_livy_page_of(synthetic ? 1 : lines, from, size);
+    eg_livy_page page = eg_livy_page_of(synthetic ? 1 : lines, w.from, w.size);
     json_t *out = json_array();
     if (page.stdout_mark) {
         json_array_append_new(out, json_string("stdout: "));
@@ -174,7 +179,7 @@ static eg_err get_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
     eg_livy_page page;
     bool shown = owns(rq, b) || (rq->ops->decide && rq->ops->decide(rq, EG_ACTION_JOB_MANAGE, true, NULL) == EG_OK);
     if (shown) {
-        eg_err e = read_page(rq, b, -1, LOG_IN_BATCH, &page, &log);
+        eg_err e = read_page(rq, b, (window){-1, LOG_IN_BATCH}, &page, &log);
         log = e == EG_ERR_KEY_DESTROYED ? json_array() : log;
         EG_TRY(e == EG_ERR_KEY_DESTROYED ? EG_OK : e);
     } else {
@@ -221,7 +226,7 @@ static eg_err log_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
     EG_TRY(query_number(rq, "size", PAGE_DEFAULT, &size));
     eg_livy_page page;
     json_t *log = NULL;
-    EG_TRY(read_page(rq, b, from, size, &page, &log));
+    EG_TRY(read_page(rq, b, (window){from, size}, &page, &log));
     return eg_respond_json(rq, 200, json_pack("{s:I,s:I,s:I,s:o}", "id", (json_int_t)b->id, "from", (json_int_t)page.from, "total", (json_int_t)page.total, "log", log));
 }
 
@@ -245,7 +250,8 @@ static eg_err read_list(eg_request *rq, int64_t from, int64_t size, listing *l, 
     const eg_compute *c = rq->room;
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(c->o.kv, &t));
-    return eg_batch_store_list(t, rq->cluster, (uint64_t)from, (uint64_t)size, list_one, l, ret_total);
+    eg_batch_page page = {.from = (uint64_t)from, .size = (uint64_t)size, .fn = list_one, .ctx = l};
+    return eg_batch_store_list(t, rq->cluster, &page, ret_total);
 }
 
 static eg_err list_json(eg_request *rq, const listing *l, json_t *out) {

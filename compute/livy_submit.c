@@ -152,7 +152,8 @@ static eg_err read_key(submission *s) {
     eg_buf_addf(&what, "%zu:%.*s:", s->do_as.len, EG_FMT(s->do_as));
     eg_buf_add(&what, s->rq->body.ptr, s->rq->body.len);
     eg_err e = what.err;
-    e = e != EG_OK ? e : eg_idempotency_of(s->rq->principal, s->rq->cluster, ROUTE, key, eg_buf_bytes(&what), &s->key, &s->rq->problem);
+    eg_idempotency_ask ask = {.who = s->rq->principal, .cluster = s->rq->cluster, .route = ROUTE, .key = key, .body = eg_buf_bytes(&what)};
+    e = e != EG_OK ? e : eg_idempotency_of(&ask, &s->key, &s->rq->problem);
     eg_buf_done(&what);
     return e;
 }

@@ -161,7 +161,7 @@ static void changes_and_lists(void **state) {
     assert_int_equal(eg_kv_read_begin(s->kv, &t), EG_OK);
     unsigned n = 0;
     uint64_t total = 0;
-    assert_int_equal(eg_batch_store_list(t, EG_LIT("a"), 1, 5, count, &n, &total), EG_OK);
+    assert_int_equal(eg_batch_store_list(t, EG_LIT("a"), &(eg_batch_page){1, 5, count, &n}, &total), EG_OK);
     assert_int_equal(total, 3);
     assert_int_equal(n, 2);
     n = 0;
@@ -187,7 +187,7 @@ static void idempotency(void **state) {
     eg_principal who = {.tenant = ID, .object_id = ID};
     eg_problem p = {0};
     eg_idempotency i, other;
-    assert_int_equal(eg_idempotency_of(&who, EG_LIT("a"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{}")), &i, &p), EG_OK);
+    assert_int_equal(eg_idempotency_of(&(eg_idempotency_ask){&who, EG_LIT("a"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{}"))}, &i, &p), EG_OK);
     assert_int_equal(lookup(s, &i, 1000), EG_ERR_NOT_FOUND);
     i.id = 12;
     i.time_s = 1000;
@@ -197,13 +197,13 @@ static void idempotency(void **state) {
     i.id = 0;
     assert_int_equal(lookup(s, &i, 1000 + EG_IDEMPOTENCY_KEPT_S - 1), EG_OK);
     assert_int_equal(i.id, 12);
-    assert_int_equal(eg_idempotency_of(&who, EG_LIT("a"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{ }")), &other, &p), EG_OK);
+    assert_int_equal(eg_idempotency_of(&(eg_idempotency_ask){&who, EG_LIT("a"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{ }"))}, &other, &p), EG_OK);
     assert_int_equal(lookup(s, &other, 1001), EG_ERR_IDEMPOTENCY_MISMATCH);
     /* Another cluster, another person, another key: another slot. */
-    assert_int_equal(eg_idempotency_of(&who, EG_LIT("b"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{}")), &other, &p), EG_OK);
+    assert_int_equal(eg_idempotency_of(&(eg_idempotency_ask){&who, EG_LIT("b"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{}"))}, &other, &p), EG_OK);
     assert_int_equal(lookup(s, &other, 1001), EG_ERR_NOT_FOUND);
     who.object_id[0] = 'b';
-    assert_int_equal(eg_idempotency_of(&who, EG_LIT("a"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{}")), &other, &p), EG_OK);
+    assert_int_equal(eg_idempotency_of(&(eg_idempotency_ask){&who, EG_LIT("a"), "POST /batches", EG_LIT("k"), eg_str_bytes(EG_LIT("{}"))}, &other, &p), EG_OK);
     assert_int_equal(lookup(s, &other, 1001), EG_ERR_NOT_FOUND);
     /* After seven days it is new again, and swept. */
     int64_t late = 1000 + EG_IDEMPOTENCY_KEPT_S;
@@ -216,10 +216,10 @@ static void idempotency(void **state) {
     memset(longest, 'k', sizeof longest);
     static const char *const bad[] = {"", "a\nb", "\xc3\xbc", "\x7f"};
     for (size_t n = 0; n < 4; n++) {
-        assert_int_equal(eg_idempotency_of(&who, EG_LIT("a"), "r", eg_str_of(bad[n]), eg_str_bytes(EG_LIT("")), &other, &p), EG_ERR_HTTP_HEADER);
+        assert_int_equal(eg_idempotency_of(&(eg_idempotency_ask){&who, EG_LIT("a"), "r", eg_str_of(bad[n]), eg_str_bytes(EG_LIT(""))}, &other, &p), EG_ERR_HTTP_HEADER);
     }
-    assert_int_equal(eg_idempotency_of(&who, EG_LIT("a"), "r", (eg_str){longest, EG_IDEMPOTENCY_KEY_MAX + 1}, eg_str_bytes(EG_LIT("")), &other, &p), EG_ERR_HTTP_HEADER);
-    assert_int_equal(eg_idempotency_of(&who, EG_LIT("a"), "r", (eg_str){longest, EG_IDEMPOTENCY_KEY_MAX}, eg_str_bytes(EG_LIT("")), &other, &p), EG_OK);
+    assert_int_equal(eg_idempotency_of(&(eg_idempotency_ask){&who, EG_LIT("a"), "r", (eg_str){longest, EG_IDEMPOTENCY_KEY_MAX + 1}, eg_str_bytes(EG_LIT(""))}, &other, &p), EG_ERR_HTTP_HEADER);
+    assert_int_equal(eg_idempotency_of(&(eg_idempotency_ask){&who, EG_LIT("a"), "r", (eg_str){longest, EG_IDEMPOTENCY_KEY_MAX}, eg_str_bytes(EG_LIT(""))}, &other, &p), EG_OK);
 }
 
 static void in_progress(void **state) {
