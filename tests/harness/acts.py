@@ -83,11 +83,12 @@ def submit(gateway, job, *args, profile="admin", wait=True, check=True, show=Fal
 
 def run_jobs(stage, gateway):
     stage.act("5. Two jobs through POST /livy/batches, followed by embergate submit --wait")
+    few = ("--conf", "spark.sql.shuffle.partitions=2")
     _, wrangle, _ = submit(gateway, "flights_wrangle.py", address(gateway, "flights/flights.csv"), address(gateway, "out"), show=True,
-                           options=("--name", "flights-wrangle"))
+                           options=("--name", "flights-wrangle", *few))
     stage.done(f"batch {wrangle['id']} wrangled, queried and wrote Parquet")
     _, model, _ = submit(gateway, "flights_model.py", address(gateway, "out/clean"), address(gateway, "out"), "--marker-of-an-argument",
-                         show=True, options=("--name", "flights-model"))
+                         show=True, options=("--name", "flights-model", *few))
     stage.done(f"batch {model['id']} trained and evaluated a model")
     gateway.batches = {"wrangle": wrangle, "model": model}
 

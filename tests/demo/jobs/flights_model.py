@@ -10,8 +10,9 @@ from pyspark.sql import SparkSession
 
 source, target = sys.argv[1], sys.argv[2]
 spark = SparkSession.builder.appName("flights-model").getOrCreate()
+spark.sparkContext.setLogLevel("ERROR")
 
-rows = spark.read.parquet(source).select("carrier", "origin", "hour", "distance", "dep_delay", "arr_delay").na.drop().cache()
+rows = spark.read.parquet(source).select("carrier", "origin", "hour", "distance", "dep_delay", "arr_delay").na.drop().coalesce(2).cache()
 train, test = rows.randomSplit([0.8, 0.2], seed=7)
 pipeline = Pipeline(stages=[
     StringIndexer(inputCols=["carrier", "origin"], outputCols=["carrier_i", "origin_i"], handleInvalid="keep"),
@@ -20,7 +21,7 @@ pipeline = Pipeline(stages=[
     LinearRegression(labelCol="arr_delay", featuresCol="features", maxIter=10, regParam=0.01),
 ])
 model = pipeline.fit(train)
-predicted = model.transform(test)
+predicted = model.transform(test).select("arr_delay", "prediction").cache()
 metrics = {
     name: round(RegressionEvaluator(labelCol="arr_delay", metricName=name).evaluate(predicted), 3)
     for name in ("rmse", "mae", "r2")
