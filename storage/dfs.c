@@ -14,7 +14,7 @@ eg_err eg_dfs_not_built(eg_request *rq, const char *what) {
 }
 
 /* Headers that ask for more than is built: answered with 501, never ignored. */
-static eg_err refuse_unbuilt(eg_request *rq) {
+eg_err eg_dfs_refuse_unbuilt(eg_request *rq) {
     static const struct {
         const char *header;
         const char *what;
@@ -86,7 +86,7 @@ eg_err eg_dfs_open_account(eg_request *rq, eg_dfs *ret) {
     if (client_id.len > 0 && client_id.len <= 1024) {
         (void)eg_response_header(rq, "x-ms-client-request-id", "%.*s", EG_FMT(client_id));
     }
-    EG_TRY(refuse_unbuilt(rq));
+    EG_TRY(eg_dfs_refuse_unbuilt(rq));
     const eg_err e = eg_storage_account(d.store, rq->account, &d.account);
     if (e == EG_ERR_ACCOUNT_NOT_FOUND || (e == EG_OK && !eg_str_is(rq->tenant, d.account->tenant))) {
         return eg_fail(&rq->problem, EG_ERR_ACCOUNT_NOT_FOUND, "The specified account does not exist.");

@@ -15,7 +15,9 @@ typedef struct eg_dfs {
 
 /* Splits rq->path. Never blocks. EG_ERR_PATH_INVALID. */
 eg_err eg_dfs_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) EG_MUST_CHECK;
-/* Refuses what isn't built (leases, customer-provided keys, …) with 501, finds the account, names the resource for the
+/* Headers that ask for what isn't built: leases, customer-provided keys, … Never blocks. EG_ERR_STORAGE_NOT_BUILT. */
+eg_err eg_dfs_refuse_unbuilt(eg_request *rq) EG_MUST_CHECK;
+/* Refuses those, finds the account, names the resource for the
  * audit record and sets the headers that every answer has. Blocks on the keeper at an account's first use. */
 eg_err eg_dfs_open(eg_request *rq, eg_dfs *ret) EG_MUST_CHECK;
 /* The same for routes without a container. */

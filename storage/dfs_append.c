@@ -77,6 +77,7 @@ static eg_err look_ahead(eg_request *rq, uint64_t position) {
 
 eg_err eg_dfs_append_begin(eg_request *rq) {
     uint64_t position = 0;
+    EG_TRY(eg_dfs_refuse_unbuilt(rq));
     EG_TRY(eg_dfs_query_u64(rq, "position", &position));
     if (rq->content_length == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "An append without content: Content-Length must not be 0.");

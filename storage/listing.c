@@ -43,7 +43,7 @@ static eg_err resume(walk *w) {
         v->skip_equal = true;
         eg_entry e;
         const eg_err err = eg_ns_entry_get(w->t, w->l->account, &v->directory, name, &e);
-        if (err == EG_ERR_NOT_FOUND || !w->l->recursive || (err == EG_OK && e.kind != EG_KIND_DIRECTORY)) {
+        if (err == EG_ERR_NOT_FOUND || !w->l->recursive || w->depth > EG_PATH_DEPTH_MAX || (err == EG_OK && e.kind != EG_KIND_DIRECTORY)) {
             return EG_OK;
         }
         EG_TRY(err);
@@ -65,6 +65,12 @@ static eg_err give(walk *w, size_t parent_len, eg_str name, const eg_entry *e) {
     }
     w->given++;
     return w->l->each(w->l->ctx, eg_buf_str(&w->full), &i);
+}
+
+/* Renaming a directory may push what lies beneath it past the bounds of a path. Such entries can't be addressed, so they are
+ * not listed either: a listing must not fail because of them. */
+static bool too_long(const walk *w, const level *v, eg_str name) {
+    return w->l->prefix.len + v->path_len + name.len + 2 > EG_PATH_MAX;
 }
 
 /* Gives the deepest level's entries until it ends, the page is full, or a directory has to be entered. */
@@ -90,12 +96,15 @@ static eg_err run_level(walk *w, bool *ret_full) {
             return EG_OK;
         }
         EG_TRY(e);
+        if (too_long(w, v, name)) {
+            continue;
+        }
         if (w->given == w->l->max) {
             *ret_full = true;
             return EG_OK;
         }
         EG_TRY(give(w, v->path_len, name, &entry));
-        if (w->l->recursive && entry.kind == EG_KIND_DIRECTORY) {
+        if (w->l->recursive && entry.kind == EG_KIND_DIRECTORY && w->depth <= EG_PATH_DEPTH_MAX) {
             memcpy(v->from, k.ptr, k.len);
             v->from_len = k.len;
             v->skip_equal = true;

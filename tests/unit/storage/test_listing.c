@@ -115,6 +115,38 @@ static void refused_tokens(void **state) {
     assert_int_equal(eg_metric_get(EG_METRIC_STORAGE_CORRUPT), counted); /* a forged token is no damage of ours */
 }
 
+/* A chain of `depth` directories at `at`. */
+static void make_chain(store *s, const char *at, int depth) {
+    char path[2048];
+    size_t n = (size_t)snprintf(path, sizeof path, "%s", at);
+    for (int i = 0; i < depth; i++) {
+        n += (size_t)snprintf(path + n, sizeof path - n, "/d");
+    }
+    assert_int_equal(store_mkdir(s, path), EG_OK);
+}
+
+/* Renames can push a subtree past what a path may be: it isn't listed, but everything else is, and it can be deleted. */
+static void beyond_the_bounds(void **state) {
+    store *s = *state;
+    char end[2048] = "/data/b";
+    make_chain(s, "/data/a", 100);
+    make_chain(s, "/data/b", 100);
+    assert_int_equal(store_create(s, "/data/z"), EG_OK);
+    for (size_t i = 0, n = strlen(end); i < 100; i++) {
+        n += (size_t)snprintf(end + n, sizeof end - n, "/d");
+    }
+    assert_int_equal(store_rename(s, "/data/a", end), EG_OK);
+    eg_buf names;
+    const int pages = list(s, "recursive=true", 7, &names);
+    assert_true(pages > 10 && pages < 100);
+    assert_non_null(strstr(names.ptr, " z "));
+    eg_buf_done(&names);
+    size_t left = 1;
+    assert_int_equal(store_delete(s, "/data/b", "recursive=true"), EG_OK);
+    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    assert_int_equal(store_rows(s, EG_DB_FS_INODE), 2);
+}
+
 static void escapes(void **state) {
     store *s = *state;
     assert_int_equal(store_create(s, "/data/q\"\\\n\x7f\xc3\xa9"), EG_OK);
@@ -129,6 +161,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(orders, store_open, store_close),
         cmocka_unit_test_setup_teardown(changes_between_pages, store_open, store_close),
         cmocka_unit_test_setup_teardown(refused_tokens, store_open, store_close),
+        cmocka_unit_test_setup_teardown(beyond_the_bounds, store_open, store_close),
         cmocka_unit_test_setup_teardown(escapes, store_open, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
