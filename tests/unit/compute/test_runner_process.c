@@ -194,7 +194,8 @@ static void test_scratch(void **state) {
 static void test_launcher_restart(void **state) {
     fixture *f = *state;
     eg_problem p = {0};
-    assert_int_equal(fixture_run(f, "1", "trap 'exit 4' TERM; while :; do sleep 0.05; done\n"), EG_OK);
+    assert_int_equal(fixture_run(f, "1", "trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done\n"), EG_OK);
+    fixture_log_says(f, "1", "ready");
     fixture_launcher_end(f, SIGKILL);
     assert_int_equal(fixture_look(f, "1").state, EG_RUNNER_RUNNING);
     fixture_launcher_start(f);
