@@ -1,7 +1,7 @@
 """The running gateway answers as a real Livy did (livy-golden/), but for the deliberate differences of docs/LIVY-API.md.
 
-Asked of the server at EG_TEST_URL with EG_TEST_TOKEN and the CA in EG_TEST_CA; skipped without them. Needs nothing but pytest. The batches that it
-makes name a file that does not exist, and are deleted at the end."""
+Asked of the session's gateway, or of the server at EG_TEST_URL with EG_TEST_TOKEN and the CA in EG_TEST_CA. The batches that it makes name a
+file that does not exist, and are deleted at the end."""
 import json
 import os
 import pathlib
@@ -14,23 +14,31 @@ import uuid
 import pytest
 
 GOLDEN = pathlib.Path(__file__).parent / "livy-golden"
-URL, TOKEN, CA = (os.environ.get(n) for n in ("EG_TEST_URL", "EG_TEST_TOKEN", "EG_TEST_CA"))
-pytestmark = pytest.mark.skipif(not (URL and TOKEN and CA), reason="EG_TEST_URL, EG_TEST_TOKEN and EG_TEST_CA name no running gateway")
-
 MISSING = "9999999"
+NOBODY = ""
+asked = {}  # the server that is asked: url, token, ca
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(request):
+    if all(n in os.environ for n in ("EG_TEST_URL", "EG_TEST_TOKEN", "EG_TEST_CA")):
+        asked.update(url=os.environ["EG_TEST_URL"], token=os.environ["EG_TEST_TOKEN"], ca=os.environ["EG_TEST_CA"])
+    else:
+        gateway = request.getfixturevalue("gateway")
+        asked.update(url=gateway.endpoint, token=gateway.token(), ca=gateway.ca)
 
 
 def golden(name):
     return json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def ask(method, path, body=None, headers=None, token=TOKEN):
+def ask(method, path, body=None, headers=None, token=None):
     data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
-    request = urllib.request.Request(f"{URL}/livy{path}", data=data, method=method, headers=dict(headers or {}))
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
+    request = urllib.request.Request(f"{asked['url']}/livy{path}", data=data, method=method, headers=dict(headers or {}))
+    if token != NOBODY:
+        request.add_header("Authorization", f"Bearer {token or asked['token']}")
     try:
-        answer = urllib.request.urlopen(request, timeout=30, context=ssl.create_default_context(cafile=CA))
+        answer = urllib.request.urlopen(request, timeout=30, context=ssl.create_default_context(cafile=asked["ca"]))
     except urllib.error.HTTPError as e:
         answer = e
     text = answer.read().decode()
@@ -43,7 +51,7 @@ def ask(method, path, body=None, headers=None, token=TOKEN):
 def ours(body):
     """A recorded body, with its file where this gateway may take it from."""
     if isinstance(body, dict) and str(body.get("file", "")).startswith("/jobs/"):
-        host = urllib.parse.urlsplit(URL).netloc
+        host = urllib.parse.urlsplit(asked["url"]).netloc
         return {**body, "file": f"abfss://data@{host}{body['file']}"}
     return body
 
@@ -141,7 +149,7 @@ def test_reserved_properties_are_refused():
 
 
 def test_nobody_without_a_token():
-    status, _, headers = ask("GET", "/batches", token=None)
+    status, _, headers = ask("GET", "/batches", token=NOBODY)
     assert status == 401 and headers["WWW-Authenticate"].startswith("Bearer")
 
 

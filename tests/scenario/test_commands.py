@@ -10,7 +10,7 @@ def run(binary, *args):
 
 @pytest.fixture(scope="module")
 def binary():
-    from conftest import server_binary
+    from server import server_binary
     return server_binary()
 
 
