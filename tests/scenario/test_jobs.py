@@ -65,6 +65,18 @@ def wait_final(gateway, batch, seconds=90):
     raise AssertionError(f"batch {batch} is still {state} after {seconds} s")
 
 
+def wait_for_line(gateway, batch, line, seconds=90):
+    token = gateway.token()
+    end = time.monotonic() + seconds
+    log = []
+    while time.monotonic() < end:
+        log = gateway.json("GET", f"/livy/batches/{batch}/log?from=0&size=10000", token)[1]["log"]
+        if line in log:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"batch {batch} has not said '{line}' after {seconds} s: {log[-20:]}")
+
+
 @pytest.mark.parametrize("conf", [
     {"spark.driver.extraJavaOptions": "-Dx=y"}, {"spark.executor.extraClassPath": "/x"}, {"spark.jars.ivySettings": "/x"},
     {"spark.hadoop.fs.azure.account.oauth2.token.file": "/x"}, {"spark.authenticate.secret": "x"}, {"spark.master": "local"},
@@ -73,7 +85,7 @@ def wait_final(gateway, batch, seconds=90):
 ])
 def test_dangerous_properties_are_400(gateway, conf):
     status, body, _ = gateway.json("POST", "/livy/batches", gateway.token(), {"file": acts.address(gateway, "jobs/x.py"), "conf": conf})
-    assert status == 400 and next(iter(conf)) in body["msg"], body
+    assert status == 400 and next(iter(conf)) in str(body), body
 
 
 @pytest.mark.parametrize("file", ["--conf", "file:///etc/passwd", "/etc/passwd", "http://127.0.0.1/x.py", "abfss://data@evil.example/x.py",
@@ -112,9 +124,7 @@ def test_delete_of_a_running_batch_kills_it(gateway, flights):
     fs = gateway.file_system()
     fs.get_file_client("jobs/sleep.py").upload_data(b"import time\nprint('sleeping', flush=True)\ntime.sleep(600)\n", overwrite=True)
     _, batch, _ = gateway.json("POST", "/livy/batches", token, {"file": acts.address(gateway, "jobs/sleep.py")})
-    end = time.monotonic() + 60
-    while "sleeping" not in str(gateway.json("GET", f"/livy/batches/{batch['id']}/log", token)[1]) and time.monotonic() < end:
-        time.sleep(0.3)
+    wait_for_line(gateway, batch["id"], "sleeping")
     status, body, _ = gateway.json("DELETE", f"/livy/batches/{batch['id']}", token)
     assert status == 200 and body == {"msg": "deleted"}
     assert gateway.json("GET", f"/livy/batches/{batch['id']}", token)[0] == 404

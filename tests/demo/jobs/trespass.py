@@ -24,6 +24,19 @@ def connecting(path):
     return attempt
 
 
+def of_process(pid, name):
+    """Reads a file of a process, which a job in a PID namespace of its own doesn't even see: the number may be another's there."""
+    def attempt():
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                if b"serve" not in f.read().split(b"\0"):
+                    raise PermissionError(0, "not visible from here")
+        except FileNotFoundError:
+            raise PermissionError(0, "not visible from here") from None
+        reading(f"/proc/{pid}/{name}")()
+    return attempt
+
+
 tries = [
     ("list the state directory", listing(state)),
     ("list the gateway's data", listing(f"{state}/gateway")),
@@ -38,8 +51,8 @@ tries = [
     ("speak to the keeper", connecting(f"{state}/run/keeper.sock")),
     ("speak to the launcher", connecting(f"{state}/run/launcher.sock")),
 ]
-tries += [(f"read the memory of process {pid}", reading(f"/proc/{pid}/mem")) for pid in pids]
-tries += [(f"read the environment of process {pid}", reading(f"/proc/{pid}/environ")) for pid in pids]
+tries += [(f"read the memory of process {pid}", of_process(pid, "mem")) for pid in pids]
+tries += [(f"read the environment of process {pid}", of_process(pid, "environ")) for pid in pids]
 
 reached = 0
 for what, attempt in tries:
