@@ -1,4 +1,4 @@
-"""Points 2 and 3: init and serve. covers: init.c init_files.c init_identity.c serve.c serve_plan.c serve_gateway.c main.c"""
+"""Points 2 and 3: init and serve. covers: init.c init_files.c init_identity.c serve.c serve_plan.c serve_gateway.c main.c end_runners.c"""
 import json
 import os
 import socket

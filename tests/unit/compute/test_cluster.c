@@ -1,5 +1,5 @@
 /* Clusters: started when held, kept up, found again by a second gateway, stopped when idle. The master and the worker are small Python programs
- * behind the made-up bin/spark-class: the master checks the properties and the token that it is given and counts the workers connected to it. */
+ * behind the made-up bin/spark-class: the master checks the properties and the token that it is given and counts the workers connected to it. covers: cluster_dirs.c cluster_keeper.c cluster_probe.c cluster_record.c cluster_runners.c */
 #include "launcher_fixture.h"
 
 #include "cluster.h"

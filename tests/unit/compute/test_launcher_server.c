@@ -1,4 +1,4 @@
-/* What the launcher refuses, each by its code: it believes no path, user or name from a message. */
+/* What the launcher refuses, each by its code: it believes no path, user or name from a message. covers: launcher_client.c launcher_program.c */
 #include "launcher_fixture.h"
 
 static eg_err start_file(fixture *f, const char *file) {

@@ -1,4 +1,4 @@
-/* A runner's sealed log: pages, ends, bounds, and what tampering does. */
+/* A runner's sealed log: pages, ends, bounds, and what tampering does. covers: runner_log_write.c */
 #include "launcher_fixture.h"
 
 #include "runner_files.h"

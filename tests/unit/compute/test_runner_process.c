@@ -1,4 +1,4 @@
-/* What runners promise: the program's output sealed, its end written down, its tree ended, and never a second run. */
+/* What runners promise: the program's output sealed, its end written down, its tree ended, and never a second run. covers: process_tree.c runner_dir.c runner_files.c runner_init.c scratch.c */
 #include "launcher_fixture.h"
 
 static void reads_to(fixture *f, const char *id, const char *want) {

@@ -1,4 +1,4 @@
-/* Checks text views, strict numbers, UTF-8 and the buffer's bound. */
+/* Checks text views, strict numbers, UTF-8 and the buffer's bound. covers: utf8.c */
 #include <embergate/bytes.h>
 
 #include "check.h"

@@ -1,4 +1,4 @@
-/* Checks what handlers answer with: headers that can't be split, bodies that live long enough, errors in each API's shape. */
+/* Checks what handlers answer with: headers that can't be split, bodies that live long enough, errors in each API's shape. covers: http_problem.c principal.c */
 #include <embergate/http.h>
 
 #include "check.h"

@@ -1,4 +1,4 @@
-/* Checks frames, the permission table and the client's reconnection, over real sockets. */
+/* Checks frames, the permission table and the client's reconnection, over real sockets. covers: ipc_client.c ipc_server.c */
 #include <embergate/ipc.h>
 
 #include "check.h"

@@ -1,4 +1,4 @@
-/* Checks that every line is one JSON object whatever text comes from outside, and that the rate is bounded. */
+/* Checks that every line is one JSON object whatever text comes from outside, and that the rate is bounded. covers: metrics.c */
 #include <embergate/json.h>
 #include <embergate/log.h>
 #include <embergate/metrics.h>

@@ -1,4 +1,4 @@
-/* Checks that a configuration is taken whole or refused with its file, line, key and what was expected. */
+/* Checks that a configuration is taken whole or refused with its file, line, key and what was expected. covers: config_check.c config_load.c config_prescan.c config_render.c config_rules.c config_schema.c config_value.c */
 #include "config/config.h"
 #include "config/config_schema.h"
 

@@ -1,4 +1,4 @@
-/* The door as a client meets it: a real one on a free port of 127.0.0.1, driven over TLS. */
+/* The door as a client meets it: a real one on a free port of 127.0.0.1, driven over TLS. covers: conn.c conn_input.c conn_output.c http1_mhd.c tls_conn.c tls_context.c worker.c */
 #include "door_fixture.h"
 
 #include <embergate/clock.h>

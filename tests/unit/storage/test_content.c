@@ -1,4 +1,4 @@
-/* Appends and flushes: order, gaps, repetition, concurrency; and what a kill -9 leaves. */
+/* Appends and flushes: order, gaps, repetition, concurrency; and what a kill -9 leaves. covers: content_flush.c content_reader.c inode.c readers.c */
 #include "storage_fixture.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* The tree: long names, conflicts, rows that were tampered with. */
+/* The tree: long names, conflicts, rows that were tampered with. covers: path_change.c path_rename.c */
 #include "storage_fixture.h"
 
 static void long_names(void **state) {

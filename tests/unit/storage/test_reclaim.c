@@ -1,4 +1,4 @@
-/* What is deleted goes away, what is read stays, and what a dead process left is found. */
+/* What is deleted goes away, what is read stays, and what a dead process left is found. covers: reclaim_sweep.c storage.c */
 #include "storage_fixture.h"
 
 #include "segment_store.h"
