@@ -180,7 +180,8 @@ static eg_err place_by_path(const eg_router_options *o, eg_request *rq, eg_str f
     if (find(o->accounts, o->account_count, first)) {
         return place_storage(o, rq, EG_SURFACE_DFS, first, rest);
     }
-    if (o->default_account.len == 0 || first.len == 0) {
+    /* "/" alone is nobody's; with a query it asks the account for its containers. */
+    if (o->default_account.len == 0 || (first.len == 0 && rq->query.len == 0)) {
         return eg_fail(&rq->problem, EG_ERR_ROUTE_UNKNOWN, "Nothing is served at this path.");
     }
     return place_storage(o, rq, EG_SURFACE_DFS, o->default_account, rq->path);

@@ -1,4 +1,4 @@
-/* `embergate principal`, `embergate config` and `embergate stop`: what an operator does beside serving. */
+/* `embergate principal`, `config`, `stop` and `recover`: what an operator does beside serving. */
 #include "init.h"
 
 #include "state_dir.h"
@@ -179,4 +179,40 @@ int eg_command_stop(int argc, char **argv)
     }
     eg_problem p = {0};
     return stop(state, keep_jobs, &p) == EG_OK ? 0 : eg_process_complain(&p);
+}
+
+static eg_err recover(const char *state, eg_problem *p)
+{
+    EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
+    char keeper[EG_STATE_PATH_MAX], text[256];
+    EG_TRY(load_config(state, &c, p));
+    EG_TRY(eg_state_path(c->state_dir, "keeper", keeper, p));
+    ssize_t n = read(STDIN_FILENO, text, sizeof text - 1);
+    eg_str key = {text, n > 0 ? (size_t)n : 0};
+    while (key.len > 0 && (key.ptr[key.len - 1] == '\n' || key.ptr[key.len - 1] == ' ' || key.ptr[key.len - 1] == '\r')) {
+        key.len--;
+    }
+    eg_err e = eg_keeper_recover(keeper, key, p);
+    eg_cleanse(text, sizeof text);
+    EG_TRY(e);
+    EG_TRY(eg_init_owners(c, p));
+    puts("the master key was recovered");
+    return EG_OK;
+}
+
+int eg_command_recover(int argc, char **argv)
+{
+    static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
+    const char *state = NULL;
+    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        if (c != 's') {
+            return usage("recover", "an option is unknown");
+        }
+        state = optarg;
+    }
+    if (!state || optind != argc) {
+        return usage("recover", "--state DIR is owed");
+    }
+    eg_problem p = {0};
+    return recover(state, &p) == EG_OK ? 0 : eg_process_complain(&p);
 }

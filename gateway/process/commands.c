@@ -47,6 +47,11 @@ const eg_command eg_process_commands[] = {
      "usage: embergate principal add --state DIR --name NAME [--tenant NAME] [--role ROLE…] [--scope SCOPE]\n\n"
      "Writes its profile with a new secret to DIR/profiles/NAME.json. Roles are assigned at the tenant's subscription or at SCOPE.\n",
      eg_command_principal},
+    {"recover", "open a restored backup with the recovery key",
+     "usage: embergate recover --state DIR < FILE-WITH-THE-RECOVERY-KEY\n\n"
+     "Reads the recovery key from standard input (never from an argument, which others could see) and writes the master key\n"
+     "anew where a backup was restored without it. Run it while the server is stopped.\n",
+     eg_command_recover},
     {"config", "check a configuration, or print the reference of all keys",
      "usage: embergate config check FILE\n       embergate config reference\n", eg_command_config},
 };

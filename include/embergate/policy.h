@@ -64,7 +64,7 @@ typedef struct eg_policy_grant {
     const char *role;            /* name, GUID or resource id */
     const char *principal;       /* object id */
     const char *principal_type;  /* "User", "ServicePrincipal", "Group" */
-    const char *scope;           /* resource id, or "/" */
+    const char *scope;           /* resource id of a subscription or of what lies below it */
 } eg_policy_grant;
 eg_err eg_policy_grant_write(const char *dir, const eg_policy_grant *g, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_policy_grant_remove(const char *dir, const eg_policy_grant *g, eg_problem *p) EG_MUST_CHECK;

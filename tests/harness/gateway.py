@@ -39,9 +39,11 @@ class Gateway:
         return done
 
     def init(self, *extra):
-        return self.run("init", "--state", self.state, "--port", self.port, "--spark-home", os.environ["EG_SPARK_HOME"],
+        done = self.run("init", "--state", self.state, "--port", self.port, "--spark-home", os.environ["EG_SPARK_HOME"],
                         "--python", "/usr/bin/python3" if not os.environ.get("EG_PYTHON") else os.environ["EG_PYTHON"],
                         "--jar", os.environ["EG_JARS"], *extra)
+        self.init_said = done.stdout  # holds the recovery key, which is told once
+        return done
 
     def profile_path(self, name):
         return f"{self.state}/profiles/{name}.json"

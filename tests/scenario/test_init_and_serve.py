@@ -74,3 +74,14 @@ def test_status_command(gateway):
     shown = subprocess.run(["bash", "-c", env + '\necho "$EMBERGATE_ENDPOINT|$CURL_CA_BUNDLE"; curl -sf "$EMBERGATE_ENDPOINT/healthz"'],
                            capture_output=True, text=True, timeout=30, env={"PATH": os.environ["PATH"]})
     assert shown.stdout.startswith(f"{gateway.endpoint}|{gateway.ca}") and '"status"' in shown.stdout
+
+
+def test_recovery_key_opens_a_state_without_its_master_key(own_gateway):
+    g = own_gateway
+    key = next(line for line in g.init_said.splitlines() if line.startswith("recovery key")).split()[-1]
+    os.rename(f"{g.state}/keeper/master.key", f"{g.state}/master.key.elsewhere")
+    wrong = g.run("recover", "--state", g.state, input=key[:-4] + ("AAAA" if key[-4:] != "AAAA" else "BBBB"), check=False)
+    assert wrong.returncode != 0 and not os.path.exists(f"{g.state}/keeper/master.key")
+    g.run("recover", "--state", g.state, input=key + "\n")
+    g.start()
+    assert g.json("GET", "/livy/batches", g.token())[0] == 200
