@@ -1,8 +1,7 @@
 """Tessera's fsck, which shares no code with us, accepts our audit logs and refuses damaged ones.
 
-The made logs come from the server's build directory, the real one from the session's gateway. fsck exits 0 whatever it finds, so that its words count; it can hang on a damaged log, so that it gets a time limit.
+The made logs come from the server's build directory, the real one from the session's gateway.
 """
-import os
 import pathlib
 import shutil
 import subprocess
@@ -11,29 +10,14 @@ import time
 import acts
 import pytest
 from server import build_folder
+from tessera import can_build, fsck_program, run_fsck
 
-FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
-
-pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="the Go toolchain, which builds fsck, is not installed")
+pytestmark = pytest.mark.skipif(not can_build(), reason="the Go toolchain, which builds fsck, is not installed")
 
 
 @pytest.fixture(scope="session")
 def fsck():
-    where = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "embergate-tests" / "fsck-v1.0.4"
-    program = where / "fsck"
-    if not program.exists():
-        where.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["go", "install", FSCK], env={**os.environ, "GOBIN": str(where)}, check=True, timeout=300)
-    return program
-
-
-def run_fsck(program, log):
-    command = [str(program), "--ui=false", "-N", "16", f"--storage_url=file://{log}/", f"--public_key={log}/vkey"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except subprocess.TimeoutExpired as late:
-        return str(late.stdout) + str(late.stderr)
-    return done.stdout + done.stderr
+    return fsck_program()
 
 
 def make(tmp_path, size):

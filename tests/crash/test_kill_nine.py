@@ -1,0 +1,133 @@
+"""kill -9 of every kind of process of ours, at random moments, while clients write, rename, delete and submit.
+
+Nothing acknowledged is lost, nothing runs twice, nothing is half-written, no process is orphaned, the log is whole, Tessera agrees, and every
+change has exactly one record. The drivers are trivial (trivial_spark.py). 30 rounds; 300 under EG_LONG=1.
+"""
+import os
+import random
+import shutil
+import signal
+import time
+
+import acts
+import crowd
+import evidence
+import tessera
+
+ROUNDS = 300 if os.environ.get("EG_LONG") else 30
+TAKE_OVER_SECONDS = 10
+VICTIMS = ("gateway", "keeper", "launcher", "supervisor", "runner", "master", "worker", "driver", "everything")
+
+
+
+def descendants(of, tree):
+    found, grown = {of}, True
+    while grown:
+        more = {pid for pid, parent in tree.items() if parent in found} | found
+        grown, found = len(more) > len(found), more
+    return found
+
+
+def victims(g, kind, rng):
+    """Pids of one thing of this kind that lives now."""
+    tree = evidence.mine(g)
+    if kind == "everything":
+        return list(tree)
+    if kind == "supervisor":
+        return [g.process.pid]
+    if kind in ("gateway", "keeper", "launcher"):
+        return [g.pids()[kind]]
+    living = [pid for pid in evidence.runners(g, {"runner": "*", "driver": "batch"}.get(kind, kind)) if pid in tree]
+    if not living:
+        return []
+    chosen = rng.choice(living)
+    return [chosen] if kind == "runner" else [max(descendants(chosen, tree))]
+
+
+def kill(g, pids):
+    for pid in pids:
+        if pid in evidence.mine(g):  # ours still, not a number that was given to another
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def take_over(g):
+    """Starts `serve` again and again, as a service manager does, until one stays; gives the seconds until it answers."""
+    g.process.wait(timeout=10)
+    started = time.monotonic()
+    while True:
+        try:
+            g.start()
+            return time.monotonic() - started
+        except AssertionError:
+            if time.monotonic() - started > TAKE_OVER_SECONDS:
+                raise
+            time.sleep(0.2)
+
+
+def round_of(g, rng):
+    """Kills one thing, or two; gives what is wrong."""
+    time.sleep(rng.uniform(0.1, 1.5))
+    kinds = rng.sample(VICTIMS, 2 if rng.random() < 0.25 else 1)
+    for kind in kinds:
+        kill(g, victims(g, kind, rng))
+        time.sleep(rng.choice((0, 0, 0.2)))
+    if {"supervisor", "everything"} & set(kinds):
+        seconds = take_over(g)
+        return [f"after {kinds} the next server took {seconds:.1f} s"] if seconds > TAKE_OVER_SECONDS else []
+    if rng.random() < 0.7:  # else the next one falls into the recovery
+        g.wait_ready()
+    return []
+
+
+def judge_log(g, clients, folder):
+    """The log as a whole; gives what is wrong."""
+    time.sleep(1.5)  # a checkpoint is signed every second
+    log = acts.log_folder(g)
+    verified = g.run("audit", "verify", log, check=False)
+    wrong = [] if verified.returncode == 0 else ["embergate audit verify: " + verified.stdout + verified.stderr]
+    found = evidence.records(log)
+    for c in clients:
+        wrong += evidence.one_record_each(found, c.acknowledged)
+        wrong += evidence.as_often_as_done(found, getattr(c, "done", {}))
+    if tessera.can_build():
+        copy = f"{folder}/log"
+        shutil.copytree(log, copy)
+        said = tessera.run_fsck(tessera.fsck_program(), copy)
+        wrong += [] if "Successfully fsck'd" in said else ["Tessera: " + said]
+    return wrong
+
+
+def test_nothing_acknowledged_is_lost(trivial_gateway, seed, tmp_path):
+    g, rng = trivial_gateway, random.Random(seed)
+    g.start()
+    clients = [crowd.BatchClient(g, seed, g.token(), g.runs)]
+    clients += [crowd.FileClient(g, i, seed + i, g.token(audience="storage")) for i in range(3)]
+    for c in clients:
+        c.start()
+    wrong = []
+    try:
+        for n in range(ROUNDS):
+            wrong += round_of(g, rng)
+            if n % 5 == 4:
+                wrong += evidence.no_orphans(g)
+            wrong += [w for c in clients for w in c.wrong]
+            assert not wrong, f"round {n}: " + "\n".join(wrong)
+    finally:
+        for c in clients:
+            c.stop.set()
+        for c in clients:
+            c.join(timeout=crowd.DEADLINE + 30)
+    g.wait_ready()
+    states = clients[0].check()
+    for c in clients[1:]:
+        c.check()
+    wrong = [w for c in clients for w in c.wrong] + judge_log(g, clients, tmp_path) + evidence.no_orphans(g)
+    print({c.name: (len(c.acknowledged), c.unanswered) for c in clients}, {s: list(states.values()).count(s) for s in set(states.values())})
+    assert not wrong, "\n".join(wrong)
+    assert all(len(c.acknowledged) > ROUNDS for c in clients), "the crowd hardly came to work"
+    assert sum(c.unanswered for c in clients) > 0, "no kill met a request"
+    g.stop()
+    assert evidence.mine(g) == {}, "processes outlive embergate stop"
