@@ -188,11 +188,18 @@ void eg_conn_refuse(eg_conn *c, eg_err why, const eg_problem *p) {
     eg_conn_wake(c);
 }
 
+/* An idle peer has its last answer, and many don't look at the connection until they need it again: only one that is sending just now is
+ * heard out. */
 void eg_conn_drain(eg_conn *c) {
+    uint8_t next;
     if (c->in == EG_IN_HANDSHAKE) {
         eg_conn_close(c);
     } else if (c->in == EG_IN_HEAD && c->early.len == c->early_used && c->pending.len == 0) {
+        bool sending = recv(c->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
         eg_conn_shut(c);
+        if (!sending) {
+            eg_conn_close(c);
+        }
     }
 }
 

@@ -521,6 +521,20 @@ static void test_graceful_stop(void **state) {
     assert_int_equal(atomic_load(&f.gone_sent), 2);
 }
 
+static void test_idle_peers_hold_no_stop(void **state) {
+    (void)state;
+    client *idle = enter(); /* keeps its end open, as the connection pools of clients do */
+    assert_true(client_sends(idle, "GET /x" AT_HEAD "\r\n"));
+    expect(idle, 200, NULL);
+    assert_true(becomes(&f.ended, 1));
+    int64_t before = eg_mono_ns(&eg_clock_system);
+    assert_int_equal(eg_door_stop(f.door, 10), EG_OK);
+    f.door = NULL;
+    assert_true(eg_mono_ns(&eg_clock_system) - before < 3000000000);
+    assert_true(client_at_end(idle));
+    client_close(idle);
+}
+
 static void test_hard_stop(void **state) {
     (void)state;
     client *c = enter(); /* will never finish */
@@ -584,6 +598,7 @@ int main(void) {
         HASTY(test_slow_head_is_not_kept_alive_by_drips),
         HASTY(test_connections_of_an_address),
         T(test_graceful_stop),
+        T(test_idle_peers_hold_no_stop),
         T(test_hard_stop),
         T(test_bad_options),
     };
