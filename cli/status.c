@@ -14,9 +14,9 @@ static void print_words(const json_t *health)
         eg_str name = eg_json_str(c, "name"), cluster_state = eg_json_str(c, "state");
         printf("cluster %.*s: %.*s\n", EG_FMT(name), EG_FMT(cluster_state));
     }
-    json_array_foreach(json_object_get(health, "isolation"), i, c)
+    json_array_foreach(json_object_get(health, "isolation_missing"), i, c)
     {
-        printf("missing: %s\n", json_string_value(c) ? json_string_value(c) : "");
+        printf("not isolated: %s\n", json_string_value(c) ? json_string_value(c) : "");
     }
 }
 

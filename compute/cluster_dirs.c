@@ -2,7 +2,7 @@
 #include "cluster_dirs.h"
 
 #include "runner.h"
-#include "trust_jks.h"
+#include <embergate/java_trust.h>
 
 #include <embergate/durable_file.h>
 

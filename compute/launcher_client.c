@@ -1,6 +1,8 @@
 /* Asks the launcher over its socket. */
 #include "launcher.h"
 
+#include <embergate/metrics.h>
+
 #include "launcher_messages.h"
 
 #include <stdlib.h>
@@ -96,7 +98,9 @@ eg_err eg_launcher_start(eg_launcher_client *c, const eg_launch_spec *s, eg_prob
     for (size_t i = 0; i < s->arg_count; i++) {
         eg_ipc_put(&m, eg_str_bytes(s->args[i]));
     }
-    return call(c, &m, p);
+    EG_TRY(call(c, &m, p));
+    eg_metric_add(EG_METRIC_RUNNERS_STARTED, 1);
+    return EG_OK;
 }
 
 eg_err eg_launcher_stop(eg_launcher_client *c, const char *cluster, eg_runner_kind kind, const char *id, eg_launch_stop how, eg_problem *p) {

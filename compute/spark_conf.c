@@ -1,7 +1,7 @@
 /* Builds the Spark properties of batches, masters and workers. */
 #include "spark_conf.h"
 
-#include "trust_jks.h"
+#include <embergate/java_trust.h>
 
 #include <stdarg.h>
 #include <stdio.h>

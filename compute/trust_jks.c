@@ -1,5 +1,5 @@
 /* Writes a Java key store of trusted certificates (sun.security.provider.JavaKeyStore's format, version 2). */
-#include "trust_jks.h"
+#include <embergate/java_trust.h>
 
 #include <limits.h>
 #include <openssl/bio.h>

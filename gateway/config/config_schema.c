@@ -83,7 +83,7 @@ static const eg_config_row cluster_rows[] = {
         .description = "Resource group in the cluster's resource id."),
     ROW(eg_config_cluster, "user", TEXT, user, .dflt = "", .check = &eg_config_check_unix_user,
         .description = "UNIX user of the cluster's processes; \"\" = the gateway's own, and the isolation that is then missing is reported."),
-    ROW(eg_config_cluster, "workers", UINT, workers, .dflt = "1", .min = 1, .max = 1000, .unit = "processes",
+    ROW(eg_config_cluster, "workers", UINT, workers, .dflt = "1", .min = 1, .max = 64, .unit = "processes",
         .description = "Spark workers of the cluster."),
     ROW(eg_config_cluster, "worker_cores", UINT, worker_cores, .dflt = "1", .min = 1, .max = 512, .unit = "cores",
         .description = "Cores that each worker offers."),
@@ -151,6 +151,6 @@ const eg_config_section eg_config_sections[EG_CONFIG_SECTIONS] = {
     LIST("tenants", tenant_rows, eg_config_tenant, tenants, tenant_count, 1, 1000, "Who owns clusters and accounts, each with keys and an audit log of its own."),
     LIST("issuers", issuer_rows, eg_config_issuer, issuers, issuer_count, 0, 64, "Outside token issuers, such as Entra ID."),
     LIST("clusters", cluster_rows, eg_config_cluster, clusters, cluster_count, 0, 256, "Spark clusters; they start on demand."),
-    LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 1000, "Storage accounts."),
+    LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 256, "Storage accounts."),
     MAP("limits", limit_rows, "Bounds on what a peer can make the gateway hold or wait for."),
 };

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define STOP_SECONDS 45
+#define PLAIN_NAME "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 static int usage(const char *command, const char *what)
 {
@@ -186,16 +187,27 @@ static eg_err recover(const char *state, eg_problem *p)
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     char keeper[EG_STATE_PATH_MAX], text[256];
     EG_TRY(load_config(state, &c, p));
+    if (eg_state_holder(c->state_dir) > 0) {
+        return eg_fail(p, EG_ERR_LOCKED, "the server is running on this state directory: stop it first");
+    }
     EG_TRY(eg_state_path(c->state_dir, "keeper", keeper, p));
     ssize_t n = read(STDIN_FILENO, text, sizeof text - 1);
     eg_str key = {text, n > 0 ? (size_t)n : 0};
     while (key.len > 0 && (key.ptr[key.len - 1] == '\n' || key.ptr[key.len - 1] == ' ' || key.ptr[key.len - 1] == '\r')) {
         key.len--;
     }
+    eg_unix_user us;
+    EG_TRY(eg_unix_user_find("", &us, p));
+    EG_TRY(eg_unix_user_own_tree(keeper, &us, p)); /* the keeper opens only what belongs to its own user; given back below */
     eg_err e = eg_keeper_recover(keeper, key, p);
     eg_cleanse(text, sizeof text);
+    eg_problem owners = {0};
+    eg_err back = eg_init_owners(c, &owners);
     EG_TRY(e);
-    EG_TRY(eg_init_owners(c, p));
+    if (back != EG_OK) {
+        *p = owners;
+        return back;
+    }
     puts("the master key was recovered");
     return EG_OK;
 }
@@ -215,4 +227,54 @@ int eg_command_recover(int argc, char **argv)
     }
     eg_problem p = {0};
     return recover(state, &p) == EG_OK ? 0 : eg_process_complain(&p);
+}
+
+static eg_err add_tenant(const char *state, const char *name, eg_problem *p)
+{
+    EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
+    char keeper[EG_STATE_PATH_MAX], id[EG_UUID_LEN];
+    EG_TRY(load_config(state, &c, p));
+    if (find_tenant(c, name)) {
+        return eg_fail(p, EG_ERR_EXISTS, "there is a tenant '%s' already", name);
+    }
+    eg_unix_user us;
+    EG_TRY(eg_unix_user_find("", &us, p));
+    EG_TRY(eg_state_path(c->state_dir, "keeper", keeper, p));
+    EG_TRY(eg_unix_user_own_tree(keeper, &us, p));
+    eg_uuid_new(id);
+    eg_problem owners = {0};
+    eg_err e = eg_keeper_add_tenant(keeper, eg_str_of(id), p);
+    eg_err back = eg_init_owners(c, &owners);
+    EG_TRY(e);
+    if (back != EG_OK) {
+        *p = owners;
+        return back;
+    }
+    printf("# add this to `tenants` in %s/embergate.yaml, then restart the server\n  - id: %s\n    name: %s\n", c->state_dir, id, name);
+    return EG_OK;
+}
+
+int eg_command_tenant(int argc, char **argv)
+{
+    static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'}, {NULL, 0, NULL, 0}};
+    const char *state = NULL, *name = NULL;
+    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        if (c == 's') {
+            state = optarg;
+        } else if (c == 'n') {
+            name = optarg;
+        } else {
+            return usage("tenant", "an option is unknown");
+        }
+    }
+    if (optind + 1 != argc || strcmp(argv[optind], "add") != 0 || !state || !name || !*name || strspn(name, PLAIN_NAME) != strlen(name)) {
+        return usage("tenant", "`add` with --state and --name (letters, digits, '-', '_') is owed");
+    }
+    eg_problem p = {0};
+    if (eg_state_holder(state) > 0) {
+        (void)eg_fail(&p, EG_ERR_LOCKED, "the server is running on this state directory");
+        (void)eg_fail_hint(&p, "stop it first: embergate stop --keep-jobs --state %s", state);
+        return eg_process_complain(&p);
+    }
+    return add_tenant(state, name, &p) == EG_OK ? 0 : eg_process_complain(&p);
 }

@@ -35,7 +35,7 @@ const eg_command eg_process_commands[] = {
      "  --one-user             no UNIX users of their own for the processes, even as root\n",
      eg_command_init},
     {"serve", "run the gateway",
-     "usage: embergate serve --state DIR [--config FILE]\n\n"
+     "usage: embergate serve --state DIR | --config FILE\n\n"
      "Starts the supervisor with gateway, keeper and launcher, in the foreground. Its log is JSON lines on standard error.\n"
      "SIGTERM ends it after the requests in flight; jobs run on and are found again at the next start.\n",
      eg_command_serve},
@@ -47,6 +47,10 @@ const eg_command eg_process_commands[] = {
      "usage: embergate principal add --state DIR --name NAME [--tenant NAME] [--role ROLE…] [--scope SCOPE]\n\n"
      "Writes its profile with a new secret to DIR/profiles/NAME.json. Roles are assigned at the tenant's subscription or at SCOPE.\n",
      eg_command_principal},
+    {"tenant", "make the keys of another tenant",
+     "usage: embergate tenant add --state DIR --name NAME\n\n"
+     "Makes a tenant's key in the keeper and prints the lines for `tenants` in the configuration; restart the server after that.\n",
+     eg_command_tenant},
     {"recover", "open a restored backup with the recovery key",
      "usage: embergate recover --state DIR < FILE-WITH-THE-RECOVERY-KEY\n\n"
      "Reads the recovery key from standard input (never from an argument, which others could see) and writes the master key\n"

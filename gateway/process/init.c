@@ -301,6 +301,10 @@ int eg_command_init(int argc, char **argv)
             return eg_process_complain(&p);
         }
     }
+    if (!plan.o.make_users && geteuid() == 0) {
+        (void)eg_fail(&p, EG_ERR_INVALID, "init: --one-user is for people who are not root: nothing of embergate that reads the network runs as root");
+        return eg_process_complain(&p);
+    }
     if (!plan.o.state_dir) {
         (void)eg_fail(&p, EG_ERR_INVALID, "init: --state DIR is owed");
         return eg_process_complain(&p);

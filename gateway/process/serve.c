@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GATEWAY_STOP_SECONDS 30
+#define GATEWAY_STOP_MARGIN_SECONDS 15 /* beyond what requests may take to finish: owed answers, the last checkpoint */
 #define HELPER_STOP_SECONDS 5
 
 static void close_listeners(const eg_serve_plan *plan)
@@ -53,12 +53,27 @@ static int run_launcher(void *ctx, const volatile int *stop)
     return 0;
 }
 
+static eg_log_level log_level_of(const char *name)
+{
+    static const char *const names[] = {[EG_LOG_DEBUG] = "debug", [EG_LOG_INFO] = "info", [EG_LOG_WARN] = "warn", [EG_LOG_ERROR] = "error"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return (eg_log_level)i;
+        }
+    }
+    return EG_LOG_INFO;
+}
+
 static eg_err load(const char *state, const char *config_path, eg_config **ret, eg_problem *p)
 {
     char path[EG_STATE_PATH_MAX];
+    if (config_path) {
+        EG_TRY(eg_config_load(config_path, ret, p));
+        return eg_state_check((*ret)->state_dir, p);
+    }
     EG_TRY(eg_state_check(state, p));
     EG_TRY(eg_state_path(state, "embergate.yaml", path, p));
-    return eg_config_load(config_path ? config_path : path, ret, p);
+    return eg_config_load(path, ret, p);
 }
 
 static eg_err serve(const char *state, const char *config_path, eg_problem *p)
@@ -67,12 +82,15 @@ static eg_err serve(const char *state, const char *config_path, eg_problem *p)
     eg_config *config = NULL;
     int lock = -1;
     EG_TRY(load(state, config_path, &config, p));
+    eg_log_level level = log_level_of(config->log_level);
+    eg_log_init("supervisor", level, STDERR_FILENO);
     EG_TRY(eg_state_lock(config->state_dir, &lock, p));
     EG_TRY(eg_serve_plan_make(config, &plan, p));
     const eg_process processes[] = {
-        {.name = "keeper", .user = plan.user_keeper, .run = run_keeper, .ctx = &plan, .stop_seconds = HELPER_STOP_SECONDS},
-        {.name = "launcher", .keep_user = true, .run = run_launcher, .ctx = &plan, .stop_seconds = HELPER_STOP_SECONDS},
-        {.name = "gateway", .user = plan.user_gateway, .run = eg_serve_gateway, .ctx = &plan, .stop_seconds = GATEWAY_STOP_SECONDS},
+        {.name = "keeper", .user = plan.user_keeper, .run = run_keeper, .ctx = &plan, .log_level = level, .stop_seconds = HELPER_STOP_SECONDS},
+        {.name = "launcher", .keep_user = true, .run = run_launcher, .ctx = &plan, .log_level = level, .stop_seconds = HELPER_STOP_SECONDS},
+        {.name = "gateway", .user = plan.user_gateway, .run = eg_serve_gateway, .ctx = &plan, .log_level = level,
+         .stop_seconds = config->limits.stop_seconds + GATEWAY_STOP_MARGIN_SECONDS},
     };
     eg_log(EG_LOG_INFO, "serve.start", "version", EG_VERSION, "state", config->state_dir, "endpoint", config->public_url, NULL);
     if (plan.user_us.uid != 0) {
@@ -101,8 +119,8 @@ int eg_command_serve(int argc, char **argv)
             return eg_process_complain(&p);
         }
     }
-    if (!state || optind != argc) {
-        (void)eg_fail(&p, EG_ERR_INVALID, "serve: --state DIR is owed");
+    if ((!state && !config) || optind != argc) {
+        (void)eg_fail(&p, EG_ERR_INVALID, "serve: --state DIR or --config FILE is owed");
         return eg_process_complain(&p);
     }
     umask(077);

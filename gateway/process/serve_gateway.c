@@ -18,7 +18,6 @@
 
 #define POOL_THREADS 32
 #define POOL_QUEUE 4096
-#define LOG_ORIGIN "embergate"
 
 typedef struct gateway {
     const eg_serve_plan *plan;
@@ -58,7 +57,12 @@ static eg_err open_core(gateway *g, eg_problem *p)
 
 static eg_err open_audit(gateway *g, eg_problem *p)
 {
-    eg_audit_options o = {.dir = g->plan->audit, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system, .origin = LOG_ORIGIN};
+    /* In every signed checkpoint: the first tenant's id, made by init, tells this installation's logs from all others'. */
+    eg_str origin = eg_arena_printf(g->arena, "embergate/%s", g->plan->config->tenants[0].id);
+    if (!origin.ptr) {
+        return no_memory(p);
+    }
+    eg_audit_options o = {.dir = g->plan->audit, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system, .origin = origin.ptr};
     return eg_audit_open(&o, &g->audit, p);
 }
 
@@ -253,8 +257,10 @@ static const struct {
 
 static void close_all(gateway *g)
 {
-    if (g->door) {
-        (void)eg_door_stop(g->door, g->plan->config->limits.stop_seconds);
+    if (g->door && eg_door_stop(g->door, g->plan->config->limits.stop_seconds) != EG_OK) {
+        /* An answer is still owed by a thread that would then touch what is freed below. All that was acknowledged is durable. */
+        eg_log(EG_LOG_WARN, "gateway.stop_abrupt", NULL);
+        return;
     }
     eg_pipeline_free(g->pipeline);
     eg_router_free(g->router);

@@ -141,6 +141,10 @@ eg_err eg_serve_plan_make(const eg_config *c, eg_serve_plan *ret, eg_problem *p)
         (void)eg_fail(p, EG_ERR_CONFIG, "the configuration names UNIX users that only root can become");
         return eg_fail_hint(p, "run `embergate serve` as root, or make a state directory with init --one-user");
     }
+    if (ret->user_gateway.uid == 0 || ret->user_keeper.uid == 0) {
+        (void)eg_fail(p, EG_ERR_CONFIG, "gateway and keeper must not run as root");
+        return eg_fail_hint(p, "name other UNIX users under `users`, as `embergate init` does when it is run as root");
+    }
     EG_TRY(resolve_paths(c, ret, p));
     EG_TRY(make_clusters(c, ret, p));
     /* The gateway reloads them itself; here a person is told at once what would keep it from starting. */

@@ -72,7 +72,7 @@ static _Noreturn void child_main(const eg_process *process, pid_t supervisor)
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_NAME, process->name, 0, 0, 0);
-    eg_log_init(process->name, EG_LOG_INFO, STDERR_FILENO);
+    eg_log_init(process->name, process->log_level, STDERR_FILENO);
     if (harden(process, supervisor, &p) != EG_OK) {
         eg_log_problem(EG_LOG_ERROR, "process.harden_failed", &p);
         _exit(70);

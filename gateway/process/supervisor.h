@@ -4,6 +4,7 @@
 
 #include "unix_user.h"
 
+#include <embergate/log.h>
 #include <stdbool.h>
 
 typedef struct eg_process {
@@ -13,6 +14,7 @@ typedef struct eg_process {
     /* The process's body: runs until *stop is set by SIGTERM; gives the exit status. */
     int (*run)(void *ctx, const volatile int *stop);
     void *ctx;
+    eg_log_level log_level;
     unsigned stop_seconds;       /* how long it may take to stop before it is killed */
 } eg_process;
 

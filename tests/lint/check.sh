@@ -20,7 +20,7 @@ hits=$(grep -rnE '\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtok|system
 $hits"
 
 # Library files return, they don't log.
-hits=$(grep -rlE '\beg_log(_problem)?\(' core policies audit storage cli --include='*.c' | grep -vE '^core/log\.c$')
+hits=$(grep -rlE '\beg_log(_problem)?\(' core policies audit storage compute cli --include='*.c' | grep -vE '^core/log\.c$')
 [ -z "$hits" ] || complain "library files that log (only main, the pipeline and process loops do):
 $hits"
 

@@ -67,6 +67,19 @@ def test_stop_leaves_no_process(own_gateway):
             os.kill(pid, 0)
 
 
+def test_another_tenant_can_be_added(own_gateway):
+    g = own_gateway
+    lines = g.run("tenant", "add", "--state", g.state, "--name", "northwind").stdout.splitlines()
+    path = f"{g.state}/embergate.yaml"
+    with open(path) as f:
+        text = f.read()
+    at = text.index("\ntenants:") + len("\ntenants:\n")
+    with open(path, "w") as f:
+        f.write(text[:at] + "\n".join(lines[1:]) + "\n" + text[at:])
+    g.run("config", "check", path)
+    assert g.run("tenant", "add", "--state", g.state, "--name", "northwind", check=False).returncode == 2
+
+
 def test_status_command(gateway):
     done = gateway.run("status")
     assert "gateway: ok" in done.stdout

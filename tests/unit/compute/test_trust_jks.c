@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "trust_jks.h"
+#include <embergate/java_trust.h>
 
 #include <openssl/sha.h>
 #include <stdio.h>

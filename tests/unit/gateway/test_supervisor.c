@@ -55,7 +55,7 @@ static void test_restarts_and_stops(void **state)
         if (eg_unix_user_find("", &us, &p) != EG_OK) {
             _exit(3);
         }
-        eg_process one = {.name = "patient", .user = us, .run = patient, .ctx = &pipe_fds[1], .stop_seconds = 5};
+        eg_process one = {.name = "patient", .user = us, .run = patient, .ctx = &pipe_fds[1], .log_level = EG_LOG_INFO, .stop_seconds = 5};
         _exit(eg_supervise(&one, 1, &p) == EG_OK ? 0 : 2);
     }
     int first[2], second[2];
