@@ -17,7 +17,8 @@ int eg_cli_complain(const eg_problem *p)
         eg_cli_put_inert(stderr, eg_str_of(p->hint));
     }
     fputc('\n', stderr);
-    return p->code == EG_ERR_INVALID || p->code == EG_ERR_CONFIG ? EG_EXIT_USAGE : EG_EXIT_FAILED;
+    bool mistake = p->code == EG_ERR_INVALID || p->code == EG_ERR_CONFIG || p->code == EG_ERR_POLICY_INVALID;
+    return mistake ? EG_EXIT_USAGE : EG_EXIT_FAILED;
 }
 
 int eg_cli_usage(const char *command, const char *fmt, ...)

@@ -137,9 +137,9 @@ class Gateway:
         return ClientSecretCredential(p["tenant"], p["client_id"], p["client_secret"], authority=self.endpoint,
                                       disable_instance_discovery=True, connection_verify=self.ca)
 
-    def data_lake(self, name="admin"):
+    def data_lake(self, name="admin", **options):
         from azure.storage.filedatalake import DataLakeServiceClient
-        return DataLakeServiceClient(self.endpoint, credential=self.credential(name), connection_verify=self.ca)
+        return DataLakeServiceClient(self.endpoint, credential=self.credential(name), connection_verify=self.ca, **options)
 
-    def file_system(self, container="data", name="admin"):
-        return self.data_lake(name).get_file_system_client(container)
+    def file_system(self, container="data", name="admin", **options):
+        return self.data_lake(name, **options).get_file_system_client(container)

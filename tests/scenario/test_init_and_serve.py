@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -98,3 +99,27 @@ def test_recovery_key_opens_a_state_without_its_master_key(own_gateway):
     g.run("recover", "--state", g.state, input=key + "\n")
     g.start()
     assert g.json("GET", "/livy/batches", g.token())[0] == 200
+
+
+def test_env_serves_python_and_java(gateway, tmp_path):
+    """What `embergate env` exports is enough for programs that were never told of our CA. Java is asked where it can compile."""
+    env = gateway.run("env").stdout
+    source = tmp_path / "Ask.java"
+    source.write_text("""
+import java.net.URI;
+import javax.net.ssl.HttpsURLConnection;
+class Ask {
+    public static void main(String[] a) throws Exception {
+        System.out.println("java " + ((HttpsURLConnection) URI.create(a[0]).toURL().openConnection()).getResponseCode());
+    }
+}
+""")
+    script = env + f"""
+"{sys.executable}" -c 'import os, requests; print("requests", requests.get(os.environ["EMBERGATE_ENDPOINT"] + "/healthz").status_code)'
+"{sys.executable}" -c 'import os, urllib.request as u; print("urllib", u.urlopen(os.environ["EMBERGATE_ENDPOINT"] + "/healthz").status)'
+! java --list-modules | grep -q ^jdk.compiler || java -XX:TieredStopAtLevel=1 "{source}" "$EMBERGATE_ENDPOINT/healthz" 2>/dev/null
+"""
+    shown = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"]})
+    compiles = b"jdk.compiler" in subprocess.run(["java", "--list-modules"], capture_output=True, timeout=60).stdout
+    assert shown.stdout.splitlines() == ["requests 200", "urllib 200"] + ["java 200"] * compiles, shown
+    assert gateway.profile()["client_secret"] not in env

@@ -105,6 +105,19 @@ def test_jobs_command(gateway, wrangled):
     assert wrangled["id"] in [b["id"] for b in listed["sessions"]]
     assert "rows kept:" in gateway.run("jobs", "log", wrangled["id"]).stdout
     assert "success" in gateway.run("jobs", "show", wrangled["id"]).stdout
+    assert "success" in gateway.run("jobs", "show", "wrangle").stdout
+    for words in (("show", "999999"), ("log", "999999"), ("delete", "999999"), ("list", "--cluster", "nowhere")):
+        refused = gateway.run("jobs", *words, check=False)
+        assert refused.returncode == 1 and "answered 404" in refused.stderr, refused
+    refused = gateway.run("jobs", "list", profile="bystander", check=False)
+    assert refused.returncode == 1 and "answered 403" in refused.stderr, refused
+
+
+def test_jobs_delete(gateway):
+    status, batch, _ = gateway.json("POST", "/livy/batches", gateway.token(), {"file": acts.address(gateway, "jobs/none.py"), "name": "to-delete"})
+    assert status == 201
+    gateway.run("jobs", "delete", "to-delete")
+    assert gateway.json("GET", f"/livy/batches/{batch['id']}", gateway.token())[0] == 404
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="without root all processes share one user")

@@ -64,3 +64,21 @@ def test_a_stranger_learns_nothing(gateway, path):
     there = gateway.json("GET", path, gateway.token("stranger", audience))
     absent = gateway.json("GET", path + "-absent" if path.startswith("/data") else "/livy/batches/999999", gateway.token("stranger", audience))
     assert there[0] == absent[0] and there[0] in (403, 404)
+
+
+def test_explain_names_the_assignment(gateway):
+    scope = "/subscriptions/" + gateway.profile()["subscription"]
+    submit = ("--scope", scope, "--action", "Microsoft.HDInsight/clusters/jobs/submit/action")
+    allowed = gateway.run("policy", "explain", "--principal", gateway.profile()["object_id"], *submit, check=False)
+    assert allowed.returncode == 0 and "allowed" in allowed.stdout, allowed
+    denied = gateway.run("policy", "explain", "--principal", gateway.profile("bystander")["object_id"], *submit, check=False)
+    assert "denied" in denied.stdout, denied
+
+
+def test_assign_refuses_what_it_does_not_know(gateway):
+    scope = "/subscriptions/" + gateway.profile()["subscription"]
+    for role, principal, where in (("No Such Role", gateway.profile("guest")["object_id"], scope), ("Reader", "not-a-guid", scope),
+                                   ("Reader", gateway.profile("guest")["object_id"], "/elsewhere")):
+        done = gateway.run("policy", "assign", "--role", role, "--principal", principal, "--scope", where, check=False)
+        assert done.returncode == 2, done
+    assert gateway.run("policy", "check").returncode == 0

@@ -27,6 +27,8 @@ static void test_exit_status(void **state)
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_CONFIG, "x");
     assert_int_equal(eg_cli_complain(&p), EG_EXIT_USAGE);
+    (void)eg_fail(&p, EG_ERR_POLICY_INVALID, "x");
+    assert_int_equal(eg_cli_complain(&p), EG_EXIT_USAGE);
     (void)eg_fail(&p, EG_ERR_UNAVAILABLE, "x");
     assert_int_equal(eg_cli_complain(&p), EG_EXIT_FAILED);
 }
