@@ -143,3 +143,15 @@ eg_err eg_door_stop(eg_door *d, unsigned seconds) {
     free_door(d);
     return EG_OK;
 }
+
+eg_err eg_door_reload_certificates(eg_door *d, eg_problem *p) {
+    return eg_tls_context_reload(d->shared.tls, p);
+}
+
+eg_err eg_door_renew_tickets(eg_door *d, eg_problem *p) {
+    return eg_tls_context_renew_tickets(d->shared.tls, p);
+}
+
+int64_t eg_door_certificate_expires_s(const eg_door *d) {
+    return eg_tls_context_expires_s(d->shared.tls);
+}

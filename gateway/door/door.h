@@ -45,6 +45,13 @@ eg_err eg_door_start(const eg_door_options *o, eg_door **ret, eg_problem *p) EG_
  * stays in memory, so that a late eg_door_send finds it. */
 eg_err eg_door_stop(eg_door *d, unsigned seconds);
 
+/* Reads the certificates' files again: new connections get them, and new ticket keys; open connections live on. On an error nothing changes.
+ * This and the next two from one thread, which is also the one that stops the door. */
+eg_err eg_door_reload_certificates(eg_door *d, eg_problem *p) EG_MUST_CHECK;
+/* New ticket keys; the certificates stay. */
+eg_err eg_door_renew_tickets(eg_door *d, eg_problem *p) EG_MUST_CHECK;
+int64_t eg_door_certificate_expires_s(const eg_door *d); /* the first to expire, in seconds since 1970 */
+
 /* Worker only, inside app.body(): no more of this request's body is delivered until eg_door_proceed. For bodies whose chunks
  * are worked on elsewhere: the peer is slowed down and gone() waits for the proceed or the answer. */
 void eg_door_pause(eg_request *rq);

@@ -12,7 +12,7 @@ static SSL *session(eg_tls *t) {
     return (SSL *)t;
 }
 
-eg_tls *eg_tls_new(const eg_tls_context *t, int fd) {
+eg_tls *eg_tls_new(eg_tls_context *t, int fd) {
     SSL *s = eg_tls_context_session(t);
     if (s != NULL && SSL_set_fd(s, fd) != 1) {
         SSL_free(s);

@@ -14,7 +14,7 @@ typedef enum eg_tls_status {
 } eg_tls_status;
 
 /* The socket stays the caller's. NULL without memory. */
-eg_tls *eg_tls_new(const eg_tls_context *t, int fd);
+eg_tls *eg_tls_new(eg_tls_context *t, int fd);
 void eg_tls_free(eg_tls *t);
 eg_tls_status eg_tls_handshake(eg_tls *t);
 eg_tls_status eg_tls_read(eg_tls *t, void *buf, size_t cap, size_t *ret_n);

@@ -6,6 +6,6 @@
 
 #include <openssl/ssl.h>
 
-SSL *eg_tls_context_session(const eg_tls_context *t); /* NULL without memory; the caller frees it */
+SSL *eg_tls_context_session(eg_tls_context *t); /* NULL without memory; the caller frees it */
 
 #endif

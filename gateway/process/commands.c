@@ -56,6 +56,11 @@ const eg_command eg_process_commands[] = {
      "Reads the recovery key from standard input (never from an argument, which others could see) and writes the master key\n"
      "anew where a backup was restored without it. Run it while the server is stopped.\n",
      eg_command_recover},
+    {"certificate", "renew the server certificate of a state directory",
+     "usage: embergate certificate renew --state DIR\n\n"
+     "Makes a new key and a certificate for the same names from the CA of the state directory. A gateway that serves takes them\n"
+     "within two seconds; no connection ends.\n",
+     eg_command_certificate},
     {"config", "check a configuration, or print the reference of all keys",
      "usage: embergate config check FILE\n       embergate config reference\n", eg_command_config},
 };

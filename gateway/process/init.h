@@ -8,6 +8,7 @@
 #include <embergate/crypto.h>
 
 #define EG_INIT_LIST_MAX 32
+#define EG_SERVER_CERTIFICATE_DAYS 397
 
 typedef struct eg_init_options {
     const char *state_dir;                        /* absolute */
@@ -52,6 +53,7 @@ int eg_command_principal(int argc, char **argv);
 int eg_command_serve(int argc, char **argv);
 int eg_command_stop(int argc, char **argv);
 int eg_command_config(int argc, char **argv);
+int eg_command_certificate(int argc, char **argv);
 int eg_command_recover(int argc, char **argv);
 int eg_command_tenant(int argc, char **argv);
 

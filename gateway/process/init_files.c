@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SERVER_DAYS 397
 #define PEM_MAX 65536
 
 static eg_err put(const char *dir, const char *name, mode_t mode, eg_bytes content, eg_problem *p)
@@ -60,7 +59,7 @@ eg_err eg_init_tls(const eg_init_options *o, eg_problem *p)
     const char *names[EG_INIT_LIST_MAX + 16];
     collect_names(o, storage, names);
     EG_TRY(eg_ca_new("embergate private CA", &ca_key, &ca, p));
-    eg_ca_request rq = {.common_name = "embergate gateway", .names = names, .days = SERVER_DAYS};
+    eg_ca_request rq = {.common_name = "embergate gateway", .names = names, .days = EG_SERVER_CERTIFICATE_DAYS};
     EG_TRY(eg_ca_issue(eg_buf_str(&ca_key), eg_buf_str(&ca), &rq, &key, &cert, p));
     EG_TRY(eg_trust_jks(eg_buf_str(&ca), &jks, p));
     EG_TRY(put(o->state_dir, "ca/ca.key", 0600, eg_buf_bytes(&ca_key), p));

@@ -6,6 +6,7 @@
 #include "../pipeline/pipeline.h"
 #include "../pipeline/policy_watch.h"
 #include "../pipeline/router.h"
+#include "certificate_watch.h"
 #include "seccomp_filter.h"
 
 #include <embergate/audit.h>
@@ -19,8 +20,12 @@
 #define POOL_THREADS 32
 #define POOL_QUEUE 4096
 
+/* Whose supervisor was killed is in the way of the next one, and its keeper is gone too: requests get this long to finish. */
+#define ORPHAN_STOP_SECONDS 2
+
 typedef struct gateway {
     const eg_serve_plan *plan;
+    pid_t supervisor;
     eg_arena *arena;
     eg_pool *pool;
     eg_kv *kv;
@@ -35,6 +40,8 @@ typedef struct gateway {
     eg_router *router;
     eg_pipeline *pipeline;
     eg_door *door;
+    eg_door_certificate certificate;
+    eg_certificate_watch *certificates;
     eg_router_tenant *router_tenants;
     eg_router_resource *router_clusters, *router_accounts;
 } gateway;
@@ -232,7 +239,7 @@ static eg_err open_door(gateway *g, eg_problem *p)
         (void)snprintf(listeners[i].peer.listener, sizeof listeners[i].peer.listener, "%s", c->listeners[i].name);
         (void)snprintf(listeners[i].peer.subnet, sizeof listeners[i].peer.subnet, "%s", c->listeners[i].subnet);
     }
-    eg_door_certificate certificate = {.chain_file = g->plan->tls_certificate, .key_file = g->plan->tls_key};
+    g->certificate = (eg_door_certificate){.chain_file = g->plan->tls_certificate, .key_file = g->plan->tls_key};
     eg_door_limits limits = EG_DOOR_LIMITS_DEFAULT;
     limits.connections = c->limits.connections;
     limits.connections_per_address = c->limits.connections_per_address;
@@ -241,10 +248,11 @@ static eg_err open_door(gateway *g, eg_problem *p)
     limits.body_ms = c->limits.body_seconds * 1000;
     limits.idle_ms = c->limits.idle_seconds * 1000;
     limits.write_ms = c->limits.write_seconds * 1000;
-    eg_door_options o = {.listeners = listeners, .listener_count = c->listener_count, .certificates = &certificate, .certificate_count = 1,
+    eg_door_options o = {.listeners = listeners, .listener_count = c->listener_count, .certificates = &g->certificate, .certificate_count = 1,
                          .min_tls = c->tls_minimum_version, .workers = c->workers, .limits = limits, .pool = g->pool,
                          .app = eg_pipeline_app(g->pipeline), .refused = eg_pipeline_refused};
-    return eg_door_start(&o, &g->door, p);
+    EG_TRY(eg_door_start(&o, &g->door, p));
+    return eg_certificate_watch_new(g->door, &g->certificate, &eg_clock_system, &g->certificates);
 }
 
 static const struct {
@@ -257,7 +265,12 @@ static const struct {
 
 static void close_all(gateway *g)
 {
-    if (g->door && eg_door_stop(g->door, g->plan->config->limits.stop_seconds) != EG_OK) {
+    eg_certificate_watch_free(g->certificates);
+    unsigned seconds = g->plan->config->limits.stop_seconds;
+    if (getppid() != g->supervisor && seconds > ORPHAN_STOP_SECONDS) {
+        seconds = ORPHAN_STOP_SECONDS;
+    }
+    if (g->door && eg_door_stop(g->door, seconds) != EG_OK) {
         /* An answer is still owed by a thread that would then touch what is freed below. All that was acknowledged is durable. */
         eg_log(EG_LOG_WARN, "gateway.stop_abrupt", NULL);
         return;
@@ -295,7 +308,7 @@ static void close_all(gateway *g)
 
 int eg_serve_gateway(void *plan, const volatile int *stop)
 {
-    gateway g = {.plan = plan};
+    gateway g = {.plan = plan, .supervisor = getppid()};
     eg_problem p = {0};
     close(g.plan->keeper_fd);
     close(g.plan->launcher_fd);
@@ -319,6 +332,7 @@ int eg_serve_gateway(void *plan, const volatile int *stop)
     while (!*stop) {
         struct timespec t = {0, 100000000};
         nanosleep(&t, NULL);
+        eg_certificate_watch_tick(g.certificates);
     }
     eg_log(EG_LOG_INFO, "gateway.stopping", NULL);
     close_all(&g);

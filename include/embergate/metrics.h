@@ -11,6 +11,9 @@
     X(CONNECTIONS_OPEN, "embergate_connections_open", "gauge", "Connections open now")                          \
     X(TLS_HANDSHAKES, "embergate_tls_handshakes_total", "counter", "TLS handshakes completed")                  \
     X(TLS_FAILED, "embergate_tls_failed_total", "counter", "TLS handshakes that failed")                        \
+    X(TLS_RELOADS, "embergate_tls_certificate_reloads_total", "counter", "Changed certificate files put in force")  \
+    X(TLS_RELOAD_FAILED, "embergate_tls_certificate_reload_failed_total", "counter", "Changed certificate files refused")  \
+    X(TLS_EXPIRES, "embergate_tls_certificate_expires_seconds", "gauge", "When the certificate in force expires, since 1970")  \
     X(REQUESTS, "embergate_requests_total", "counter", "Requests answered")                                     \
     X(REQUESTS_REFUSED, "embergate_requests_refused_total", "counter", "Requests refused by framing")           \
     X(REQUESTS_DENIED, "embergate_requests_denied_total", "counter", "Requests answered 401 or 403")            \
