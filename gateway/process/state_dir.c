@@ -5,9 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Longer than the processes of a killed supervisor take to end. */
+#define ORPHANS_SECONDS 40
+#define LOOK_EVERY_MS 50
 
 eg_err eg_state_path(const char *dir, const char *rest, char ret[EG_STATE_PATH_MAX], eg_problem *p)
 {
@@ -42,6 +48,20 @@ static int read_pid(int fd)
     return eg_str_u64(s, 1u << 30, &pid) == EG_OK ? (int)pid : 0;
 }
 
+/* The processes of a supervisor that was killed hold its lock until they have ended: that is waited for. Who lives is not. */
+static bool lock_after_orphans(int fd)
+{
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        int holder = read_pid(fd);
+        if (i == ORPHANS_SECONDS * 1000 / LOOK_EVERY_MS || holder <= 0 || kill(holder, 0) == 0 || errno != ESRCH) {
+            return false;
+        }
+        struct timespec t = {0, LOOK_EVERY_MS * 1000000L};
+        nanosleep(&t, NULL);
+    }
+    return true;
+}
+
 eg_err eg_state_lock(const char *dir, int *ret_fd, eg_problem *p)
 {
     char path[EG_STATE_PATH_MAX];
@@ -50,7 +70,7 @@ eg_err eg_state_lock(const char *dir, int *ret_fd, eg_problem *p)
     if (fd < 0) {
         return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be opened: %s", path, strerror(errno));
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_after_orphans(fd)) {
         (void)eg_fail(p, EG_ERR_LOCKED, "another embergate (process %d) serves this state directory", read_pid(fd));
         close(fd);
         return eg_fail_hint(p, "end it with: embergate stop --state %s", dir);

@@ -28,10 +28,15 @@ typedef struct child {
 } child;
 
 static volatile int stop_flag;
+static volatile unsigned stop_bound; /* seconds; 0 in the supervisor itself */
 
+/* The alarm ends a child that does not stop in time and has no supervisor any more that would kill it. */
 static void on_stop(int sig)
 {
     (void)sig;
+    if (!stop_flag && stop_bound > 0) {
+        (void)alarm(stop_bound);
+    }
     stop_flag = 1;
 }
 
@@ -64,6 +69,8 @@ static _Noreturn void child_main(const eg_process *process, pid_t supervisor)
     sigset_t none;
     eg_problem p = {0};
     stop_flag = 0;
+    stop_bound = process->stop_seconds + 1;
+    (void)signal(SIGALRM, SIG_DFL);
     (void)sigaction(SIGTERM, &stop, NULL);
     (void)signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the supervisor passes it on as SIGTERM, in order */
     (void)signal(SIGHUP, SIG_IGN);

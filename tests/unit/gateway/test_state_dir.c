@@ -75,8 +75,38 @@ static void test_lock_names_its_holder(void **state)
     remove_all(dir);
 }
 
+/* A supervisor that was killed: its child holds the lock a little longer, and the next one waits for it. */
+static void test_lock_waits_for_orphans(void **state)
+{
+    (void)state;
+    char dir[] = "eg-state-XXXXXX", path[EG_STATE_PATH_MAX];
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(eg_state_path(dir, "run", path, NULL), EG_OK);
+    assert_int_equal(mkdir(path, 0700), 0);
+    int fd = -1;
+    eg_problem p = {0};
+    pid_t supervisor = fork();
+    if (supervisor == 0) {
+        bool locked = eg_state_lock(dir, &fd, &p) == EG_OK;
+        if (locked && fork() == 0) {
+            usleep(700000);
+            _exit(0);
+        }
+        _exit(locked ? 0 : 1);
+    }
+    int status = 1;
+    assert_int_equal(waitpid(supervisor, &status, 0), supervisor);
+    assert_int_equal(status, 0);
+    assert_int_equal(eg_state_holder(dir), supervisor);
+    assert_int_equal(eg_state_lock(dir, &fd, &p), EG_OK);
+    assert_int_equal(eg_state_holder(dir), getpid());
+    close(fd);
+    remove_all(dir);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_format), cmocka_unit_test(test_lock_names_its_holder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_format), cmocka_unit_test(test_lock_names_its_holder),
+                                       cmocka_unit_test(test_lock_waits_for_orphans)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
