@@ -103,6 +103,10 @@ eg_err eg_config_parse(eg_str yaml, const char *name, eg_config **ret, eg_proble
 eg_err eg_config_render(const eg_config *c, eg_buf *ret);
 /* docs/CONFIGURATION.md, from the schema. */
 eg_err eg_config_reference(eg_buf *ret);
+/* The tenant of that name or id; NULL asks for the first. NULL when there is none. Borrowed. */
+const eg_config_tenant *eg_config_tenant_named(const eg_config *c, const char *name_or_id);
+/* The subscription of a tenant's clusters and accounts. A tenant without resources has none yet: its id stands for it. */
+const char *eg_config_subscription(const eg_config *c, const char *tenant);
 EG_DEFINE_CLEANUP(eg_config, eg_config_free)
 
 #endif

@@ -22,31 +22,6 @@ static int usage(const char *command, const char *what)
     return eg_process_complain(&p);
 }
 
-static const eg_config_tenant *find_tenant(const eg_config *c, const char *name)
-{
-    for (size_t i = 0; i < c->tenant_count; i++) {
-        if (!name || strcmp(c->tenants[i].name, name) == 0 || strcmp(c->tenants[i].id, name) == 0) {
-            return &c->tenants[i];
-        }
-    }
-    return NULL;
-}
-
-static const char *subscription_of(const eg_config *c, const char *tenant)
-{
-    for (size_t i = 0; i < c->cluster_count; i++) {
-        if (strcmp(c->clusters[i].tenant, tenant) == 0) {
-            return c->clusters[i].subscription;
-        }
-    }
-    for (size_t i = 0; i < c->account_count; i++) {
-        if (strcmp(c->accounts[i].tenant, tenant) == 0) {
-            return c->accounts[i].subscription;
-        }
-    }
-    return tenant; /* a tenant without resources: its id stands for the subscription that it will own */
-}
-
 static eg_err load_config(const char *state, eg_config **ret, eg_problem *p)
 {
     char path[EG_STATE_PATH_MAX];
@@ -59,13 +34,13 @@ static eg_err add_principal(eg_new_principal *n, const char *tenant, eg_problem 
 {
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     EG_TRY(load_config(n->state_dir, &c, p));
-    const eg_config_tenant *t = find_tenant(c, tenant);
+    const eg_config_tenant *t = eg_config_tenant_named(c, tenant);
     if (!t) {
         return eg_fail(p, EG_ERR_INVALID, "there is no tenant '%s'", tenant ? tenant : "");
     }
     n->state_dir = c->state_dir;
     n->tenant = t->id;
-    n->subscription = subscription_of(c, t->id);
+    n->subscription = eg_config_subscription(c, t->id);
     EG_TRY(eg_init_principal(c, n, p));
     EG_TRY(eg_init_owners(c, p));
     printf("added %s; its profile is %s/profiles/%s.json\n", n->name, n->state_dir, n->name);
@@ -234,7 +209,7 @@ static eg_err add_tenant(const char *state, const char *name, eg_problem *p)
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     char keeper[EG_STATE_PATH_MAX], id[EG_UUID_LEN];
     EG_TRY(load_config(state, &c, p));
-    if (find_tenant(c, name)) {
+    if (eg_config_tenant_named(c, name)) {
         return eg_fail(p, EG_ERR_EXISTS, "there is a tenant '%s' already", name);
     }
     eg_unix_user us;

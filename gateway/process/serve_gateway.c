@@ -114,21 +114,6 @@ static eg_err open_identity(gateway *g, eg_problem *p)
     return eg_identity_open(&o, &g->identity, p);
 }
 
-static const char *subscription_of(const eg_config *c, const char *tenant)
-{
-    for (size_t i = 0; i < c->cluster_count; i++) {
-        if (strcmp(c->clusters[i].tenant, tenant) == 0) {
-            return c->clusters[i].subscription;
-        }
-    }
-    for (size_t i = 0; i < c->account_count; i++) {
-        if (strcmp(c->accounts[i].tenant, tenant) == 0) {
-            return c->accounts[i].subscription;
-        }
-    }
-    return tenant; /* as `embergate principal` has it */
-}
-
 static eg_err fill_places(gateway *g, eg_problem *p)
 {
     const eg_config *c = g->plan->config;
@@ -139,7 +124,7 @@ static eg_err fill_places(gateway *g, eg_problem *p)
         return no_memory(p);
     }
     for (size_t i = 0; i < c->tenant_count; i++) {
-        eg_str scope = eg_arena_printf(g->arena, "/subscriptions/%s", subscription_of(c, c->tenants[i].id));
+        eg_str scope = eg_arena_printf(g->arena, "/subscriptions/%s", eg_config_subscription(c, c->tenants[i].id));
         g->router_tenants[i] = (eg_router_tenant){.id = eg_str_of(c->tenants[i].id), .scope = scope};
     }
     for (size_t i = 0; i < c->cluster_count; i++) {

@@ -1,4 +1,4 @@
-/* Checks that a configuration is taken whole or refused with its file, line, key and what was expected. covers: config_check.c config_load.c config_prescan.c config_render.c config_rules.c config_schema.c config_value.c */
+/* Checks that a configuration is taken whole or refused with its file, line, key and what was expected. covers: config_check.c config_load.c config_lookup.c config_prescan.c config_render.c config_rules.c config_schema.c config_value.c */
 #include "config/config.h"
 #include "config/config_schema.h"
 
@@ -354,6 +354,19 @@ static void files(void **state)
 }
 
 /* The page is found from this file's own place in the source tree. */
+static void look_ups(void **state) {
+    (void)state;
+    eg_config *c = NULL;
+    eg_problem p = {0};
+    assert_int_equal(parse(minimal, "", &c, &p), EG_OK);
+    assert_string_equal(eg_config_tenant_named(c, "example")->id, TENANT);
+    assert_string_equal(eg_config_tenant_named(c, TENANT)->name, "example");
+    assert_ptr_equal(eg_config_tenant_named(c, NULL), &c->tenants[0]);
+    assert_null(eg_config_tenant_named(c, "other"));
+    assert_string_equal(eg_config_subscription(c, TENANT), TENANT);
+    eg_config_free(c);
+}
+
 static void the_reference_is_current(void **state)
 {
     (void)state;
@@ -392,7 +405,7 @@ int main(int argc, char **argv)
         return print_reference();
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(every_key_and_back), cmocka_unit_test(half_filled_configurations_render), cmocka_unit_test(keys),
+        cmocka_unit_test(defaults), cmocka_unit_test(look_ups), cmocka_unit_test(every_key_and_back), cmocka_unit_test(half_filled_configurations_render), cmocka_unit_test(keys),
         cmocka_unit_test(kinds), cmocka_unit_test(values), cmocka_unit_test(rules), cmocka_unit_test(yaml_itself), cmocka_unit_test(files),
         cmocka_unit_test(the_reference_is_current)};
     return cmocka_run_group_tests(tests, NULL, NULL);
