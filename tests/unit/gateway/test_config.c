@@ -256,7 +256,7 @@ static void values(void **state)
     (void)state;
     in_cluster("csrf: yes", "clusters[0].csrf", "true or false");
     in_cluster("isolation: principal", "clusters[0].isolation", "does not build principal");
-    in_cluster("workers: 0", "clusters[0].workers", "from 1 to 1000");
+    in_cluster("workers: 0", "clusters[0].workers", "from 1 to 64");
     in_cluster("user: Root", "clusters[0].user", "UNIX user");
     in_cluster("file_roots: /srv", "clusters[0].file_roots", "a list");
     in_cluster("file_roots: [\"\"]", "clusters[0].file_roots", "not empty");
