@@ -54,7 +54,7 @@ def test_retried_submit_is_one_batch(gateway, flights):
     assert gateway.json("GET", f"/livy/batches/{first[1]['id']}", token)[1]["state"] == "dead"  # its file does not exist
 
 
-def wait_final(gateway, batch, seconds=90):
+def wait_final(gateway, batch, seconds=180):
     token = gateway.token()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -65,7 +65,7 @@ def wait_final(gateway, batch, seconds=90):
     raise AssertionError(f"batch {batch} is still {state} after {seconds} s")
 
 
-def wait_for_line(gateway, batch, line, seconds=90):
+def wait_for_line(gateway, batch, line, seconds=180):
     token = gateway.token()
     end = time.monotonic() + seconds
     log = []

@@ -27,7 +27,7 @@ def wait_until(truth, seconds, what):
         time.sleep(0.2)
 
 
-def final_state(g, batch, seconds=90):
+def final_state(g, batch, seconds=180):
     token = g.token()
     seen = []
 
@@ -101,7 +101,7 @@ spark.stop()
     fs.get_file_client("jobs/slow.py").upload_data(code, overwrite=True)
     status, batch, _ = g.json("POST", "/livy/batches", g.token(), {"file": acts.address(g, "jobs/slow.py"), "args": [acts.address(g, "kill-batch")]})
     assert status == 201
-    wait_until(lambda: "marked" in log_of(g, batch["id"]), 90, "the batch runs")
+    wait_until(lambda: "marked" in log_of(g, batch["id"]), 180, "the batch runs")
     kill(g, "gateway")
     state, log = final_state(g, batch["id"]), log_of(g, batch["id"])
     assert state == "success", log[-30:]
