@@ -7,8 +7,14 @@ import subprocess
 FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
 
 
+def go():
+    """The Go toolchain: the machine's, else the one that ./dev test installs from PyPI. None when there is neither."""
+    own = pathlib.Path(os.environ.get("EG_PROVIDERS", "/nowhere")) / "tools" / "bin" / "go"
+    return shutil.which("go") or (str(own) if own.exists() else None)
+
+
 def can_build():
-    return shutil.which("go") is not None
+    return go() is not None
 
 
 def fsck_program():
@@ -16,7 +22,15 @@ def fsck_program():
     program = where / "fsck"
     if not program.exists():
         where.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["go", "install", FSCK], env={**os.environ, "GOBIN": str(where)}, check=True, timeout=300)
+        subprocess.run([go(), "install", FSCK], env={**os.environ, "GOBIN": str(where)}, check=True, timeout=300)
+    return program
+
+
+def sumdb_program(folder):
+    """tests/conformance/sumdb, built into `folder`."""
+    source = pathlib.Path(__file__).parent.parent / "conformance" / "sumdb"
+    program = pathlib.Path(folder) / "sumdb"
+    subprocess.run([go(), "build", "-o", str(program), "."], cwd=source, check=True, timeout=300)
     return program
 
 
