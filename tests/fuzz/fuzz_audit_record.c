@@ -1,10 +1,7 @@
 /* Fuzzes eg_audit_draft_make and eg_audit_draft_finish with texts from outside (the line is JSON, without controls, and its sealed half
  * opens), and eg_envelope_read, eg_audit_bundle_next, eg_checkpoint_parse, eg_verifier_key_parse and eg_audit_tile_parse with any bytes.
  *
- *   clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Iaudit tests/fuzz/fuzz_audit_record.c \
- *     audit/checkpoint.c audit/envelope.c audit/json_text.c audit/record.c audit/tile_path.c core/*.c -lcrypto -ljansson -llmdb -lyaml \
- *     -o fuzz_audit_record
- *   ./fuzz_audit_record -max_len=20000 corpus tests/fuzz/seeds/audit_record */
+ *   ./dev fuzz audit_record */
 #include <embergate/json.h>
 #include <stdlib.h>
 

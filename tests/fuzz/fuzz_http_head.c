@@ -1,9 +1,7 @@
 /* Fuzzes eg_http_head_scan, eg_http_head_parse, eg_http_body_init and eg_http_body_feed: what the door reads before anybody
  * is authenticated. The first byte says in which pieces the rest arrives.
  *
- *   clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Igateway tests/fuzz/fuzz_http_head.c \
- *     gateway/door/http_head.c gateway/door/http_body.c core/[a-z]*.c -lcrypto -ljansson -llmdb -lyaml -o fuzz_http_head
- *   ./fuzz_http_head -max_len=20000 -dict=tests/fuzz/seeds/http_head.dict corpus tests/fuzz/seeds/http_head */
+ *   ./dev fuzz http_head */
 #include "door/http_body.h"
 #include "door/http_head.h"
 

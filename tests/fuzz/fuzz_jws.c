@@ -1,10 +1,7 @@
 /* Fuzzes eg_jws_parse, eg_jws_verify, eg_jwk_set_parse and eg_claims_check: what identity reads before it believes anybody. The first
  * byte says which: 't' a token (against a fixed key that signed none of them), 'k' a key set, 'c' claims (as if their signature were good).
  *
- *   clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Igateway tests/fuzz/fuzz_jws.c \
- *     gateway/identity/jws_parse.c gateway/identity/jws_verify.c gateway/identity/jwk.c gateway/identity/claims.c \
- *     core/[a-z]*.c -lcrypto -ljansson -llmdb -lyaml -lpthread -lm -o fuzz_jws
- *   ./fuzz_jws -max_len=20000 corpus tests/fuzz/seeds/jws */
+ *   ./dev fuzz jws */
 #include "identity/claims.h"
 #include "identity/jws.h"
 

@@ -1,9 +1,7 @@
 /* Fuzzes eg_policy_builder_add and _finish, then eg_policy_decide, eg_policy_network and eg_policy_explain on what was accepted. The first
  * byte says which of the four kinds of file the rest is; the kinds before it are a small valid set.
  *
- *   clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Ipolicies tests/fuzz/fuzz_policy_json.c policies/*.c \
- *     BUILD/policies/builtin_roles.c core/*.c -lcrypto -ljansson -llmdb -lyaml -o fuzz_policy_json
- *   ./fuzz_policy_json -max_len=8192 corpus tests/fuzz/seeds/policy_json */
+ *   ./dev fuzz policy_json */
 #include "policy_model.h"
 
 #include <embergate/actions.h>

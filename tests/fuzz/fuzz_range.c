@@ -1,8 +1,6 @@
 /* Fuzzes eg_range_header_parse and eg_permissions_acl_check: what they accept lies within the file, or is a mode.
  *
- *   clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Istorage tests/fuzz/fuzz_range.c \
- *     storage/range_header.c storage/permissions.c core/*.c -lcrypto -ljansson -llmdb -lyaml -o fuzz_range
- *   ./fuzz_range corpus tests/fuzz/seeds/range */
+ *   ./dev fuzz range */
 #include "permissions.h"
 #include "range_header.h"
 

@@ -1,8 +1,6 @@
 /* Fuzzes eg_segment_reader_new and eg_segment_reader_read with files that somebody else wrote: nothing but what was sealed is given.
  *
- *   clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Istorage tests/fuzz/fuzz_segment.c \
- *     storage/segment.c core/*.c -lcrypto -ljansson -llmdb -lyaml -o fuzz_segment
- *   ./fuzz_segment -max_len=4000 corpus tests/fuzz/seeds/segment */
+ *   ./dev fuzz segment */
 #include "segment.h"
 
 #include <embergate/durable_file.h>
