@@ -85,9 +85,17 @@ static eg_err take(eg_bytes *rest, size_t max, eg_bytes *ret) {
     return EG_OK;
 }
 
-static void copy_text(const json_t *o, const char *name, char *ret, size_t cap) {
-    eg_str s = eg_json_str(o, name);
+/* A text that doesn't fit was not written by us; cut short it would be another text. */
+static eg_err copy_str(eg_str s, char *ret, size_t cap) {
+    if (s.len >= cap) {
+        return EG_ERR_CORRUPT;
+    }
     snprintf(ret, cap, "%.*s", EG_FMT(s));
+    return EG_OK;
+}
+
+static eg_err copy_text(const json_t *o, const char *name, char *ret, size_t cap) {
+    return copy_str(eg_json_str(o, name), ret, cap);
 }
 
 static int64_t number(const json_t *o, const char *name) {
@@ -104,19 +112,19 @@ static eg_err read_groups(const json_t *groups, eg_batch *ret) {
         return EG_ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < n; i++) {
-        snprintf(ret->groups[i], EG_UUID_LEN, "%s", json_string_value(json_array_get(groups, i)) ? json_string_value(json_array_get(groups, i)) : "");
+        EG_TRY(copy_str(eg_str_of(json_string_value(json_array_get(groups, i))), ret->groups[i], EG_UUID_LEN));
     }
     ret->group_count = n;
     return EG_OK;
 }
 
 static eg_err read_head(const json_t *o, eg_batch *ret) {
-    copy_text(o, "name", ret->name, sizeof ret->name);
-    copy_text(o, "tenant", ret->tenant, sizeof ret->tenant);
-    copy_text(o, "owner", ret->owner, sizeof ret->owner);
-    copy_text(o, "appId", ret->app_id, sizeof ret->app_id);
-    copy_text(o, "credential", ret->credential, sizeof ret->credential);
-    copy_text(o, "why", ret->why, sizeof ret->why);
+    EG_TRY(copy_text(o, "name", ret->name, sizeof ret->name));
+    EG_TRY(copy_text(o, "tenant", ret->tenant, sizeof ret->tenant));
+    EG_TRY(copy_text(o, "owner", ret->owner, sizeof ret->owner));
+    EG_TRY(copy_text(o, "appId", ret->app_id, sizeof ret->app_id));
+    EG_TRY(copy_text(o, "credential", ret->credential, sizeof ret->credential));
+    EG_TRY(copy_text(o, "why", ret->why, sizeof ret->why));
     ret->owner_kind = (eg_principal_kind)number(o, "ownerKind");
     ret->deleted = json_is_true(json_object_get(o, "deleted"));
     ret->created_ns = number(o, "created");
@@ -136,7 +144,8 @@ static eg_err read_head(const json_t *o, eg_batch *ret) {
         *sizes[i] = (unsigned)json_integer_value(json_array_get(shape, i));
         *sums[i] = (uint64_t)json_integer_value(json_array_get(usage, i));
     }
-    if (ret->state == EG_BATCH_NONE || !ret->tenant[0] || !ret->owner[0]) {
+    bool kind_known = ret->owner_kind > EG_PRINCIPAL_NONE && ret->owner_kind <= EG_PRINCIPAL_JOB;
+    if (ret->state == EG_BATCH_NONE || !kind_known || !ret->tenant[0] || !ret->owner[0]) {
         return EG_ERR_CORRUPT;
     }
     return read_groups(json_object_get(o, "groups"), ret);

@@ -55,6 +55,7 @@ static eg_err insert(store *s, const char *cluster, uint32_t id, const char *nam
     snprintf(b.name, sizeof b.name, "%s", name);
     snprintf(b.tenant, sizeof b.tenant, ID);
     snprintf(b.owner, sizeof b.owner, ID);
+    b.owner_kind = EG_PRINCIPAL_USER;
     b.id = id;
     b.state = EG_BATCH_STARTING;
     eg_buf record;
