@@ -1,7 +1,9 @@
 """What the tests that break things share: one gateway each, on a made-up Spark home, with the ordinary build, because timing matters."""
 import os
 import random
+import shutil
 
+import own_mounts
 import pytest
 import trivial_spark
 from server import finish, make_state_folder, new_gateway
@@ -25,3 +27,22 @@ def trivial_gateway():
         yield g
     finally:
         finish(g, folder)
+
+
+@pytest.fixture
+def disk_gateway():
+    """Its state directory is a small disk of its own, `disk`."""
+    folder = make_state_folder()
+    home, runs = trivial_spark.make(folder)
+    with own_mounts.own_namespace():
+        disk = own_mounts.Disk(folder)
+        g = new_gateway(disk.where, "--spark-home", home, "--worker-cores", "4", binary=os.environ["EG_BIN"])
+        g.runs, g.disk, g.log_path = runs, disk, f"{folder}/serve.log"
+        try:
+            yield g
+        finally:
+            try:
+                finish(g, g.state)
+            finally:
+                disk.detach()
+                shutil.rmtree(folder, ignore_errors=True)

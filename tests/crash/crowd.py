@@ -1,5 +1,6 @@
 """Clients that write, rename, delete and submit over HTTPS, and know exactly what they may find afterwards."""
 import collections
+import contextlib
 import http.client
 import json
 import random
@@ -221,4 +222,18 @@ class BatchClient(Client):
         for marker in self.markers:
             if sum(line[1] == marker for line in lines) > 1:
                 self.wrong.append(f"{marker} ran more than once")
-        return states
+
+
+@contextlib.contextmanager
+def at_work(g, seed, files):
+    """That many file clients and one that submits; at the end they have stopped."""
+    clients = [FileClient(g, i, seed + i, g.token(audience="storage")) for i in range(files)] + [BatchClient(g, seed, g.token(), g.runs)]
+    for c in clients:
+        c.start()
+    try:
+        yield clients
+    finally:
+        for c in clients:
+            c.stop.set()
+        for c in clients:
+            c.join(timeout=DEADLINE + 30)

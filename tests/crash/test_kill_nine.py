@@ -5,15 +5,13 @@ change has exactly one record. The drivers are trivial (trivial_spark.py). 30 ro
 """
 import os
 import random
-import shutil
 import signal
 import socket
 import time
 
-import acts
 import crowd
 import evidence
-import tessera
+from judge import judge
 
 ROUNDS = 300 if os.environ.get("EG_LONG") else 30
 TAKE_OVER_SECONDS = 10
@@ -82,33 +80,11 @@ def round_of(g, rng, kinds):
     return []
 
 
-def judge_log(g, clients, folder):
-    """The log as a whole; gives what is wrong."""
-    time.sleep(1.5)  # a checkpoint is signed every second
-    log = acts.log_folder(g)
-    verified = g.run("audit", "verify", log, check=False)
-    wrong = [] if verified.returncode == 0 else ["embergate audit verify: " + verified.stdout + verified.stderr]
-    found = evidence.records(log)
-    for c in clients:
-        wrong += evidence.one_record_each(found, c.acknowledged)
-        wrong += evidence.as_often_as_done(found, getattr(c, "done", {}))
-    if tessera.can_build():
-        copy = f"{folder}/log"
-        shutil.copytree(log, copy)
-        said = tessera.run_fsck(tessera.fsck_program(), copy)
-        wrong += [] if "Successfully fsck'd" in said else ["Tessera: " + said]
-    return wrong
-
-
 def test_nothing_acknowledged_is_lost(trivial_gateway, seed, tmp_path):
     g, rng = trivial_gateway, random.Random(seed)
     g.start()
-    clients = [crowd.BatchClient(g, seed, g.token(), g.runs)]
-    clients += [crowd.FileClient(g, i, seed + i, g.token(audience="storage")) for i in range(3)]
-    for c in clients:
-        c.start()
-    wrong, order = [], shuffled(rng)
-    try:
+    with crowd.at_work(g, seed, files=3) as clients:
+        wrong, order = [], shuffled(rng)
         for n in range(ROUNDS):
             kinds = [next(order) for _ in range(2 if rng.random() < 0.3 else 1)]
             wrong += round_of(g, rng, kinds)
@@ -116,18 +92,8 @@ def test_nothing_acknowledged_is_lost(trivial_gateway, seed, tmp_path):
                 wrong += evidence.no_orphans(g)
             wrong += [w for c in clients for w in c.wrong]
             assert not wrong, f"round {n}, {kinds}: " + "\n".join(wrong)
-    finally:
-        for c in clients:
-            c.stop.set()
-        for c in clients:
-            c.join(timeout=crowd.DEADLINE + 30)
     g.wait_ready()
-    states = clients[0].check()
-    for c in clients[1:]:
-        c.check()
-    wrong = [w for c in clients for w in c.wrong] + judge_log(g, clients, tmp_path) + evidence.no_orphans(g)
-    print({c.name: (len(c.acknowledged), c.unanswered) for c in clients}, {s: list(states.values()).count(s) for s in set(states.values())})
-    assert not wrong, "\n".join(wrong)
+    judge(g, clients, tmp_path)
     assert all(len(c.acknowledged) > ROUNDS for c in clients), "the crowd hardly came to work"
     assert sum(c.unanswered for c in clients) > 0, "no kill met a request"
     g.stop()

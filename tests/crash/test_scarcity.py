@@ -1,0 +1,124 @@
+"""What the server needs runs out while a crowd works: a clear error in the surface's own shape, nothing lost, and recovery alone when it is back."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import crowd
+import own_mounts
+import pytest
+from judge import judge
+
+
+def leave_free(g, size):
+    """Fills the disk but for `size` bytes; with 0 until nothing is left for anybody."""
+    path = f"{g.disk.where}/ballast"
+    if os.path.exists(path):
+        os.unlink(path)
+    with open(path, "wb") as f:
+        for piece in (32 << 20, 1 << 20, 65536, 4096):
+            try:
+                while os.statvfs(g.disk.where).f_bfree * 4096 > size:
+                    os.posix_fallocate(f.fileno(), os.fstat(f.fileno()).st_size, piece)
+            except OSError:
+                pass
+
+
+def make_room(g):
+    os.unlink(f"{g.disk.where}/ballast")
+
+
+def put(g, bearer, path, content):
+    """Statuses and codes of create, append and flush, up to the first that isn't 2xx."""
+    for method, query, body in (("PUT", "?resource=file", b""), ("PATCH", "?action=append&position=0", content),
+                                ("PATCH", f"?action=flush&position={len(content)}", b"")):
+        status, said, _ = g.request(method, path + query, bearer, body)
+        if status >= 300:
+            return status, json.loads(said)["error"]["code"]
+    return status, None
+
+
+def soon(what, seconds=15):
+    end = time.monotonic() + seconds
+    while not (got := what()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return got
+
+
+@pytest.mark.skipif(not own_mounts.supported(), reason="needs root and loop devices")
+def test_disk_full(disk_gateway, seed, tmp_path):
+    g = disk_gateway
+    g.start()
+    bearer = g.token(audience="storage")
+    assert put(g, bearer, "/data/kept", b"k" * 100000) == (200, None)
+    with crowd.at_work(g, seed, files=2) as clients:
+        time.sleep(2)
+        leave_free(g, 150 << 20)
+        assert soon(lambda: put(g, bearer, "/data/more", b"m" * 1000) == (507, "InsufficientStorage"))
+        assert g.request("GET", "/data/kept", bearer)[1] == b"k" * 100000
+        for _ in range(2):
+            leave_free(g, 0)
+            time.sleep(4)
+            said = put(g, bearer, f"/data/full{time.monotonic_ns()}", b"f" * 1000)
+            assert said[0] in (503, 507), said
+            make_room(g)
+            assert soon(lambda: put(g, bearer, "/data/again", b"a" * 1000) == (200, None)), "no recovery: " + g.log_tail()
+            time.sleep(1)
+    assert g.request("GET", "/data/kept", bearer)[1] == b"k" * 100000
+    judge(g, clients, tmp_path)
+
+
+def test_keeper_away(trivial_gateway, seed, tmp_path):
+    """It hangs for ten seconds, then it dies: what needs a key that nobody holds any more is 503, and said to be the keeper's doing."""
+    g = trivial_gateway
+    g.start()
+    bearer = g.token(audience="storage")
+    with crowd.at_work(g, seed, files=2) as clients:
+        time.sleep(1)
+        keeper, began = g.pids()["keeper"], time.monotonic()
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            assert put(g, bearer, "/data/nobodys-key", b"n" * 1000) == (503, "KeeperUnavailable")
+            assert time.monotonic() - began < 9
+            time.sleep(max(0.0, 10 - (time.monotonic() - began)))
+        finally:
+            os.kill(keeper, signal.SIGCONT)
+        assert soon(lambda: put(g, bearer, "/data/nobodys-key", b"n" * 1000) == (200, None))
+        os.kill(g.pids()["keeper"], signal.SIGKILL)
+        assert soon(lambda: put(g, bearer, f"/data/{time.monotonic_ns()}", b"n" * 1000) == (200, None))
+    judge(g, clients, tmp_path)
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_descriptors_exhausted(trivial_gateway, seed, tmp_path):
+    """Idle connections take every descriptor that the gateway may have; nothing spins, nothing dies, and they may all come back."""
+    g = trivial_gateway
+    with open(g.log_path, "ab") as log:
+        g.process = subprocess.Popen(["prlimit", "--nofile=150:150", g.binary, "serve", "--state", g.state], stdin=subprocess.DEVNULL, stdout=log,
+                                     stderr=log, start_new_session=True)
+    g.wait_ready()
+    bearer, gateway = g.token(audience="storage"), g.pids()["gateway"]
+    with crowd.at_work(g, seed, files=2) as clients:
+        time.sleep(1.5)
+        held = []
+        try:
+            for _ in range(150):
+                held.append(socket.create_connection(("127.0.0.1", g.port)))
+            time.sleep(1)
+            assert len(os.listdir(f"/proc/{gateway}/fd")) > 140
+            busy = cpu_seconds(gateway)
+            time.sleep(4)
+            assert cpu_seconds(gateway) - busy < 3, "it spins"
+        finally:
+            for s in held:
+                s.close()
+        assert soon(lambda: put(g, bearer, "/data/again", b"a" * 1000) == (200, None))
+    assert g.pids()["gateway"] == gateway, "it died of it"
+    judge(g, clients, tmp_path)
