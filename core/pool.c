@@ -87,16 +87,23 @@ void eg_pool_stop(eg_pool *p) {
     free(p);
 }
 
+static __attribute__((noinline)) eg_err push(eg_pool *p, task t) {
+    if (p->stopping || p->queued == p->ring_size) {
+        return p->stopping ? EG_ERR_CANCELLED : EG_ERR_BUSY;
+    }
+    p->ring[(p->head + p->queued) % p->ring_size] = t;
+    p->queued++;
+    eg_metric_add(EG_METRIC_POOL_QUEUED, 1);
+    return EG_OK;
+}
+
 eg_err eg_pool_submit(eg_pool *p, void (*fn)(void *), void *arg) {
     pthread_mutex_lock(&p->lock);
-    eg_err e = p->stopping ? EG_ERR_CANCELLED : p->queued == p->ring_size ? EG_ERR_BUSY : EG_OK;
-    if (e == EG_OK) {
-        p->ring[(p->head + p->queued) % p->ring_size] = (task){fn, arg};
-        p->queued++;
-        eg_metric_add(EG_METRIC_POOL_QUEUED, 1);
-        pthread_cond_signal(&p->filled);
-    }
+    eg_err e = push(p, (task){fn, arg});
     pthread_mutex_unlock(&p->lock);
+    if (e == EG_OK) {
+        pthread_cond_signal(&p->filled); /* after the unlock: whoever wakes needs the lock */
+    }
     return e;
 }
 

@@ -3,6 +3,7 @@
 
 #include "door_limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 typedef struct half {
@@ -69,7 +70,8 @@ static void read_done(void *arg) {
     eg_pull *p = arg;
     half *h = &p->halves[p->fill];
     p->reading = false;
-    if (p->read_error != EG_OK || p->read_n > p->cap) {
+    bool too_much = p->read_n > p->cap || (p->source.size >= 0 && (int64_t)p->read_n > p->source.size - p->got);
+    if (p->read_error != EG_OK || too_much) {
         p->error = p->read_error != EG_OK ? p->read_error : EG_ERR_INTERNAL;
     } else if (p->read_n == 0) {
         p->end = true;
@@ -121,13 +123,28 @@ eg_err eg_pull_error(const eg_pull *p) {
 }
 
 eg_pull_status eg_pull_take(eg_pull *p, void *buf, size_t cap, size_t *ret_n) {
-    half *h = &p->halves[p->drain];
-    if (h->taken < h->len) {
-        size_t n = h->len - h->taken < cap ? h->len - h->taken : cap;
-        memcpy(buf, h->bytes + h->taken, n);
-        h->taken += n;
-        p->drain ^= h->taken == h->len;
+    eg_bytes some = {NULL, 0};
+    eg_pull_status s = eg_pull_peek(p, &some);
+    if (s == EG_PULL_BYTES) {
+        size_t n = some.len < cap ? some.len : cap;
+        memcpy(buf, some.ptr, n);
+        eg_pull_skip(p, n);
         *ret_n = n;
+    }
+    return s;
+}
+
+void eg_pull_skip(eg_pull *p, size_t n) {
+    half *h = &p->halves[p->drain];
+    assert(n > 0 && n <= h->len - h->taken);
+    h->taken += n;
+    p->drain ^= h->taken == h->len;
+}
+
+eg_pull_status eg_pull_peek(const eg_pull *p, eg_bytes *ret) {
+    const half *h = &p->halves[p->drain];
+    if (h->taken < h->len) {
+        *ret = (eg_bytes){h->bytes + h->taken, h->len - h->taken};
         return EG_PULL_BYTES;
     }
     return p->error != EG_OK ? EG_PULL_BROKEN : p->end ? EG_PULL_END : EG_PULL_WAIT;

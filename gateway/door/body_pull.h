@@ -31,5 +31,8 @@ eg_err eg_pull_error(const eg_pull *p);
 typedef enum eg_pull_status { EG_PULL_BROKEN = 0, EG_PULL_END, EG_PULL_WAIT, EG_PULL_BYTES } eg_pull_status;
 /* Bytes come before the error or the end that followed them. */
 eg_pull_status eg_pull_take(eg_pull *p, void *buf, size_t cap, size_t *ret_n);
+/* The same without a copy: the view stays until eg_pull_skip passed its last byte. */
+eg_pull_status eg_pull_peek(const eg_pull *p, eg_bytes *ret);
+void eg_pull_skip(eg_pull *p, size_t n);
 
 #endif

@@ -24,7 +24,7 @@ typedef enum eg_conn_out {
     EG_OUT_SOURCE,     /* an answer waits for the first bytes of its source */
     EG_OUT_LANE,       /* libmicrohttpd writes an answer */
     EG_OUT_RELAY,      /* it has written all; the rest is relayed */
-    EG_OUT_BARE,       /* `pending` holds an answer without a body */
+    EG_OUT_COUNTED,    /* the door writes an answer itself: `pending`, then `rest`, then what its source gives */
     EG_OUT_LAST,       /* `pending` holds the last word */
 } eg_conn_out;
 
@@ -52,6 +52,7 @@ typedef struct eg_conn {
     size_t early_used;
     eg_buf pending;                   /* to be written before anything else */
     size_t pending_written;
+    eg_bytes rest;                    /* of a counted answer's body; lives in the exchange */
     eg_http_scan scan;
     eg_http_body body;
     uint64_t discard_left;

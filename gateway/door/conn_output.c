@@ -1,4 +1,4 @@
-/* What a connection sends: answers relayed from its lane, 100 Continue, the door's own last word. */
+/* What a connection sends: answers of known length, streams relayed from its lane, 100 Continue, the door's own last word. */
 #include "bare_answer.h"
 #include "conn.h"
 
@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+
+enum { FIRST_RECORD = 16 * 1024 };
 
 /* Writes what the socket takes. False when the connection had to be closed. */
 static bool write_some(eg_conn *c, const char *bytes, size_t n, size_t *ret_n) {
@@ -102,6 +104,48 @@ static bool relay(eg_conn *c) {
     return true;
 }
 
+/* NULL when the body is bytes, also those that took the place of a source that failed. */
+static eg_pull *pull_of(const eg_conn *c) {
+    return c->ex->rq.response.has_source ? c->ex->pull : NULL;
+}
+
+static bool write_rest(eg_conn *c) {
+    size_t n = 0;
+    size_t most = c->rest.len < EG_DOOR_READ_MAX ? c->rest.len : EG_DOOR_READ_MAX; /* then others have a turn */
+    if (!write_some(c, (const char *)c->rest.ptr, most, &n)) {
+        return false;
+    }
+    c->rest = (eg_bytes){c->rest.ptr + n, c->rest.len - n};
+    eg_pull *pull = pull_of(c);
+    if (n > 0 && pull != NULL) {
+        eg_pull_skip(pull, n);
+        eg_pull_kick(pull);
+    }
+    return n > 0;
+}
+
+/* What is left of a body whose length the head has said. */
+static bool send_body(eg_conn *c) {
+    eg_pull *pull = pull_of(c);
+    if (c->rest.len > 0) {
+        return write_rest(c);
+    }
+    switch (pull != NULL ? eg_pull_peek(pull, &c->rest) : EG_PULL_END) {
+    case EG_PULL_BYTES:
+        return write_rest(c);
+    case EG_PULL_WAIT:
+        eg_pull_kick(pull);
+        return false;
+    case EG_PULL_END:
+        answer_over(c);
+        return true;
+    case EG_PULL_BROKEN:
+    default:
+        eg_conn_close(c); /* without close_notify: nobody shall take the answer for whole */
+        return false;
+    }
+}
+
 bool eg_conn_output(eg_conn *c) {
     bool moved = false;
     if (!flush(c, &moved)) {
@@ -111,9 +155,8 @@ bool eg_conn_output(eg_conn *c) {
         eg_conn_shut(c);
         return true;
     }
-    if (c->out == EG_OUT_BARE) {
-        answer_over(c);
-        return true;
+    if (c->out == EG_OUT_COUNTED) {
+        return send_body(c) || moved;
     }
     if ((c->out == EG_OUT_LANE || c->out == EG_OUT_RELAY) && c->lane_readable) {
         moved = relay(c) || moved;
@@ -145,18 +188,48 @@ static eg_err open_lane(eg_conn *c) {
     return e;
 }
 
+/* The first bytes of a body go with the head: one TLS record and one system call for a small answer. */
+static eg_err join_first_bytes(eg_conn *c) {
+    eg_pull *pull = pull_of(c);
+    size_t room = c->pending.len < FIRST_RECORD ? FIRST_RECORD - c->pending.len : 0;
+    if (pull != NULL && eg_pull_peek(pull, &c->rest) != EG_PULL_BYTES) {
+        return EG_OK;
+    }
+    size_t n = c->rest.len < room ? c->rest.len : room;
+    if (n == 0) {
+        return EG_OK;
+    }
+    EG_TRY(eg_buf_add(&c->pending, c->rest.ptr, n));
+    c->rest = (eg_bytes){c->rest.ptr + n, c->rest.len - n};
+    if (pull != NULL) {
+        eg_pull_skip(pull, n);
+        eg_pull_kick(pull);
+    }
+    return EG_OK;
+}
+
+static void start_counted(eg_conn *c, bool bare) {
+    const eg_response *r = &c->ex->rq.response;
+    c->out = EG_OUT_COUNTED;
+    c->rest = bare || r->has_source ? (eg_bytes){NULL, 0} : r->bytes;
+    eg_err e = eg_bare_answer(r, bare, c->close_after, &c->pending);
+    e = e == EG_OK && !bare ? join_first_bytes(c) : e;
+    if (e != EG_OK) {
+        eg_conn_close(c);
+        return;
+    }
+    eg_conn_wake(c);
+}
+
 static void start_answer(eg_conn *c) {
     eg_exchange *ex = c->ex;
     eg_response *r = &ex->rq.response;
     if (r->has_source && ex->pull != NULL && eg_pull_error(ex->pull) != EG_OK) {
         eg_exchange_replace(ex, eg_pull_error(ex->pull));
     }
-    if (eg_bare_answer_fits(r, eg_exchange_is_head(ex))) {
-        c->out = EG_OUT_BARE;
-        if (eg_bare_answer(r, c->close_after, &c->pending) != EG_OK) {
-            eg_conn_close(c);
-        }
-        eg_conn_wake(c);
+    bool bare = eg_bare_answer_fits(r, eg_exchange_is_head(ex));
+    if (bare || eg_bare_answer_counted(r)) {
+        start_counted(c, bare);
         return;
     }
     eg_lane_answer a = {
@@ -182,6 +255,8 @@ static void start_answer(eg_conn *c) {
 void eg_conn_pull_ready(eg_conn *c) {
     if (c->out == EG_OUT_SOURCE) {
         start_answer(c);
+    } else if (c->out == EG_OUT_COUNTED) {
+        eg_conn_wake(c);
     } else if (c->lane != NULL) {
         eg_lane_resume(c->lane);
         c->worker->http1_due = true;

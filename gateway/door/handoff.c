@@ -8,6 +8,7 @@
 
 eg_err eg_handoff_init(eg_handoff *h) {
     *h = (eg_handoff){.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    atomic_init(&h->sleeps, true);
     if (h->event_fd < 0) {
         return eg_err_from_errno(errno);
     }
@@ -35,15 +36,27 @@ void eg_handoff_push(eg_handoff *h, eg_task *t) {
         return;
     }
     (void)pthread_mutex_lock(&h->lock);
-    bool was_empty = h->first == NULL;
     t->next = NULL;
     *h->last = t;
     h->last = &t->next;
+    /* Under the lock, as in eg_handoff_sleep: so a push either comes before the owner's look at the queue, or sees that it sleeps. */
+    bool wake = atomic_exchange(&h->sleeps, false);
     (void)pthread_mutex_unlock(&h->lock);
-    /* The owner looks at the queue before it waits. */
-    if (was_empty && !(atomic_load(&h->has_owner) && pthread_equal(h->owner, pthread_self()))) {
+    if (wake && !(atomic_load(&h->has_owner) && pthread_equal(h->owner, pthread_self()))) {
         eg_handoff_wake(h);
     }
+}
+
+bool eg_handoff_sleep(eg_handoff *h) {
+    (void)pthread_mutex_lock(&h->lock);
+    bool empty = h->first == NULL;
+    atomic_store(&h->sleeps, empty);
+    (void)pthread_mutex_unlock(&h->lock);
+    return empty;
+}
+
+void eg_handoff_awake(eg_handoff *h) {
+    atomic_store(&h->sleeps, false);
 }
 
 bool eg_handoff_run(eg_handoff *h) {

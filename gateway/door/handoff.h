@@ -23,6 +23,7 @@ typedef struct eg_handoff {
     int event_fd;
     pthread_t owner;       /* set by the worker before it serves */
     atomic_bool has_owner;
+    atomic_bool sleeps;    /* the owner waits, or is about to: only then a push must wake it */
 } eg_handoff;
 
 eg_err eg_handoff_init(eg_handoff *h) EG_MUST_CHECK;
@@ -31,6 +32,9 @@ void eg_handoff_done(eg_handoff *h);
 void eg_handoff_push(eg_handoff *h, eg_task *t);
 /* The owner: runs what is queued; true when there was something. */
 bool eg_handoff_run(eg_handoff *h);
+/* The owner, before it waits: true when there is nothing in the queue, and each push from now on writes the event. */
+bool eg_handoff_sleep(eg_handoff *h);
+void eg_handoff_awake(eg_handoff *h);       /* after it waited */
 void eg_handoff_drain_event(eg_handoff *h); /* after epoll reported event_fd */
 void eg_handoff_wake(eg_handoff *h);
 

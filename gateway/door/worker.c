@@ -175,7 +175,8 @@ static void *run(void *arg) {
     w->handoff.owner = pthread_self();
     atomic_store(&w->handoff.has_owner, true);
     for (;;) {
-        int n = epoll_wait(w->epoll_fd, events, EVENTS, wait_ms(w, more));
+        int n = epoll_wait(w->epoll_fd, events, EVENTS, wait_ms(w, !eg_handoff_sleep(&w->handoff) || more));
+        eg_handoff_awake(&w->handoff);
         w->now_ms = eg_worker_clock_ms();
         for (int i = 0; i < n; i++) {
             on_event(w, &events[i]);

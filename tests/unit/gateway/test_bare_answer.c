@@ -40,7 +40,7 @@ static void test_table(void **state) {
         r.headers[1].name = "X-Empty";
         r.header_count = 2;
         eg_buf_init(&b, 1024);
-        assert_int_equal(eg_bare_answer(&r, cases[i].close, &b), EG_OK);
+        assert_int_equal(eg_bare_answer(&r, true, cases[i].close, &b), EG_OK);
         print_message("%s\n", cases[i].what);
         (void)snprintf(line, sizeof line, "HTTP/1.1 %d ", r.status);
         assert_true(eg_str_starts(eg_buf_str(&b), line));
@@ -67,7 +67,25 @@ static void test_which(void **state) {
     }
 }
 
+static void test_with_a_body(void **state) {
+    (void)state;
+    eg_response bytes = {.status = 200, .head_length = 5, .bytes = {(const uint8_t *)"1234567", 7}};
+    eg_response source = {.status = 206, .head_length = -1, .has_source = true, .source = {.size = 99}};
+    eg_response stream = {.status = 200, .head_length = -1, .has_source = true, .source = {.size = -1}};
+    assert_true(eg_bare_answer_counted(&bytes));
+    assert_true(eg_bare_answer_counted(&source));
+    assert_false(eg_bare_answer_counted(&stream));
+    eg_buf b;
+    eg_buf_init(&b, 1024);
+    assert_int_equal(eg_bare_answer(&bytes, false, false, &b), EG_OK);
+    assert_non_null(strstr(b.ptr, "\r\nContent-Length: 7\r\n")); /* of the body that follows, whatever a HEAD would say */
+    eg_buf_reset(&b);
+    assert_int_equal(eg_bare_answer(&source, false, true, &b), EG_OK);
+    assert_non_null(strstr(b.ptr, "\r\nContent-Length: 99\r\nConnection: close\r\n\r\n"));
+    eg_buf_done(&b);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_which)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_which), cmocka_unit_test(test_with_a_body)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

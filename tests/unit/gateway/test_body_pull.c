@@ -66,8 +66,10 @@ static eg_pull_status take_all(fixture *f, eg_pull *p, uint64_t *ret_bytes) {
         eg_pull_kick(p);
         if (s == EG_PULL_WAIT && !eg_pull_has_some(p)) {
             struct pollfd fd = {.fd = f->worker.event_fd, .events = POLLIN};
-            assert_int_equal(poll(&fd, 1, 10000), 1);
-            eg_handoff_drain_event(&f->worker);
+            if (eg_handoff_sleep(&f->worker)) {
+                assert_int_equal(poll(&fd, 1, 10000), 1);
+                eg_handoff_drain_event(&f->worker);
+            }
             (void)eg_handoff_run(&f->worker);
         } else if (s != EG_PULL_BYTES && s != EG_PULL_WAIT) {
             return s;
@@ -93,6 +95,22 @@ static void check(int64_t said, int64_t there, bool fails, eg_pull_status ends, 
     assert_int_equal(atomic_load(&c.closed), 0);
     eg_pull_free(p);
     assert_int_equal(atomic_load(&c.closed), 1);
+    stop(&f);
+}
+
+/* A source that gives more than it said would make the rest look like the beginning of the next answer. */
+static void test_more_than_promised(void **state) {
+    (void)state;
+    fixture f;
+    counter c = {.left = EG_DOOR_SOURCE_HALF + 50};
+    uint64_t got = 0;
+    start(&f);
+    eg_pull *p = eg_pull_new((eg_body_source){EG_DOOR_SOURCE_HALF + 5, count_up, closed, &c}, &(eg_pull_options){f.pool, &f.worker, nothing, NULL, &f.starved});
+    assert_non_null(p);
+    assert_int_equal(take_all(&f, p, &got), EG_PULL_BROKEN);
+    assert_int_equal(eg_pull_error(p), EG_ERR_INTERNAL);
+    assert_int_equal(got, EG_DOOR_SOURCE_HALF);
+    eg_pull_free(p);
     stop(&f);
 }
 
@@ -140,6 +158,6 @@ static void test_full_pool(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends), cmocka_unit_test(test_full_pool)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends), cmocka_unit_test(test_more_than_promised), cmocka_unit_test(test_full_pool)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
