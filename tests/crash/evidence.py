@@ -60,15 +60,19 @@ def no_orphans(g, seconds=15):
     end = time.monotonic() + seconds
     while (left := orphans(g)) and time.monotonic() < end:
         time.sleep(0.1)
-    return [f"{pid}: {told(pid)}" for pid in left]
+    listed = {pid: os.path.basename(folder) for pid, folder in runners(g).items()}
+    return [f"{pid}: {told(pid)}; runners that are written down: {listed}" for pid in left]
 
 
 def told(pid):
+    """What a process is, and what it has open: a runner's files say which directory is its own."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as f:
-            return f.read().replace(b"\0", b" ").decode(errors="replace")[:300]
+            words = f.read().replace(b"\0", b" ").decode(errors="replace")[:300]
+        open_files = sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
     except OSError:
         return "gone"
+    return f"{words} has open {[name for name in open_files if '/run/' in name]}"
 
 
 def records(log):
