@@ -119,7 +119,12 @@ static eg_err parse_request_line(const eg_door_limits *limits, eg_str line, eg_h
     if (rest.ptr == NULL || !eg_str_is(rest, "HTTP/1.1")) {
         return eg_fail(p, NOT_OURS, "the request line does not end with HTTP/1.1");
     }
-    return parse_target(limits, h, p);
+    EG_TRY(parse_target(limits, h, p));
+    /* RFC 9110 section 9.3.6: to whoever stands before us what follows would be a tunnel, to us it would be requests. */
+    if (eg_str_is(h->method, "CONNECT")) {
+        return eg_fail(p, NOT_OURS, "CONNECT is for proxies");
+    }
+    return EG_OK;
 }
 
 typedef struct seen {
@@ -223,14 +228,15 @@ static eg_err on_connection(eg_http_head *h, seen *s, eg_str v, eg_problem *p) {
 static const struct {
     const char *name;
     eg_err (*take)(eg_http_head *h, seen *s, eg_str value, eg_problem *p);
-    bool hidden; /* not among the request's headers */
+    bool hidden;  /* not among the request's headers */
+    bool framing; /* no tab beside its value: RFC 9110 section 5.5 lets it stand, llhttp takes "chunked" with a tab for another coding */
 } field_rules[] = {
-    {"Host", on_host, false},
-    {"Content-Length", on_content_length, false},
-    {"Transfer-Encoding", on_transfer_encoding, false},
-    {"Authorization", on_authorization, true},
-    {"Expect", on_expect, false},
-    {"Connection", on_connection, false},
+    {"Host", on_host, false, false},
+    {"Content-Length", on_content_length, false, true},
+    {"Transfer-Encoding", on_transfer_encoding, false, true},
+    {"Authorization", on_authorization, true, false},
+    {"Expect", on_expect, false, false},
+    {"Connection", on_connection, false, false},
 };
 
 static eg_err parse_field(const eg_door_limits *limits, eg_str line, eg_http_head *h, seen *s, eg_problem *p) {
@@ -245,10 +251,14 @@ static eg_err parse_field(const eg_door_limits *limits, eg_str line, eg_http_hea
     if (value.ptr == NULL || name.len == 0 || !all_are(name, TCHAR)) {
         return eg_fail(p, NOT_OURS, "a header line has no field name and colon");
     }
+    bool tab = memchr(value.ptr, '\t', value.len) != NULL;
     value = trim(value);
     bool hidden = false;
     for (size_t i = 0; i < sizeof field_rules / sizeof field_rules[0]; i++) {
         if (eg_str_ieq(name, eg_str_of(field_rules[i].name))) {
+            if (tab && field_rules[i].framing) {
+                return eg_fail(p, NOT_OURS, "a tab stands in %s", field_rules[i].name);
+            }
             EG_TRY(field_rules[i].take(h, s, value, p));
             hidden = field_rules[i].hidden;
         }

@@ -110,6 +110,7 @@ static const struct {
 
     {"absolute-form", TEXT("GET http://a.example/x HTTP/1.1\r\n" H END), EG_ERR_HTTP_TARGET},
     {"authority-form", TEXT("CONNECT a.example:443 HTTP/1.1\r\n" H END), EG_ERR_HTTP_TARGET},
+    {"CONNECT of a path", TEXT("CONNECT /x HTTP/1.1\r\n" H END), EG_ERR_HTTP_FRAMING},
     {"asterisk-form", TEXT("OPTIONS * HTTP/1.1\r\n" H END), EG_ERR_HTTP_TARGET},
     {"fragment", TEXT("GET /x#y HTTP/1.1\r\n" H END), EG_ERR_HTTP_TARGET},
     {"raw non-ASCII", TEXT("GET /\xc3\xa9 HTTP/1.1\r\n" H END), EG_ERR_HTTP_TARGET},
@@ -117,6 +118,8 @@ static const struct {
     {"half an escape", TEXT("GET /a%2 HTTP/1.1\r\n" H END), EG_ERR_HTTP_TARGET},
     {"escape without hex", TEXT("GET /a%zz HTTP/1.1\r\n" H END), EG_ERR_HTTP_TARGET},
 
+    {"tab after chunked", TEXT(GET H "Transfer-Encoding: chunked\t\r\n" END), EG_ERR_HTTP_FRAMING},
+    {"tab before the length", TEXT(GET H "Content-Length:\t3\r\n" END), EG_ERR_HTTP_FRAMING},
     {"empty host", TEXT(GET "Host:\r\n" END), EG_ERR_HTTP_HEADER},
     {"host with a path", TEXT(GET "Host: a/b\r\n" END), EG_ERR_HTTP_HEADER},
     {"host with userinfo", TEXT(GET "Host: u@a\r\n" END), EG_ERR_HTTP_HEADER},
