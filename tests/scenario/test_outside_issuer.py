@@ -1,0 +1,253 @@
+"""Tokens of real OpenID providers, and what a provider that is down, slow or hostile can do. covers: https_fetch.c jwks_cache.c"""
+import base64
+import http.client
+import json
+import os
+import socket
+import threading
+import time
+
+import acts
+import pytest
+from outside_issuer import Front, Keycloak, MockOauth2, OidcProvider, OwnIssuer, ProviderCa, configure
+from server import finish, make_state_folder, new_gateway
+
+LONG = os.environ.get("EG_LONG") == "1"
+FLOOD = 10000
+HOSTILE = ("redirect-discovery", "redirect-keys", "other-host", "other-issuer", "huge", "endless-header", "nameless-key")
+OWN = ("plain", "turning", "absent", "slow", *HOSTILE)
+
+if not os.environ.get("EG_PROVIDERS"):
+    pytest.skip("./dev test installs the providers and says where they are", allow_module_level=True)
+
+
+class World:
+    pass
+
+
+@pytest.fixture(scope="module")
+def world():
+    w, folder = World(), make_state_folder()
+    w.ca = ProviderCa(folder)
+    w.front, w.elsewhere = Front(w.ca), Front(w.ca)
+    w.own = {name: OwnIssuer(w.front, name) for name in OWN}
+    w.real, w.gateway = {}, None
+    try:
+        makers = [MockOauth2, OidcProvider] + ([Keycloak] if LONG else [])
+        acts.concurrently(*[lambda m=m: w.real.__setitem__(m.__name__, m(w.ca, folder)) for m in makers])
+        assert len(w.real) == len(makers)
+        w.gateway = new_gateway(folder)
+        configure(w.gateway, w.ca, [*w.real.values(), *w.own.values()])
+        w.gateway.start()
+        w.gateway.file_system().get_file_client("x.csv").upload_data(b"a,b\n", overwrite=True)
+        scope = "/subscriptions/" + w.gateway.profile()["subscription"]
+        for name in OWN:
+            w.gateway.run("policy", "assign", "--role", "Storage Blob Data Reader", "--principal", w.own[name].object_id, "--scope", scope)
+        w.old = [w.own["turning"].token(), w.own["turning"].token()]
+        assert eventually(lambda: ask(w, w.old[0])[0] == 200)
+        w.asked = time.monotonic()
+        yield w
+    finally:
+        for p in w.real.values():
+            p.stop()
+        w.front.down()
+        w.elsewhere.down()
+        if w.gateway:
+            finish(w.gateway, folder)
+
+
+def ask(world, token, path="/data/x.csv"):
+    """(status, code)"""
+    status, _, headers = world.gateway.json("GET", path, token, headers={"x-ms-version": "2023-11-03"})
+    return status, headers.get("x-ms-error-code") or ""
+
+
+def metric(world, name):
+    text = world.gateway.request("GET", "/metrics", world.gateway.token())[1].decode()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith(name + " ")))
+
+
+def eventually(truth, seconds=5):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if truth():
+            return True
+        time.sleep(0.1)
+    return truth()
+
+
+REAL = ["MockOauth2", "OidcProvider", pytest.param("Keycloak", marks=pytest.mark.skipif(not LONG, reason="EG_LONG=1 runs Keycloak"))]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_token_is_known_and_needs_a_role(world, name):
+    provider = world.real[name]
+    token = provider.token()
+    assert ask(world, token)[0] == 403
+    scope = "/subscriptions/" + world.gateway.profile()["subscription"]
+    world.gateway.run("policy", "assign", "--role", "Storage Blob Data Reader", "--principal", provider.object_id, "--scope", scope)
+    assert eventually(lambda: ask(world, token)[0] == 200)
+    assert ask(world, provider.token())[0] == 200
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_token_for_somebody_else_or_changed_is_refused(world, name):
+    provider = world.real[name]
+    assert ask(world, provider.other_audience()) == (401, "TokenAudienceInvalid")
+    assert ask(world, acts.forge(provider.token())) == (401, "TokenSignatureInvalid")
+
+
+def test_entra_shapes(world):
+    entra = world.real["MockOauth2"]
+    assert ask(world, entra.token("old")) == (401, "TokenExpired")
+    assert ask(world, entra.token("early")) == (401, "TokenNotYetValid")
+    assert ask(world, entra.token("id-token")) == (401, "TokenTypeRefused")
+    assert ask(world, entra.token(issuer="/another")) == (401, "TokenIssuerUnknown")
+    on_storage = entra.token("storage")  # Azure's own name of storage opens storage alone; the application's opens both
+    assert ask(world, on_storage)[0] == 200 and ask(world, on_storage, "/livy/batches")[0] == 401
+    assert ask(world, entra.token())[0] == 200 and ask(world, entra.token(), "/livy/batches")[0] == 403
+
+
+def test_one_issuer_does_not_speak_for_another(world):
+    plain, entra = world.own["plain"], world.real["MockOauth2"]
+    assert ask(world, plain.token())[0] == 200
+    assert ask(world, plain.token(iss=entra.issuer)) == (401, "TokenKeyUnknown")
+    assert ask(world, plain.token(iss=entra.issuer, headers={"kid": entra.path[1:]}))[1] in ("TokenSignatureInvalid", "TokenKeyUnknown")
+    assert ask(world, plain.token(iss=plain.issuer + "/")) == (401, "TokenIssuerUnknown")
+
+
+def test_claim_sources_are_never_fetched(world):
+    plain = world.own["plain"]
+    trap = {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": world.elsewhere.url + "/groups"}}}
+    assert ask(world, plain.token(**trap))[0] == 200  # its groups are unknown; the role is its own
+    assert world.elsewhere.seen == []
+
+
+def test_unknown_keys_are_asked_for_at_most_once_a_minute(world):
+    plain = world.own["plain"]
+    assert ask(world, plain.token())[0] == 200
+    before = plain.front.count(plain.keys_path)
+    for i in range(200):
+        assert ask(world, plain.token(headers={"kid": f"invented-{i}"})) == (401, "TokenKeyUnknown")
+    assert plain.front.count(plain.keys_path) - before <= 1
+
+
+def test_hostile_documents_are_refused(world):
+    front, other = world.front, world.elsewhere.url
+    own = world.own
+    body = json.dumps({"issuer": own["redirect-discovery"].issuer, "jwks_uri": front.url + own["redirect-discovery"].keys_path}).encode()
+    front.answers["/moved"] = (200, {}, body, 0)
+    own["redirect-discovery"].say(own["redirect-discovery"].discovery_path, b"", 302, {"Location": front.url + "/moved"})
+    front.answers["/moved-keys"] = front.answers[own["redirect-keys"].keys_path]
+    own["redirect-keys"].say(own["redirect-keys"].keys_path, b"", 307, {"Location": front.url + "/moved-keys"})
+    world.elsewhere.answers["/keys"] = front.answers[own["other-host"].keys_path]
+    own["other-host"].say(own["other-host"].discovery_path, {"issuer": own["other-host"].issuer, "jwks_uri": other + "/keys"})
+    own["other-issuer"].say(own["other-issuer"].discovery_path, {"issuer": other, "jwks_uri": front.url + own["other-issuer"].keys_path})
+    own["huge"].say(own["huge"].keys_path, {"keys": [own["huge"].public], "padding": "x" * (1 << 20)})
+    own["endless-header"].say(own["endless-header"].keys_path, {"keys": [own["endless-header"].public]}, headers={f"X-{i}": "x" * 60000 for i in range(90)})
+    own["nameless-key"].say(own["nameless-key"].keys_path, {"keys": [{k: v for k, v in own["nameless-key"].public.items() if k != "kid"}]})
+    failed = metric(world, "embergate_jwks_fetch_failed_total")
+    asked = {name: ask(world, own[name].token()) for name in HOSTILE}
+    assert asked == {name: (503, "ServiceUnavailable") for name in HOSTILE}
+    assert front.count("/moved") == 0 and world.elsewhere.seen == []
+    assert metric(world, "embergate_jwks_fetch_failed_total") >= failed + len(HOSTILE)
+    assert ask(world, own["plain"].token())[0] == 200
+
+
+def test_a_slow_provider_stalls_nobody_else(world):
+    slow, plain = world.own["slow"], world.own["plain"]
+    slow.say(slow.discovery_path, {"issuer": slow.issuer, "jwks_uri": slow.front.url + slow.keys_path}, delay=8)
+    answers, token = [], slow.token()
+
+    def wait_for_it():
+        begun = time.monotonic()
+        answers.append((*ask(world, token), time.monotonic() - begun))
+
+    waiting = [threading.Thread(target=wait_for_it) for _ in range(4)]
+    for t in waiting:
+        t.start()
+    time.sleep(0.3)
+    longest = 0
+    for _ in range(40):
+        begun = time.monotonic()
+        assert ask(world, plain.token())[0] == 200
+        longest = max(longest, time.monotonic() - begun)
+    assert any(t.is_alive() for t in waiting), "the others were to be asked meanwhile"
+    assert longest < 2
+    for t in waiting:
+        t.join(30)
+    assert [(status, code) for status, code, _ in answers] == [(503, "ServiceUnavailable")] * 4
+    assert max(seconds for _, _, seconds in answers) < 8
+    assert slow.front.count(slow.discovery_path) == 1
+
+
+def test_a_provider_that_is_away(world):
+    """What is known of it serves on; what is not is refused; the gateway stays."""
+    entra = world.real["MockOauth2"]
+    assert ask(world, entra.token())[0] in (200, 403)
+    fresh = [entra.token() for _ in range(5)]
+    entra.front.down()
+    try:
+        owed = ask(world, fresh[0])[0]
+        assert owed in (200, 403) and all(ask(world, t)[0] == owed for t in fresh)
+        assert ask(world, world.own["absent"].token(iss=entra.issuer))[0] in (401, 503)
+    finally:
+        entra.front.up()
+    absent = world.own["absent"]
+    absent.say(absent.discovery_path, b"", 500)
+    assert ask(world, absent.token()) == (503, "ServiceUnavailable")
+    assert ask(world, world.own["plain"].token())[0] == 200
+    assert world.gateway.json("GET", "/livy/batches", world.gateway.token())[0] == 200
+
+
+def flood(world, tokens):
+    """Sends each on one of few connections, fifty at a time; gives how often each status came."""
+    statuses = {}
+    s = world.gateway.context().wrap_socket(socket.create_connection(("127.0.0.1", world.gateway.port), timeout=60), server_hostname="127.0.0.1")
+    reader = s.makefile("rb")
+    for i in range(0, len(tokens), 50):
+        some = tokens[i:i + 50]
+        s.sendall(b"".join(b"GET /data/x.csv HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + t.encode() + b"\r\n\r\n" for t in some))
+        for _ in some:
+            status = int(reader.readline().split()[1])
+            headers = http.client.parse_headers(reader)
+            reader.read(int(headers["Content-Length"]))
+            statuses[status] = statuses.get(status, 0) + 1
+    s.close()
+    return statuses
+
+
+def test_a_flood_of_garbage_evicts_and_fetches_nothing(world):
+    plain = world.own["plain"]
+    good = [plain.token() for _ in range(20)]
+    assert all(ask(world, t)[0] == 200 for t in good)
+    head, claims, signature = good[0].split(".")
+    kept = base64.urlsafe_b64decode(signature + "==")
+    garbage = []
+    for i in range(FLOOD // 2):
+        wrong = base64.urlsafe_b64encode(i.to_bytes(8, "big") + kept[8:]).rstrip(b"=").decode()
+        garbage.append(f"{head}.{claims}.{wrong}")  # a known key, a wrong signature
+        invented = base64.urlsafe_b64encode(json.dumps({"alg": "RS256", "kid": f"flood-{i}"}).encode()).rstrip(b"=").decode()
+        garbage.append(f"{invented}.{claims}.{signature}")
+    fetches, hits = plain.front.count(plain.keys_path), metric(world, "embergate_token_cache_hits_total")
+    misses = metric(world, "embergate_token_cache_misses_total")
+    begun = time.monotonic()
+    assert flood(world, garbage) == {401: FLOOD}
+    assert time.monotonic() - begun < 60
+    assert plain.front.count(plain.keys_path) - fetches <= 1
+    assert all(ask(world, t)[0] == 200 for t in good)
+    assert metric(world, "embergate_token_cache_hits_total") - hits >= len(good)
+    assert metric(world, "embergate_token_cache_misses_total") - misses <= FLOOD + 10  # the good ones are not among them
+
+
+def test_new_keys_are_found_and_old_ones_go(world):
+    """Last, because the gateway asks for the keys of an issuer again only after a minute, which the other tests fill."""
+    turning, real = world.own["turning"], world.real["OidcProvider"]
+    assert ask(world, world.old[0])[0] == 200
+    turning.new_key()
+    real.new_key()
+    assert ask(world, world.old[1])[0] == 200  # until the keys are fetched again
+    time.sleep(max(0, world.asked + 61 - time.monotonic()))
+    assert ask(world, turning.token())[0] == 200
+    assert ask(world, world.old[0]) == (401, "TokenKeyUnknown")  # withdrawn: neither the key nor the cache knows it
+    assert eventually(lambda: ask(world, real.token())[0] == 200, 60)
