@@ -51,6 +51,9 @@ static void settle(eg_exchange *ex) {
     }
     const eg_door_app *app = &ex->worker->shared->app;
     ex->worker->exchanges--;
+    if (ex->pull != NULL && ex->rq.response.error == EG_OK) {
+        ex->rq.response.error = eg_pull_error(ex->pull); /* why the answer was broken off */
+    }
     app->gone(app->app, &ex->rq, ex->sent);
     free_exchange(ex);
 }

@@ -181,6 +181,7 @@ static void app_gone(void *app, eg_request *rq, bool sent) {
     eg_pipeline_request *c = eg_pipeline_of(rq);
     if (c) {
         eg_pipeline_log(c, sent);
+        eg_pipeline_record_broken(c);
     }
     if (rq->free_state) {
         rq->free_state(rq->state);

@@ -19,6 +19,7 @@ typedef struct eg_pipeline_request {
     size_t step;                   /* the next one */
     bool asked_again;              /* the token, after keys were fetched */
     atomic_bool answered;          /* the handler or a step has answered: nothing more is called */
+    bool good;                     /* what the handler answered was a success */
     bool closing;                  /* the record failed: what is sent now is the 503 */
     eg_err hidden;                 /* what the record says instead of the answer's error; EG_OK = the same */
     eg_str scope;                  /* of the decision */
@@ -54,6 +55,8 @@ eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_
 /* record_request.c */
 void eg_pipeline_respond(eg_request *rq);
 eg_txn_op eg_pipeline_record_op(eg_request *rq, int status);
+/* A second record and a line of the log for an answer that was recorded as good and whose source failed while it was sent. */
+void eg_pipeline_record_broken(const eg_pipeline_request *c);
 /* respond_request.c */
 void eg_pipeline_finish_headers(eg_pipeline_request *c);
 void eg_pipeline_send(eg_pipeline_request *c);

@@ -127,6 +127,28 @@ static void record(eg_pipeline_request *c) {
     append(c, &r);
 }
 
+static void nobody_waits(void *ctx, eg_err e) {
+    (void)ctx;
+    if (e != EG_OK) {
+        eg_log(EG_LOG_ERROR, "audit_record_failed", "error", eg_err_code(e), NULL);
+    }
+}
+
+void eg_pipeline_record_broken(const eg_pipeline_request *c) {
+    const eg_response *answer = &c->rq->response;
+    if (!c->good || c->closing || answer->error == EG_OK) {
+        return;
+    }
+    record_text text;
+    eg_audit_record r;
+    eg_log(EG_LOG_ERROR, "answer_broken_off", "request_id", c->rq->request_id, "error", eg_err_code(answer->error), NULL);
+    fill(c, answer->status, answer->error, &text, &r);
+    eg_err e = eg_audit_append(c->pl->o.audit, &r, nobody_waits, NULL);
+    if (e != EG_OK) {
+        nobody_waits(NULL, e);
+    }
+}
+
 void eg_pipeline_respond(eg_request *rq) {
     eg_pipeline_request *c = eg_pipeline_of(rq);
     if (c->closing) {
@@ -139,5 +161,6 @@ void eg_pipeline_respond(eg_request *rq) {
         return;
     }
     eg_pipeline_finish_headers(c);
+    c->good = is_success(&rq->response);
     record(c);
 }

@@ -193,7 +193,8 @@ typedef struct eg_door_app {
     void (*head)(void *app, eg_request *rq);
     void (*body)(void *app, eg_request *rq, eg_bytes chunk);
     void (*end)(void *app, eg_request *rq);
-    /* The last call for a request: the answer was sent whole (sent) or the peer went away. The app frees what it attached; the door
+    /* The last call for a request: the answer was sent whole (sent) or the peer went away, or its source failed: that error stands in
+     * rq->response.error. The app frees what it attached; the door
      * then frees the request and its arena. Never called while an answer is still owed by a pool thread: the door waits for it. */
     void (*gone)(void *app, eg_request *rq, bool sent);
     void *app;

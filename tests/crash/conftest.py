@@ -17,8 +17,7 @@ def seed():
     return chosen
 
 
-@pytest.fixture
-def trivial_gateway():
+def make_trivial():
     folder = make_state_folder()
     home, runs = trivial_spark.make(folder)
     g = new_gateway(folder, "--spark-home", home, "--worker-cores", "4", binary=os.environ["EG_BIN"])
@@ -27,6 +26,10 @@ def trivial_gateway():
         yield g
     finally:
         finish(g, folder)
+
+
+trivial_gateway = pytest.fixture(make_trivial, name="trivial_gateway")
+trivial_server = pytest.fixture(make_trivial, scope="module", name="trivial_server")
 
 
 @pytest.fixture
