@@ -44,23 +44,46 @@ static eg_secret *copy_of(const eg_secret *s) {
     return eg_secret_new(b.ptr, b.len);
 }
 
-eg_err eg_batch_keys_get(eg_batch_keys *k, const eg_batch *b, eg_secret **ret) {
-    char purpose[128];
-    eg_batch_purpose(b, purpose);
+static slot *slot_of(eg_batch_keys *k, const eg_batch *b, const char *purpose, uint8_t digest[EG_SHA256_LEN]) {
     const eg_bytes parts[2] = {eg_str_bytes(eg_str_of(purpose)), {b->wrapped, b->wrapped_len}};
-    uint8_t digest[EG_SHA256_LEN];
     eg_sha256_v(parts, 2, digest);
-    slot *s = &k->slots[digest[0] % SLOTS];
+    return &k->slots[digest[0] % SLOTS];
+}
+
+static eg_secret *at_hand(eg_batch_keys *k, const slot *s, const uint8_t digest[EG_SHA256_LEN]) {
     int64_t now = eg_mono_ns(k->clock);
     pthread_mutex_lock(&k->lock);
-    eg_secret *found = s->key && s->until_ns > now && memcmp(s->digest, digest, sizeof digest) == 0 ? copy_of(s->key) : NULL;
+    eg_secret *found = s->key && s->until_ns > now && memcmp(s->digest, digest, EG_SHA256_LEN) == 0 ? copy_of(s->key) : NULL;
     pthread_mutex_unlock(&k->lock);
+    return found;
+}
+
+eg_err eg_batch_keys_peek(eg_batch_keys *k, const eg_batch *b, eg_secret **ret) {
+    char purpose[128];
+    uint8_t digest[EG_SHA256_LEN];
+    eg_batch_purpose(b, purpose);
+    eg_secret *found = at_hand(k, slot_of(k, b, purpose, digest), digest);
+    if (!found) {
+        return EG_ERR_BUSY;
+    }
+    *ret = found;
+    return EG_OK;
+}
+
+eg_err eg_batch_keys_get(eg_batch_keys *k, const eg_batch *b, eg_secret **ret) {
+    char purpose[128];
+    uint8_t digest[EG_SHA256_LEN];
+    eg_batch_purpose(b, purpose);
+    slot *s = slot_of(k, b, purpose, digest);
+    eg_secret *found = at_hand(k, s, digest);
     if (found) {
         *ret = found;
         return EG_OK;
     }
+    int64_t now = eg_mono_ns(k->clock);
+    const eg_bytes wrapped = {b->wrapped, b->wrapped_len};
     eg_secret *key = NULL;
-    EG_TRY(k->keys->unwrap(k->keys->ctx, eg_str_of(b->tenant), eg_str_of(purpose), parts[1], &key));
+    EG_TRY(k->keys->unwrap(k->keys->ctx, eg_str_of(b->tenant), eg_str_of(purpose), wrapped, &key));
     eg_secret *kept = copy_of(key);
     pthread_mutex_lock(&k->lock);
     eg_secret_free(s->key);

@@ -112,12 +112,15 @@ static eg_err each(eg_kv_txn *t, eg_bytes prefix, eg_err (*fn)(void *ctx, eg_bat
 
 typedef struct listing {
     const eg_batch_page *page;
-    uint64_t seen;
+    uint64_t seen, looked;
 } listing;
 
 static eg_err on_page(void *ctx, eg_batch *b) {
     listing *l = ctx;
     const eg_batch_page *p = l->page;
+    if (p->look_max && ++l->looked > p->look_max) {
+        return EG_ERR_BUSY;
+    }
     if (b->deleted) {
         return EG_OK;
     }

@@ -12,11 +12,13 @@ eg_err eg_batch_store_next_id(eg_kv_txn *t, eg_str cluster, uint32_t *ret) EG_MU
 eg_err eg_batch_store_get(eg_kv_txn *t, eg_str cluster, uint32_t id, bool with_request, eg_batch *ret) EG_MUST_CHECK;
 /* By number or by name, as it stands in a path. */
 eg_err eg_batch_store_find(eg_kv_txn *t, eg_str cluster, eg_str id_or_name, bool with_request, eg_batch *ret) EG_MUST_CHECK;
-/* Batches of a cluster by rising id: skips `from` visible ones, calls fn for at most `size`; *ret_total counts the visible. */
+/* Batches of a cluster by rising id: skips `from` visible ones, calls fn for at most `size`; *ret_total counts the visible. With `look_max` (0 = none)
+ * EG_ERR_BUSY when there are more rows to look at. */
 typedef struct eg_batch_page {
     uint64_t from, size;
     eg_err (*fn)(void *ctx, eg_batch *b);
     void *ctx;
+    uint64_t look_max;
 } eg_batch_page;
 eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, const eg_batch_page *page, uint64_t *ret_total) EG_MUST_CHECK;
 /* Every batch of every cluster that is not in a final state or is deleted and still there. */

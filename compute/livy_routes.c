@@ -12,6 +12,7 @@
 
 #define PAGE_DEFAULT 100        /* entries of a list, lines of a log */
 #define PAGE_MAX 1000           /* entries of a list */
+#define SHORT_LIST 16           /* batches of a cluster that are listed on the worker */
 #define LOG_IN_BATCH 100        /* lines that GET /batches/{id} shows */
 #define LOG_LINES_MAX 200000    /* of one page of a log */
 
@@ -49,9 +50,10 @@ static eg_err may_manage(eg_request *rq, const eg_batch *b) {
 }
 
 /* Names are sealed; where the tenant's key is destroyed the object id stands for them. */
-static eg_err names_of(eg_compute *c, const eg_batch *b, json_t **ret) {
+static eg_err names_of(const eg_request *rq, const eg_batch *b, json_t **ret) {
+    eg_compute *c = rq->room;
     EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
-    eg_err e = eg_batch_keys_get(c->keys, b, &key);
+    eg_err e = rq->must_not_wait ? eg_batch_keys_peek(c->keys, b, &key) : eg_batch_keys_get(c->keys, b, &key);
     e = e != EG_OK ? e : eg_batch_open_who(b, key, ret);
     if (e == EG_ERR_KEY_DESTROYED) {
         *ret = json_pack("{s:s,s:s}", "owner", b->owner, "proxyUser", "");
@@ -174,7 +176,7 @@ static json_t *waiting_for(eg_compute *c, const eg_batch *b) {
 
 static eg_err get_fn(eg_request *rq, eg_compute *c, const eg_batch *b) {
     EG_JSON_AUTO names = NULL;
-    EG_TRY(names_of(c, b, &names));
+    EG_TRY(names_of(rq, b, &names));
     json_t *log = NULL;
     eg_livy_page page;
     bool shown = owns(rq, b) || (rq->ops->decide && rq->ops->decide(rq, EG_ACTION_JOB_MANAGE, true, NULL) == EG_OK);
@@ -250,7 +252,7 @@ static eg_err read_list(eg_request *rq, int64_t from, int64_t size, listing *l, 
     const eg_compute *c = rq->room;
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(c->o.kv, &t));
-    eg_batch_page page = {.from = (uint64_t)from, .size = (uint64_t)size, .fn = list_one, .ctx = l};
+    eg_batch_page page = {.from = (uint64_t)from, .size = (uint64_t)size, .look_max = rq->must_not_wait ? SHORT_LIST : 0, .fn = list_one, .ctx = l};
     return eg_batch_store_list(t, rq->cluster, &page, ret_total);
 }
 
@@ -259,7 +261,7 @@ static eg_err list_json(eg_request *rq, const listing *l, json_t *out) {
     for (size_t i = 0; i < l->count; i++) {
         const eg_batch *b = &l->batches[i];
         EG_JSON_AUTO names = NULL;
-        EG_TRY(names_of(c, b, &names));
+        EG_TRY(names_of(rq, b, &names));
         eg_batch_usage u = eg_livy_usage_now(c, b);
         json_t *one = eg_livy_batch_json(b, json_string_value(json_object_get(names, "owner")), json_string_value(json_object_get(names, "proxyUser")), json_array(), &u);
         if (json_array_append_new(out, one) != 0) {
@@ -277,6 +279,7 @@ static eg_err list_batches(eg_request *rq) {
     EG_TRY(query_number(rq, "size", PAGE_DEFAULT, &size));
     from = from < 0 ? 0 : from;
     size = size < 0 || size > PAGE_MAX ? PAGE_MAX : size;
+    size = rq->must_not_wait && size > SHORT_LIST ? SHORT_LIST : size;
     listing l = {.batches = calloc((size_t)size + 1, sizeof *l.batches)};
     if (!l.batches) {
         return EG_ERR_NO_MEMORY;
@@ -379,9 +382,9 @@ static eg_err get_root(eg_request *rq) {
 
 static const eg_route rows[] = {
     ROW("POST", "/batches", EG_ACTION_JOB_SUBMIT, EG_RECORD_EACH, DATA, EG_BATCH_BODY_MAX, eg_livy_submit, "job.submit"),
-    ROW("GET", "/batches", EG_ACTION_JOB_READ, EG_RECORD_FIRST, DATA, 0, list_batches, "job.list"),
+    ROW("GET", "/batches", EG_ACTION_JOB_READ, EG_RECORD_FIRST, DATA | EG_ROUTE_TRY_FIRST, 0, list_batches, "job.list"),
     ROW("GET", "/batches/{id}", EG_ACTION_JOB_READ, EG_RECORD_FIRST, DATA, 0, get_batch, "job.read"),
-    ROW("GET", "/batches/{id}/state", EG_ACTION_JOB_READ, EG_RECORD_FIRST, DATA, 0, get_state, "job.read"),
+    ROW("GET", "/batches/{id}/state", EG_ACTION_JOB_READ, EG_RECORD_FIRST, DATA | EG_ROUTE_TRY_FIRST, 0, get_state, "job.read"),
     ROW("GET", "/batches/{id}/usage", EG_ACTION_JOB_READ, EG_RECORD_FIRST, DATA, 0, get_usage, "job.read"),
     ROW("GET", "/batches/{id}/log", EG_ACTION_JOB_LOG_READ, EG_RECORD_FIRST, DATA, 0, get_log, "job.log.read"),
     ROW("DELETE", "/batches/{id}", EG_ACTION_JOB_DELETE, EG_RECORD_EACH, DATA, EG_BATCH_BODY_MAX, delete_batch, "job.delete"),

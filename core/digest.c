@@ -7,6 +7,7 @@
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <embergate/encoding.h>
@@ -54,10 +55,19 @@ void eg_sha256(eg_bytes in, uint8_t ret[EG_SHA256_LEN]) {
     eg_sha256_v(&in, 1, ret);
 }
 
+/* Fetched once: by name it would be looked up, under a lock, for each digest. */
+static EVP_MD *sha256;
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void fetch_sha256(void) {
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL); /* for the life of the process */
+}
+
 /* Digests fail only without memory or with a broken OpenSSL; going on with a wrong digest is worse than stopping. */
 void eg_sha256_v(const eg_bytes *in, size_t n, uint8_t ret[EG_SHA256_LEN]) {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+    (void)pthread_once(&sha256_once, fetch_sha256);
+    bool ok = ctx && sha256 && EVP_DigestInit_ex(ctx, sha256, NULL) == 1;
     for (size_t i = 0; ok && i < n; i++) {
         ok = in[i].len == 0 || EVP_DigestUpdate(ctx, in[i].ptr, in[i].len) == 1;
     }

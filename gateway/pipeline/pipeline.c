@@ -160,6 +160,23 @@ static void run_end(void *arg) {
     unref(c);
 }
 
+/* A short answer is given here: two threads that wake each other would cost more than the answer. False: in the pool, then. */
+static bool tried_here(eg_pipeline_request *c) {
+    eg_request *rq = c->rq;
+    if (!(rq->route->flags & EG_ROUTE_TRY_FIRST)) {
+        return false;
+    }
+    rq->must_not_wait = true;
+    eg_err e = rq->route->end(rq);
+    if (e != EG_ERR_BUSY || atomic_load(&c->answered)) {
+        check_error(c, e);
+        return true;
+    }
+    rq->must_not_wait = false;
+    rq->problem = (eg_problem){0};
+    return false;
+}
+
 static void app_end(void *app, eg_request *rq) {
     eg_pipeline *pl = app;
     eg_pipeline_request *c = eg_pipeline_of(rq);
@@ -170,6 +187,8 @@ static void app_end(void *app, eg_request *rq) {
     atomic_fetch_add(&c->refs, 1);
     if (!(rq->route->flags & EG_ROUTE_BLOCKING)) {
         run_end(c);
+    } else if (tried_here(c)) {
+        unref(c);
     } else if (eg_pool_submit(pl->o.pool, run_end, c) != EG_OK) {
         unref(c);
         (void)eg_pipeline_refuse(c, eg_fail(&rq->problem, EG_ERR_BUSY, "The server has too much to do at the moment."));

@@ -40,6 +40,7 @@ enum {
     EG_ROUTE_JOB_TOKEN = 8,    /* a job's token is accepted here */
     EG_ROUTE_ANY_PRINCIPAL = 16, /* authenticated is enough: the handler narrows the answer to what its asker may see */
     EG_ROUTE_LOOPBACK = 32,      /* a peer on a loopback address needs no token; all others need `action` */
+    EG_ROUTE_TRY_FIRST = 64,     /* with BLOCKING: end() is first tried on the worker, see eg_request.must_not_wait */
 };
 
 #define EG_ROUTE_PARAMS_MAX 6
@@ -157,6 +158,9 @@ struct eg_request {
     /* the handler's */
     void *state;
     void (*free_state)(void *state); /* once, after the answer was sent or the peer went away; may be NULL */
+    /* Set while end() runs on the worker although the route is BLOCKING (TRY_FIRST). It then does little, waits for nothing but the store's
+     * memory, and returns EG_ERR_BUSY, having answered and changed nothing, when that isn't enough: it is called again in the pool. */
+    bool must_not_wait;
 
     /* What the record of this request says beyond the fixed fields. */
     char record_resource[1024];   /* e.g. container/path; "" = scope */

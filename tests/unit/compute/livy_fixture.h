@@ -66,7 +66,7 @@ static const eg_request_ops call_ops = {.respond = call_respond, .record_op = ca
 
 typedef struct ask {
     const char *method, *pattern, *id, *query, *body, *key, *who;
-    bool may_manage;
+    bool may_manage, must_not_wait;
 } ask;
 
 static inline const eg_route *route_of(const char *method, const char *pattern) {
@@ -104,6 +104,7 @@ static inline answer livy_ask(livy *l, ask a) {
     rq->ops = &call_ops;
     rq->pipeline = &k;
     rq->room = l->c;
+    rq->must_not_wait = a.must_not_wait;
     rq->surface = EG_SURFACE_LIVY;
     rq->route = route_of(a.method, a.pattern);
     rq->principal = who;

@@ -156,9 +156,32 @@ static void lists_are_paged(void **state) {
     assert_int_equal(json_array_size(list), 2);
     assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "id")), 1);
     json_decref(a.json);
+    a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .must_not_wait = true});
+    assert_int_equal(a.error, EG_ERR_BUSY); /* not all keys are at hand */
+    json_decref(a.json);
+    a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches"});
+    json_decref(a.json);
+    a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .must_not_wait = true});
+    assert_int_equal(json_array_size(json_object_get(a.json, "sessions")), 5);
+    json_decref(a.json);
     a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .query = "from=99"});
     assert_int_equal(a.status, 200);
     assert_int_equal(json_array_size(json_object_get(a.json, "sessions")), 0);
+    json_decref(a.json);
+}
+
+static void long_lists_are_not_for_the_worker(void **state) {
+    livy *l = *state;
+    for (int i = 0; i < 17; i++) {
+        answer a = submit_named(l, "");
+        assert_int_equal(a.status, 201);
+        json_decref(a.json);
+    }
+    answer a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .query = "size=1", .must_not_wait = true});
+    assert_int_equal(a.error, EG_ERR_BUSY);
+    json_decref(a.json);
+    a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches"});
+    assert_int_equal(json_integer_value(json_object_get(a.json, "total")), 17);
     json_decref(a.json);
 }
 
@@ -419,7 +442,7 @@ static void unknown_credentials_are_nobody(void **state) {
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, livy_setup, livy_teardown)
     const struct CMUnitTest tests[] = {
-        T(answers_are_livys), T(parse_errors_are_a_bare_string), T(a_batch_lives_and_goes), T(lists_are_paged), T(ids_are_never_used_again),
+        T(answers_are_livys), T(parse_errors_are_a_bare_string), T(a_batch_lives_and_goes), T(lists_are_paged), T(long_lists_are_not_for_the_worker), T(ids_are_never_used_again),
         T(an_idempotency_key_makes_one_batch), T(nobody_acts_for_another), T(logs_and_deletion_are_the_owners), T(what_people_wrote_is_sealed),
         T(sessions_are_not_built), T(ends_are_learned_after_a_restart), T(a_running_one_is_found_again_and_stopped_on_deletion), T(unknown_credentials_are_nobody),
     };

@@ -90,6 +90,13 @@ static eg_err commit(eg_request *rq) {
     return eg_str_is(rq->query, "other") ? eg_respond_empty(rq, 202) : eg_respond_empty(rq, 201);
 }
 
+static eg_err tries(eg_request *rq) {
+    if (rq->must_not_wait && eg_str_is(rq->query, "long")) {
+        return eg_fail(&rq->problem, EG_ERR_BUSY, "nobody hears of this");
+    }
+    return eg_str_is(rq->query, "wrong") ? EG_ERR_QUERY : say(rq, 200, rq->must_not_wait ? "here" : "in the pool");
+}
+
 static eg_err early(eg_request *rq, eg_bytes chunk) {
     (void)chunk;
     return eg_fail(&rq->problem, EG_ERR_BODY_FIELD, "enough");
@@ -113,6 +120,7 @@ static const eg_route routes[] = {
     {ROW(LIVY, "POST", "/early", EG_ACTION_JOB_SUBMIT, EACH, DATA, 1 << 20), .body = early, .end = echo},
     {ROW(LIVY, "GET", "/fails", EG_ACTION_JOB_READ, EACH, DATA, 0), .end = fails},
     {ROW(LIVY, "GET", "/twice", EG_ACTION_JOB_READ, EACH, DATA | EG_ROUTE_BLOCKING, 0), .end = twice},
+    {ROW(LIVY, "GET", "/tries", EG_ACTION_JOB_READ, EACH, DATA | EG_ROUTE_BLOCKING | EG_ROUTE_TRY_FIRST, 0), .end = tries},
     {ROW(LIVY, "GET", "/begins", EG_ACTION_JOB_READ, EACH, DATA, 0), .begin = hello, .end = fails},
     {ROW(LIVY, "GET", "/question", EG_ACTION_JOB_READ, EACH, DATA, 0), .end = second_question},
     {ROW(LIVY, "DELETE", "/cluster", EG_ACTION_CLUSTER_DELETE, EACH, 0, 0), .end = hello},
@@ -419,6 +427,15 @@ static void answered_twice_is_answered_once(void **state) {
     assert_int_equal(records() - before, 20);
 }
 
+static void short_answers_are_given_on_the_worker(void **state) {
+    (void)state;
+    int64_t before = records();
+    expect("GET /livy/tries", GATEWAY, 200, "here");
+    expect("GET /livy/tries?long", GATEWAY, 200, "in the pool");
+    expect("GET /livy/tries?wrong", GATEWAY, 400, "");
+    assert_int_equal(records() - before, 3);
+}
+
 static void records_in_transactions(void **state) {
     (void)state;
     int64_t before = records();
@@ -552,7 +569,7 @@ static void schemes(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schemes), ON_STAGE(ordinary), ON_STAGE(refused), ON_STAGE(others_are_invisible), ON_STAGE(bodies_are_bounded), ON_STAGE(peers_that_leave),
-        ON_STAGE(answered_twice_is_answered_once), ON_STAGE(records_in_transactions), ON_STAGE(first_accesses), ON_STAGE(records_say_why), ON_STAGE(no_record_no_answer),
+        ON_STAGE(answered_twice_is_answered_once), ON_STAGE(short_answers_are_given_on_the_worker), ON_STAGE(records_in_transactions), ON_STAGE(first_accesses), ON_STAGE(records_say_why), ON_STAGE(no_record_no_answer),
         ON_STAGE(job_tokens), ON_STAGE(handlers_ask_again), ON_STAGE(network_rules_change), ON_STAGE(health_and_metrics),
     };
     if (argc > 1) {
