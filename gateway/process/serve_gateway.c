@@ -7,6 +7,7 @@
 #include "../pipeline/policy_watch.h"
 #include "../pipeline/router.h"
 #include "certificate_watch.h"
+#include "clock_watch.h"
 #include "seccomp_filter.h"
 
 #include <embergate/audit.h>
@@ -291,6 +292,29 @@ static void close_all(gateway *g)
     eg_arena_free(g->arena);
 }
 
+static void recorded(void *ctx, eg_err e)
+{
+    (void)ctx;
+    if (e != EG_OK) {
+        eg_log(EG_LOG_ERROR, "audit_record_failed", "error", eg_err_code(e), NULL);
+    }
+}
+
+/* Times in the log before and after don't compare, and tokens may seem expired or not yet valid: whoever reads it must be able to tell. */
+static void tell_clock_jump(gateway *g, int64_t seconds)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%lld", (long long)seconds);
+    eg_log(EG_LOG_WARN, "clock.jumped", "seconds", text, NULL);
+    json_t *details = json_pack("{s:I}", "seconds", (json_int_t)seconds);
+    eg_audit_record r = {.event = "server.clock.jump", .outcome = "allowed", .details = details};
+    eg_err e = eg_audit_append(g->audit, &r, recorded, NULL);
+    if (e != EG_OK) {
+        recorded(NULL, e);
+    }
+    json_decref(details);
+}
+
 int eg_serve_gateway(void *plan, const volatile int *stop)
 {
     gateway g = {.plan = plan, .supervisor = getppid()};
@@ -314,10 +338,16 @@ int eg_serve_gateway(void *plan, const volatile int *stop)
         }
     }
     eg_log(EG_LOG_INFO, "gateway.ready", "endpoint", g.plan->config->public_url, NULL);
+    eg_clock_watch clock;
+    eg_clock_watch_init(&clock, &eg_clock_system);
     while (!*stop) {
         struct timespec t = {0, 100000000};
         nanosleep(&t, NULL);
         eg_certificate_watch_tick(g.certificates);
+        int64_t jumped = eg_clock_watch_jump(&clock);
+        if (jumped != 0) {
+            tell_clock_jump(&g, jumped);
+        }
     }
     eg_log(EG_LOG_INFO, "gateway.stopping", NULL);
     close_all(&g);

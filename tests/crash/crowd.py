@@ -17,11 +17,20 @@ class Unanswered(Exception):
 class Client(threading.Thread):
     """One connection and what was acknowledged on it: (event, what it is about, request id) in `acknowledged`, what must not be in `wrong`."""
 
+    audience = "gateway"
+
     def __init__(self, gateway, name, seed):
         super().__init__(name=name)
+        self.bearer = gateway.token(audience=self.audience)
         self.g, self.random, self.stop = gateway, random.Random(seed), threading.Event()
         self.acknowledged, self.unanswered, self.wrong = [], 0, []
         self.connection = None
+
+    def new_bearer(self):
+        try:
+            return self.g.token(audience=self.audience)
+        except AssertionError as e:
+            raise Unanswered(str(e)) from e
 
     def ask(self, method, path, body=None, headers=None):
         """(status, body, headers) of an answer that says what happened; else Unanswered."""
@@ -37,7 +46,9 @@ class Client(threading.Thread):
             self.connection = None
             time.sleep(0.05)
             raise Unanswered(str(e)) from e
-        if got[0] >= 500 or got[0] == 429:
+        if got[0] == 401:  # the clock was set: this token is expired or not yet valid
+            self.bearer = self.new_bearer()
+        if got[0] >= 500 or got[0] in (401, 429):
             time.sleep(0.1)
             raise Unanswered(f"{got[0]} {got[1][:200]}")
         return got
@@ -62,9 +73,11 @@ class Client(threading.Thread):
 class FileClient(Client):
     """Alone in its directory. `files` is what must be there; after an unanswered request there must be what was, or what it asked for."""
 
-    def __init__(self, gateway, number, seed, bearer, largest=60000):
+    audience = "storage"
+
+    def __init__(self, gateway, number, seed, largest=60000):
         super().__init__(gateway, f"files-{number}", seed)
-        self.bearer, self.largest, self.files, self.count, self.folder = bearer, largest, {}, 0, f"/data/crash/{number}"
+        self.largest, self.files, self.count, self.folder = largest, {}, 0, f"/data/crash/{number}"
         self.done = collections.Counter()  # (event, path as records have it) → how often it happened; None where nobody can tell
 
     def new_name(self):
@@ -170,9 +183,9 @@ def told(state):
 class BatchClient(Client):
     """Submits short batches to two clusters, half of them with an idempotency key, which it repeats until it is answered."""
 
-    def __init__(self, gateway, seed, bearer, runs):
+    def __init__(self, gateway, seed):
         super().__init__(gateway, "batches", seed)
-        self.bearer, self.runs, self.count = bearer, runs, 0
+        self.runs, self.count = gateway.runs, 0
         self.batches = {}  # (cluster, id) → marker
         self.markers = set()
 
@@ -227,7 +240,7 @@ class BatchClient(Client):
 @contextlib.contextmanager
 def at_work(g, seed, files):
     """That many file clients and one that submits; at the end they have stopped."""
-    clients = [FileClient(g, i, seed + i, g.token(audience="storage")) for i in range(files)] + [BatchClient(g, seed, g.token(), g.runs)]
+    clients = [FileClient(g, i, seed + i) for i in range(files)] + [BatchClient(g, seed)]
     for c in clients:
         c.start()
     try:

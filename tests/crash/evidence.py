@@ -27,23 +27,33 @@ def mine(g):
     return found
 
 
+def started(pid):
+    """When, in ticks since the boot: with the pid it names a process for good."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rsplit(") ", 1)[1].split()[19])
+    except OSError:
+        return None
+
+
 def runners(g, kind="*"):
-    """pid of each runner that wrote itself down → its directory."""
+    """pid of each living runner that wrote itself down → its directory. Pids come round again, so the record's start time must fit."""
     found = {}
     for path in glob.glob(f"{g.state}/clusters/*/run/{kind}-*/runner"):
         try:
             with open(path) as f:
-                found[json.load(f)["pid"]] = os.path.dirname(path)
+                record = json.load(f)
         except (OSError, ValueError):
             continue
+        if started(record["pid"]) == record["startTicks"]:
+            found[record["pid"]] = os.path.dirname(path)
     return found
 
 
 def orphans(g):
-    """Processes of ours that descend neither from the server nor from a runner that wrote itself down and has not ended."""
-    all_of_us, known = mine(g), runners(g)
-    roots = {pid for pid, folder in known.items() if os.path.exists(f"{folder}/exit") and os.path.getsize(f"{folder}/exit") == 0}
-    roots |= {g.process.pid} if g.process else set()
+    """Processes of ours that descend neither from the server nor from a runner that wrote itself down."""
+    all_of_us = mine(g)
+    roots = set(runners(g)) | ({g.process.pid} if g.process else set())
 
     def rooted(pid):
         while pid in all_of_us:
