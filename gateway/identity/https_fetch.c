@@ -2,6 +2,7 @@
 #include "https_fetch.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 eg_err eg_https_fetch_init(void) {
@@ -12,11 +13,43 @@ static size_t receive(char *data, size_t size, size_t n, void *ctx) {
     return eg_buf_add(ctx, data, size * n) == EG_OK ? size * n : 0;
 }
 
+static bool v4_is_a_hosts(const uint8_t a[4]) {
+    return a[0] != 0 && !(a[0] == 169 && a[1] == 254) && a[0] < 224;
+}
+
+bool eg_https_address_allowed(const struct sockaddr *to, size_t len) {
+    if (to->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
+        struct sockaddr_in v4;
+        memcpy(&v4, to, sizeof v4);
+        uint8_t a[4];
+        memcpy(a, &v4.sin_addr, sizeof a);
+        return v4_is_a_hosts(a);
+    }
+    if (to->sa_family != AF_INET6 || len < sizeof(struct sockaddr_in6)) {
+        return false;
+    }
+    struct sockaddr_in6 v6;
+    memcpy(&v6, to, sizeof v6);
+    const struct in6_addr *a = &v6.sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(a) || (IN6_IS_ADDR_V4COMPAT(a) && !IN6_IS_ADDR_LOOPBACK(a))) {
+        return v4_is_a_hosts(a->s6_addr + 12);
+    }
+    return !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_LINKLOCAL(a) && !IN6_IS_ADDR_MULTICAST(a);
+}
+
+/* Asked for each connection, with what the name has resolved to this time. */
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *to) {
+    (void)ctx;
+    (void)purpose;
+    return eg_https_address_allowed(&to->addr, to->addrlen) ? socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol) : CURL_SOCKET_BAD;
+}
+
 static bool set_options(CURL *c, const char *url, const char *ca_file, eg_buf *ret) {
     return curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK && curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK && curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, EG_FETCH_TIMEOUT_MS) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, EG_FETCH_TIMEOUT_MS) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK && curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_USERAGENT, "embergate/" EG_VERSION) == CURLE_OK &&
