@@ -17,7 +17,8 @@ def seed():
     return chosen
 
 
-def make_trivial():
+@pytest.fixture
+def trivial_gateway():
     folder = make_state_folder()
     home, runs = trivial_spark.make(folder)
     g = new_gateway(folder, "--spark-home", home, "--worker-cores", "4", binary=os.environ["EG_BIN"])
@@ -26,10 +27,6 @@ def make_trivial():
         yield g
     finally:
         finish(g, folder)
-
-
-trivial_gateway = pytest.fixture(make_trivial, name="trivial_gateway")
-trivial_server = pytest.fixture(make_trivial, scope="module", name="trivial_server")
 
 
 @pytest.fixture
