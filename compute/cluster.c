@@ -1,6 +1,8 @@
 /* Clusters as the rest of compute asks for them; cluster_keeper.c acts. */
 #include "cluster_keeper.h"
 
+#include "runner_process.h"
+
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -173,6 +175,16 @@ static bool shares_our_user(const eg_cluster_config *c) {
     return getpwnam_r(c->user, &pw, text, sizeof text, &found) != 0 || !found || pw.pw_uid == geteuid();
 }
 
+static const struct {
+    unsigned flag;
+    const char *words;
+} told[] = {
+    {EG_RUNNER_PRIVATE_TMP, "no mount namespace of its own, so what executors print lies unsealed in its tmp/work"},
+    {EG_RUNNER_CONFINED, "no read-only view of this machine, so its jobs write wherever its user may, and that is not counted"},
+    {EG_RUNNER_GROUP, "no cgroup of its own, so its jobs share memory and processors with the server"},
+    {EG_RUNNER_FILTER, "no filter of system calls, so its jobs reach all of the kernel"},
+};
+
 json_t *eg_clusters_isolation_missing(const eg_clusters *cs) {
     json_t *all = json_array();
     for (size_t i = 0; i < cs->n && all; i++) {
@@ -180,11 +192,12 @@ json_t *eg_clusters_isolation_missing(const eg_clusters *cs) {
         if (shares_our_user(c)) {
             json_array_append_new(all, json_sprintf("%s: no UNIX user of its own, so its jobs can read what the server can read", c->name));
         }
-        if (eg_launcher_client_no_private_tmp(cs->clusters[i].site.launcher)) {
-            json_array_append_new(all, json_sprintf("%s: no mount namespace of its own, so what executors print lies unsealed in its tmp/work", c->name));
+        for (size_t k = 0; k < sizeof told / sizeof *told; k++) {
+            if (eg_launcher_client_lacks(cs->clusters[i].site.launcher, told[k].flag)) {
+                json_array_append_new(all, json_sprintf("%s: %s", c->name, told[k].words));
+            }
         }
         json_array_append_new(all, json_sprintf("%s: no network namespace of its own, so its jobs reach what this machine reaches", c->name));
-        json_array_append_new(all, json_sprintf("%s: no cgroup of its own, so its jobs share memory and processors with the server", c->name));
     }
     return all;
 }

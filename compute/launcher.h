@@ -37,8 +37,8 @@ typedef enum eg_launch_stop {
 typedef struct eg_launcher_client eg_launcher_client;
 eg_launcher_client *eg_launcher_client_new(const char *socket_path);   /* copies; NULL without memory */
 void eg_launcher_client_free(eg_launcher_client *c);
-/* True when the runner that was started last could not have a tmp/ in memory: what executors print then lies on the disk in clear. */
-bool eg_launcher_client_no_private_tmp(const eg_launcher_client *c);
+/* Whether the runner that was started last lacks this: one of EG_RUNNER_PRIVATE_TMP… (runner_process.h). False while none was started. */
+bool eg_launcher_client_lacks(const eg_launcher_client *c, unsigned isolation);
 
 /* All block (pool or watcher threads), are thread-safe, and fail with EG_ERR_LAUNCHER when the launcher is away. */
 

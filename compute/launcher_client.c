@@ -12,13 +12,13 @@
 
 struct eg_launcher_client {
     eg_ipc_client *ipc;
-    _Atomic int private_tmp;  /* what the last start said; -1 = none yet */
+    _Atomic int isolation;    /* what the last start said; -1 = none yet */
 };
 
 eg_launcher_client *eg_launcher_client_new(const char *socket_path) {
     eg_launcher_client *c = calloc(1, sizeof *c);
     if (c) {
-        c->private_tmp = -1;
+        c->isolation = -1;
         c->ipc = eg_ipc_client_new(socket_path, CONNECTIONS);
     }
     if (c && !c->ipc) {
@@ -39,18 +39,18 @@ static eg_bytes text(const char *z) {
     return eg_str_bytes(eg_str_of(z));
 }
 
-bool eg_launcher_client_no_private_tmp(const eg_launcher_client *c) {
-    return c->private_tmp == 0;
+bool eg_launcher_client_lacks(const eg_launcher_client *c, unsigned isolation) {
+    return c->isolation >= 0 && ((unsigned)c->isolation & isolation) == 0;
 }
 
 /* Ends the message. A launcher that can't be reached is one error, whatever the way it failed. */
 static eg_err call(eg_launcher_client *c, eg_ipc_msg *m, eg_problem *p) {
     eg_problem here = {0};
     eg_err e = eg_ipc_call(c->ipc, m, CALL_MS, &here);
-    uint64_t private_tmp;
+    uint64_t isolation;
     eg_ipc_reader reply = eg_ipc_read(m);
-    if (e == EG_OK && m->type == EG_LAUNCHER_START && eg_ipc_take_u64(&reply, &private_tmp) == EG_OK) {
-        c->private_tmp = private_tmp != 0;
+    if (e == EG_OK && m->type == EG_LAUNCHER_START && eg_ipc_take_u64(&reply, &isolation) == EG_OK) {
+        c->isolation = (int)(isolation & 0xFFFF);
     }
     eg_ipc_msg_done(m);
     if (e == EG_OK) {

@@ -128,7 +128,7 @@ static eg_err take_spec(eg_ipc_reader *in, eg_arena *a, eg_launch_spec *s, eg_pr
 }
 
 /* Forks twice, so that the runner is nobody's child here; waits for its word. */
-static eg_err fork_runner(eg_runner_job *job, bool *ret_private_tmp, eg_problem *p) {
+static eg_err fork_runner(eg_runner_job *job, unsigned *ret_isolation, eg_problem *p) {
     int report[2];
     if (pipe2(report, O_CLOEXEC) != 0) {
         return eg_fail(p, eg_err_from_errno(errno), "Cannot make a pipe.");
@@ -162,7 +162,7 @@ static eg_err fork_runner(eg_runner_job *job, bool *ret_private_tmp, eg_problem 
         return eg_fail(p, EG_ERR_LAUNCHER, "The runner ended before it started its program.");
     }
     r.what[sizeof r.what - 1] = '\0';
-    *ret_private_tmp = r.private_tmp;
+    *ret_isolation = r.isolation;
     return r.err == EG_OK ? EG_OK : eg_fail(p, EG_ERR_LAUNCHER, "The runner failed: %s.", r.what);
 }
 
@@ -201,15 +201,17 @@ static eg_err start(const launcher *l, const target *t, eg_launch_spec *s, eg_ip
         .cwd = home.ptr,
         .private_tmp = tmp.ptr,
         .scratch = scratch.ptr,
+        .file_roots = c->file_roots,
+        .bounds = {.processes = c->max_processes, .memory_mb = c->max_memory_mb, .disk_mb = c->max_disk_mb},
         .log_key = s->log_key,
         .properties = s->properties,
         .argv = program.argv,
         .envp = program.envp,
     };
-    bool private_tmp = false;
-    eg_err e = fork_runner(&job, &private_tmp, p);
+    unsigned isolation = 0;
+    eg_err e = fork_runner(&job, &isolation, p);
     eg_runner_dir_done(&d); /* the runner has the lock now, or nobody */
-    return e == EG_OK ? eg_ipc_put_u64(reply, private_tmp) : e;
+    return e == EG_OK ? eg_ipc_put_u64(reply, isolation) : e;
 }
 
 static eg_err handle_start(const launcher *l, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {

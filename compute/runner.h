@@ -56,6 +56,7 @@ typedef struct eg_runner_status {
     int signal;                     /* that ended it, or 0 */
     bool start_failed;              /* the program could not be executed */
     bool stopped;                   /* somebody asked for the end (eg_launcher_stop) before it came */
+    bool over_disk;                 /* ended by its runner: it used more disk than its bound */
     bool log_cut;                   /* output went beyond EG_RUNNER_LOG_MAX */
     int64_t ended_ns;
     int64_t user_us, system_us;     /* CPU of the program and the descendants it waited for */

@@ -133,6 +133,7 @@ static void fill_exit(const json_t *v, eg_runner_status *s) {
     s->start_failed = flag(v, "startFailed");
     s->stopped = flag(v, "stopped");
     s->log_cut = flag(v, "logCut");
+    s->over_disk = flag(v, "overDisk");
     s->ended_ns = number(v, "ended");
     s->user_us = number(v, "userMicros");
     s->system_us = number(v, "systemMicros");

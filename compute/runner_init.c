@@ -1,5 +1,9 @@
-/* Init of a runner's program: private /tmp and /proc where the host allows, the program's start, its signals, and how it ended. */
+/* Init of a runner's program: its start inside of what the host allows of isolation, its signals, and how it ended. */
 #include "runner_init.h"
+
+#include "runner_bounds.h"
+#include "runner_filter.h"
+#include "runner_mounts.h"
 
 #include <embergate/durable_file.h>
 
@@ -12,13 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define TMP_SIZE "1g" /* of memory, used as it fills */
 
 static _Noreturn void fail(int said, const char *what, int saved_errno) {
     eg_runner_report r = {.err = eg_err_from_errno(saved_errno)};
@@ -59,22 +60,6 @@ int eg_runner_init_drop(const eg_runner_job *job) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ? errno : 0;
 }
 
-/* An in-memory file system in place of the cluster's tmp/, seen by this program's tree alone and gone with it: what executors print and what
- * jobs unpack never reaches the disk. And a /proc that shows no other processes. */
-static bool private_files(const eg_runner_job *job) {
-    char options[128];
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
-        return false;
-    }
-    snprintf(options, sizeof options, "size=" TMP_SIZE ",nr_inodes=200k,mode=0700,uid=%u,gid=%u", job->uid, job->gid);
-    if (mount("tmpfs", job->private_tmp, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) {
-        return false;
-    }
-    /* Refused inside of some containers: then the program sees that others run, and no more. */
-    (void)!mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-    return true;
-}
-
 /* The properties in memory, readable through the descriptor alone, and final. Made as the cluster's user, whose it then is. */
 static int properties_fd(const eg_runner_job *job, int said) {
     int fd = memfd_create("properties", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -96,7 +81,7 @@ static void tie_to_parent(int said) {
     }
 }
 
-static _Noreturn void become_program(const eg_runner_job *job, const eg_runner_init_pipes *pipes, int properties, bool private_tmp) {
+static _Noreturn void become_program(const eg_runner_job *job, const eg_runner_init_pipes *pipes, int properties, unsigned isolation) {
     for (int s = 1; s < NSIG; s++) {
         signal(s, SIG_DFL);
     }
@@ -113,7 +98,12 @@ static _Noreturn void become_program(const eg_runner_job *job, const eg_runner_i
     if (chdir(job->cwd) != 0) {
         fail(said, "cannot enter the cluster's directory", errno);
     }
-    eg_runner_report ok = {.err = EG_OK, .private_tmp = private_tmp};
+    int unbounded = eg_runner_bounds_set(job);
+    if (unbounded) {
+        fail(said, "cannot set the limits of the program", unbounded);
+    }
+    isolation |= eg_runner_filter() ? EG_RUNNER_FILTER : 0;
+    eg_runner_report ok = {.err = EG_OK, .isolation = isolation};
     (void)!write(said, &ok, sizeof ok);
     execve(job->argv[0], job->argv, job->envp);
     fail(said, "cannot execute the program", errno);
@@ -140,7 +130,8 @@ static void attend(pid_t program, int result_fd) {
 }
 
 _Noreturn void eg_runner_init(const eg_runner_job *job, const eg_runner_init_pipes *pipes, bool own_namespace) {
-    bool private_tmp = own_namespace && job->private_tmp && private_files(job);
+    unsigned isolation = eg_runner_bounds_group(job) ? EG_RUNNER_GROUP : 0;
+    isolation |= own_namespace && job->private_tmp ? eg_runner_mounts(job) : 0;
     int failed = eg_runner_init_drop(job);
     if (failed) {
         fail(pipes->said, "cannot become the cluster's user", failed);
@@ -154,7 +145,7 @@ _Noreturn void eg_runner_init(const eg_runner_job *job, const eg_runner_init_pip
         fail(pipes->said, "cannot fork", errno);
     }
     if (program == 0) {
-        become_program(job, pipes, properties, private_tmp);
+        become_program(job, pipes, properties, isolation);
     }
     close(properties);
     close(pipes->said);

@@ -1,6 +1,7 @@
 /* A runner: becomes the cluster's user, starts one program, stores what it says, and writes down how it ended. */
 #include "runner_process.h"
 
+#include "disk_use.h"
 #include "process_tree.h"
 #include "runner_init.h"
 #include "scratch.h"
@@ -24,6 +25,8 @@
 
 #define FLUSH_MS 200     /* output is in the file no later than this */
 #define GRACE_MS 10000   /* between SIGTERM and SIGKILL */
+#define DISK_MS 1000     /* between two looks at the disk that the program uses … */
+#define DISK_SHARE 20    /* … or so many times as long as the last look took */
 #define DRAIN_MS 5000    /* for output that is still in the pipe when all are dead */
 
 typedef struct runner {
@@ -34,7 +37,8 @@ typedef struct runner {
     int64_t started_ns;
     int64_t kill_at_ms;      /* 0 = nobody asked */
     int64_t flush_at_ms;     /* 0 = nothing waits */
-    bool stopped, ended, start_failed;
+    int64_t disk_at_ms;      /* 0 = its disk has no bound */
+    bool stopped, ended, start_failed, over_disk;
     eg_runner_report report; /* of a start that failed */
     eg_runner_result end;    /* of the program */
 } runner;
@@ -199,11 +203,34 @@ static int next_timeout(const runner *r) {
     if (r->kill_at_ms && (!at || r->kill_at_ms < at)) {
         at = r->kill_at_ms;
     }
+    if (r->disk_at_ms && (!at || r->disk_at_ms < at)) {
+        at = r->disk_at_ms;
+    }
     if (!at) {
         return -1;
     }
     int64_t left = at - now_ms();
     return left < 0 ? 0 : (int)left;
+}
+
+/* A program that takes more of the disk than its share is ended, before the others have none. */
+static void look_at_disk(runner *r) {
+    const char *name = strrchr(r->job->name, '/');
+    int64_t began = now_ms();
+    if (r->disk_at_ms == 0 || began < r->disk_at_ms || !name) {
+        return;
+    }
+    if (!r->over_disk && eg_disk_use_beyond(r->job->scratch, name + 1, (uint64_t)r->job->bounds.disk_mb << 20)) {
+        char text[160];
+        int n = snprintf(text, sizeof text, "\n[embergate: ended, because it uses more than %u MiB of disk]\n", r->job->bounds.disk_mb);
+        eg_runner_log_write(r->log, (eg_bytes){(const uint8_t *)text, (size_t)n});
+        r->over_disk = true;
+        r->kill_at_ms = began;
+        r->disk_at_ms = 0;
+        return;
+    }
+    int64_t pause = (now_ms() - began) * DISK_SHARE;
+    r->disk_at_ms = now_ms() + (pause > DISK_MS ? pause : DISK_MS);
 }
 
 static void supervise(runner *r) {
@@ -212,6 +239,7 @@ static void supervise(runner *r) {
         poll(f, 2, next_timeout(r));
         take_output(r);
         take_signals(r);
+        look_at_disk(r);
         if (r->flush_at_ms && now_ms() >= r->flush_at_ms) {
             eg_runner_log_flush(r->log);
             r->flush_at_ms = 0;
@@ -254,10 +282,10 @@ static int64_t micros(struct timeval t) {
 static void write_end(const runner *r) {
     char text[512];
     int n = snprintf(text, sizeof text,
-                     "{\"format\":%d,\"code\":%d,\"signal\":%d,\"startFailed\":%s,\"stopped\":%s,\"logCut\":%s,\"ended\":%lld,"
+                     "{\"format\":%d,\"code\":%d,\"signal\":%d,\"startFailed\":%s,\"stopped\":%s,\"logCut\":%s,\"overDisk\":%s,\"ended\":%lld,"
                      "\"userMicros\":%lld,\"systemMicros\":%lld,\"maxRssKiB\":%ld}\n",
                      EG_RUNNER_FORMAT, WIFEXITED(r->end.status) && !r->start_failed ? WEXITSTATUS(r->end.status) : -1, WIFSIGNALED(r->end.status) ? WTERMSIG(r->end.status) : 0,
-                     r->start_failed ? "true" : "false", r->stopped ? "true" : "false", eg_runner_log_was_cut(r->log) ? "true" : "false",
+                     r->start_failed ? "true" : "false", r->stopped ? "true" : "false", eg_runner_log_was_cut(r->log) ? "true" : "false", r->over_disk ? "true" : "false",
                      (long long)eg_wall_ns(&eg_clock_system), (long long)micros(r->end.usage.ru_utime), (long long)micros(r->end.usage.ru_stime),
                      r->end.usage.ru_maxrss);
     if (r->job->credential_fd >= 0 && (ftruncate(r->job->credential_fd, 0) != 0 || fsync(r->job->credential_fd) != 0)) {
@@ -289,6 +317,7 @@ _Noreturn void eg_runner_process(const eg_runner_job *job) {
     if (!r.start_failed) {
         tell_launcher(&r);
     }
+    r.disk_at_ms = job->bounds.disk_mb ? now_ms() + DISK_MS : 0;
     supervise(&r);
     clear_away(&r);
     write_end(&r);

@@ -6,6 +6,21 @@
 
 #include <sys/types.h>
 
+/* 0 = none. */
+typedef struct eg_runner_bounds {
+    unsigned processes;              /* of the cluster's user, threads counted too */
+    unsigned memory_mb;              /* of the cluster's user; 0 = four fifths of the machine's */
+    unsigned disk_mb;                /* of {scratch}/{kind}-{id}; passing it ends the program */
+} eg_runner_bounds;
+
+/* What the host allowed of the isolation that is always tried. */
+enum {
+    EG_RUNNER_PRIVATE_TMP = 1,       /* a tmp/ in memory */
+    EG_RUNNER_CONFINED = 2,          /* nothing else to write but its own scratch directory; no shared memory with others; no link followed in file_roots */
+    EG_RUNNER_GROUP = 4,             /* a control group */
+    EG_RUNNER_FILTER = 8,            /* a filter of system calls */
+};
+
 /* Everything is opened by the launcher, with the launcher's rights; the runner then works with what it holds. */
 typedef struct eg_runner_job {
     const char *name;                /* "{cluster}/{kind}-{id}" */
@@ -18,6 +33,8 @@ typedef struct eg_runner_job {
     const char *cwd;
     const char *private_tmp;         /* where the host allows, an in-memory file system of its own goes here */
     const char *scratch;             /* the cluster's scratch directory; {kind}-{id} in it is removed at the end */
+    const char *const *file_roots;   /* where job files may come from, NULL-terminated: no link in them is followed; may be NULL */
+    eg_runner_bounds bounds;
     eg_bytes log_key;
     eg_bytes properties;
     /* EG_RUNNER_PROPERTIES_PATH in argv is where the program finds the properties. */
@@ -30,7 +47,7 @@ typedef struct eg_runner_job {
 
 typedef struct eg_runner_report {
     eg_err err;
-    bool private_tmp;                /* the program has a tmp/ in memory */
+    unsigned isolation;              /* EG_RUNNER_PRIVATE_TMP… */
     char what[120];                  /* "" on success */
 } eg_runner_report;
 

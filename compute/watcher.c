@@ -80,6 +80,8 @@ static void settle_status(eg_compute *c, eg_live_job *job, const eg_runner_statu
     }
     if (s->state == EG_RUNNER_ENDED && s->start_failed) {
         end.why = EG_ERR_LAUNCHER;
+    } else if (s->state == EG_RUNNER_ENDED && s->over_disk) {
+        end.why = EG_ERR_QUOTA;
     }
     settle(c, job, &end);
 }

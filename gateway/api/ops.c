@@ -101,7 +101,7 @@ static eg_err healthz(eg_request *rq) {
         json_object_set_new(v, "pool", json_pack("{s:I}", "queued", (json_int_t)eg_pool_queued(ops->o.pool)));
     }
     json_object_set_new(v, "status", json_string(fine ? "ok" : "degraded"));
-    if (!is_loopback(rq)) {
+    if (rq->route->flags & EG_ROUTE_PUBLIC && !(ops->o.loopback && is_loopback(rq))) {
         json_t *brief = json_pack("{s:s}", "status", fine ? "ok" : "degraded");
         json_decref(v);
         v = brief;
@@ -120,13 +120,25 @@ static eg_err metrics(eg_request *rq) {
     return eg_respond_owned(rq, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }
 
-static const eg_route routes[] = {
-    {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/healthz", .record = EG_RECORD_NONE, .flags = EG_ROUTE_PUBLIC | EG_ROUTE_BLOCKING, .end = healthz},
-    {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/metrics", .action = EG_ACTION_METRICS_READ, .record = EG_RECORD_NONE,
-     .flags = EG_ROUTE_LOOPBACK, .end = metrics},
-};
+/* Jobs are loopback peers too: who is on this machine is no better than others, unless the configuration says so. */
+#define ROWS(open)                                                                                                                              \
+    {                                                                                                                                           \
+        {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/healthz", .record = EG_RECORD_NONE, .flags = EG_ROUTE_PUBLIC | EG_ROUTE_BLOCKING, \
+         .end = healthz},                                                                                                                       \
+        {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/healthz/details", .action = EG_ACTION_METRICS_READ, .record = EG_RECORD_NONE, \
+         .flags = EG_ROUTE_BLOCKING | (open), .end = healthz},                                                                                  \
+        {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/metrics", .action = EG_ACTION_METRICS_READ, .record = EG_RECORD_NONE,         \
+         .flags = (open), .end = metrics},                                                                                                      \
+    }
+
+static const eg_route routes[2][3] = {ROWS(0), ROWS(EG_ROUTE_LOOPBACK)};
 
 const eg_route *eg_ops_routes(size_t *ret_n) {
-    *ret_n = sizeof routes / sizeof routes[0];
-    return routes;
+    *ret_n = sizeof routes[0] / sizeof routes[0][0];
+    return routes[0];
+}
+
+const eg_route *eg_ops_routes_loopback(size_t *ret_n) {
+    *ret_n = sizeof routes[1] / sizeof routes[1][0];
+    return routes[1];
 }

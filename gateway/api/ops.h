@@ -16,14 +16,17 @@ typedef struct eg_ops_options {
     eg_compute *compute;                   /* clusters, and what they lack of isolation */
     eg_pool *pool;                         /* how much waits */
     const char *const *isolation_missing;  /* sentences, NULL-terminated: what else this installation does not isolate */
+    bool loopback;                         /* peers on this machine see details without a token */
     void *ctx;
     json_t *(*processes)(void *ctx);       /* {"gateway":"running","keeper":"running",…}; a value other than "running" degrades */
 } eg_ops_options;
 
 eg_err eg_ops_new(const eg_ops_options *o, eg_ops **ret) EG_MUST_CHECK;
 void eg_ops_free(eg_ops *o);
-/* room = eg_ops*. /healthz is public: 200 {"status":"ok"} or 503 {"status":"degraded"}; details go to loopback peers alone.
- * /metrics: loopback peers, or whoever has EG_ACTION_METRICS_READ. */
+/* room = eg_ops*. /healthz is public: 200 {"status":"ok"} or 503 {"status":"degraded"}. /healthz/details and /metrics are for whoever has
+ * EG_ACTION_METRICS_READ. */
 const eg_route *eg_ops_routes(size_t *ret_n);
+/* The same, but peers on a loopback address need no token; with `loopback` in the options, so that /healthz tells them details too. */
+const eg_route *eg_ops_routes_loopback(size_t *ret_n);
 
 #endif

@@ -35,6 +35,9 @@ typedef struct eg_config_cluster {
     unsigned worker_cores;
     unsigned worker_memory_mb;
     unsigned idle_stop_seconds;
+    unsigned max_processes;
+    unsigned max_memory_mb;
+    unsigned max_disk_mb;
     const char *isolation;         /* "cluster" is what is built; others are refused with that said */
     bool csrf;
     const char *const *file_roots;
@@ -91,6 +94,7 @@ typedef struct eg_config {
     eg_config_account *accounts;
     size_t account_count;
     eg_config_limits limits;
+    bool loopback_details;         /* loopback peers see the details of /healthz, and /metrics, without a token */
     void *memory;                  /* private: an arena */
 } eg_config;
 

@@ -24,6 +24,11 @@ static const eg_config_row top_rows[] = {
         .description = "Threads for what can block: commits, file reads, keys; 0 = 32."),
 };
 
+static const eg_config_row operations_rows[] = {
+    ROW(eg_config, "loopback", BOOL, loopback_details, .dflt = "false",
+        .description = "Whoever is on this machine, jobs too, sees /metrics and the details of /healthz without a token."),
+};
+
 static const eg_config_row user_rows[] = {
     ROW(eg_config, "gateway", TEXT, user_gateway, .dflt = "", .check = &eg_config_check_unix_user,
         .description = "UNIX user of the gateway process; \"\" = the user who starts it."),
@@ -91,6 +96,12 @@ static const eg_config_row cluster_rows[] = {
         .description = "Memory that each worker offers."),
     ROW(eg_config_cluster, "idle_stop_seconds", UINT, idle_stop_seconds, .dflt = "900", .max = 604800, .unit = "s",
         .description = "The cluster stops after this long without a job; 0 = never."),
+    ROW(eg_config_cluster, "max_processes", UINT, max_processes, .dflt = "8192", .max = 4194304, .unit = "processes",
+        .description = "Processes and threads of the cluster's user, all its jobs together; 0 = no bound. Needs a user of its own."),
+    ROW(eg_config_cluster, "max_memory_mb", UINT, max_memory_mb, .dflt = "0", .max = 4194304, .unit = "MiB",
+        .description = "Memory of the cluster's user, all its jobs together; 0 = four fifths of the machine's. Needs a control group."),
+    ROW(eg_config_cluster, "max_disk_mb", UINT, max_disk_mb, .dflt = "32768", .max = 1073741824, .unit = "MiB",
+        .description = "Disk that one job, or one worker with its executors, may use for its scratch files; 0 = no bound. Passing it ends the job."),
     ROW(eg_config_cluster, "isolation", TEXT, isolation, .dflt = "cluster", .check = &eg_config_check_isolation,
         .description = "What has a cluster of its own. Only cluster is built: jobs of one cluster are not isolated from each other."),
     ROW(eg_config_cluster, "csrf", BOOL, csrf, .dflt = "true",
@@ -152,5 +163,6 @@ const eg_config_section eg_config_sections[EG_CONFIG_SECTIONS] = {
     LIST("issuers", issuer_rows, eg_config_issuer, issuers, issuer_count, 0, 64, "Outside token issuers, such as Entra ID."),
     LIST("clusters", cluster_rows, eg_config_cluster, clusters, cluster_count, 0, 256, "Spark clusters; they start on demand."),
     LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 256, "Storage accounts."),
+    MAP("operations", operations_rows, "How the gateway shows itself to operators."),
     MAP("limits", limit_rows, "Bounds on what a peer can make the gateway hold or wait for."),
 };

@@ -96,7 +96,7 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
         clusters[cluster_count] = (eg_config_cluster){
             .name = o->clusters[cluster_count], .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription, .resource_group = "embergate",
             .user = plan->cluster_users[cluster_count], .workers = o->workers, .worker_cores = o->worker_cores, .worker_memory_mb = o->worker_memory_mb,
-            .idle_stop_seconds = 900, .isolation = "cluster", .csrf = false, .file_roots = none, .spark_home = o->spark_home, .python = o->python,
+            .idle_stop_seconds = 900, .max_processes = 8192, .max_disk_mb = 32768, .isolation = "cluster", .csrf = false, .file_roots = none, .spark_home = o->spark_home, .python = o->python,
             .java_home = "", .jars = o->jars};
     }
     eg_config_account account = {.name = o->account, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,

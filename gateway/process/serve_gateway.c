@@ -169,7 +169,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         eg_surface surfaces[3];
         size_t surface_count;
     } rows[] = {
-        {eg_ops_routes, g->ops, {EG_SURFACE_OPS}, 1},
+        {g->plan->config->loopback_details ? eg_ops_routes_loopback : eg_ops_routes, g->ops, {EG_SURFACE_OPS}, 1},
         {eg_identity_routes, g->identity, {EG_SURFACE_OAUTH}, 1},
         {eg_compute_routes, g->compute, {EG_SURFACE_LIVY}, 1},
         {eg_storage_routes, g->storage, {EG_SURFACE_DFS, EG_SURFACE_BLOB}, 2},
@@ -205,7 +205,7 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
 {
     eg_policy_watch_options wo = {.dir = g->plan->policies, .clock = &eg_clock_system};
     EG_TRY(eg_policy_watch_start(&wo, &g->watch, p));
-    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .pool = g->pool};
+    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .pool = g->pool, .loopback = g->plan->config->loopback_details};
     EG_TRY(eg_ops_new(&oo, &g->ops));
     EG_TRY(open_router(g, p));
     eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,

@@ -24,8 +24,14 @@ def test_secrets_are_readable_by_their_owner_only(gateway):
 
 def test_health_metrics_and_log(gateway):
     status, health, _ = gateway.json("GET", "/healthz")
-    assert status == 200 and health["status"] == "ok"
-    status, text, _ = gateway.request("GET", "/metrics")
+    assert status == 200 and health == {"status": "ok"}  # jobs are on this machine too: no more without a token
+    assert gateway.json("GET", "/healthz/details")[0] == 401 and gateway.json("GET", "/metrics")[0] == 401
+    assert gateway.json("GET", "/healthz/details", gateway.token("bystander"))[0] == 403
+    status, health, _ = gateway.json("GET", "/healthz/details", gateway.token())
+    assert status == 200 and health["audit"]["healthy"] and [c["name"] for c in health["clusters"]] == ["analytics", "other"]
+    said = gateway.run("status").stdout
+    assert "gateway: ok" in said and "cluster analytics: " in said and "not isolated: " in said
+    status, text, _ = gateway.request("GET", "/metrics", gateway.token())
     assert status == 200 and b"embergate_connections_accepted_total " in text
     lines = [line for line in open(gateway.log_path) if line.strip()]
     assert lines and all({"time", "level", "process", "event"} <= set(json.loads(line)) for line in lines)

@@ -100,6 +100,7 @@ static inline int fixture_setup(void **state) {
         .workers = 2,
         .worker_cores = 1,
         .worker_memory_mb = 1024,
+        .max_disk_mb = 32,
         .file_roots = f->roots,
         .spark_home = f->spark,
         .python = "/usr/bin/python3",

@@ -1,5 +1,8 @@
-/* What runners promise: the program's output sealed, its end written down, its tree ended, and never a second run. covers: process_tree.c runner_dir.c runner_files.c runner_init.c scratch.c */
+/* What runners promise: the program's output sealed, its end written down, its tree ended, and never a second run. covers: disk_use.c process_tree.c runner_bounds.c runner_filter.c runner_mounts.c runner_dir.c runner_files.c runner_init.c scratch.c */
 #include "launcher_fixture.h"
+#include "runner_process.h"
+
+#include <time.h>
 
 static void reads_to(fixture *f, const char *id, const char *want) {
     eg_runner_log l;
@@ -137,7 +140,7 @@ static void test_killed_runner_is_dead(void **state) {
     assert_int_equal(kill((pid_t)s.pid, SIGKILL), 0);
     s = fixture_wait(f, "1");
     assert_int_equal(s.state, EG_RUNNER_DEAD);
-    if (eg_launcher_client_no_private_tmp(f->client)) {
+    if (eg_launcher_client_lacks(f->client, EG_RUNNER_PRIVATE_TMP)) {
         assert_true(fixture_count("600.0003") <= 1); /* without a namespace only the program itself is tied to its runner */
     } else {
         assert_true(fixture_counts("600.0003", 0));
@@ -153,7 +156,7 @@ static void test_private_world(void **state) {
     char path[256];
     struct stat st;
     snprintf(path, sizeof path, "%s/spark/tmp/note", f->clusters);
-    if (!eg_launcher_client_no_private_tmp(f->client)) {
+    if (!eg_launcher_client_lacks(f->client, EG_RUNNER_PRIVATE_TMP)) {
         assert_int_not_equal(stat(path, &st), 0);
     }
     fixture_wait(f, "1");
@@ -164,9 +167,10 @@ static void test_scratch(void **state) {
     fixture *f = *state;
     char path[256], kept[256];
     struct stat st;
-    static const char script[] = "mkdir -p $SPARK_LOCAL_DIRS/a/b && echo x >$SPARK_LOCAL_DIRS/a/b/c && ln -s $HOME $SPARK_LOCAL_DIRS/a/home && touch $HOME/kept && echo made\n";
+    static const char script[] = "mkdir -p $SPARK_LOCAL_DIRS/a/b && echo x >$SPARK_LOCAL_DIRS/a/b/c && ln -s $HOME $SPARK_LOCAL_DIRS/a/home && echo made\n";
     snprintf(path, sizeof path, "%s/spark/scratch/batch-1", f->clusters);
     snprintf(kept, sizeof kept, "%s/spark/home/kept", f->clusters);
+    fixture_write(kept, "", 0666);
     assert_int_equal(fixture_run(f, "1", script), EG_OK);
     fixture_wait(f, "1");
     fixture_log_says(f, "1", "made");
@@ -188,6 +192,140 @@ static void test_scratch(void **state) {
     }
     assert_int_not_equal(stat(path, &st), 0);
     assert_int_equal(stat(kept, &st), 0);
+}
+
+/* What is dug too deep for one descent, and closed by its owner to itself, goes all the same. */
+static void test_scratch_is_deep_and_closed(void **state) {
+    fixture *f = *state;
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/spark/scratch/batch-1", f->clusters);
+    assert_int_equal(fixture_run(f, "1", "mkdir -p $SPARK_LOCAL_DIRS && cd $SPARK_LOCAL_DIRS && for i in $(seq 200); do mkdir d && touch d/f && cd d || exit 1; done; "
+                                         "mkdir $SPARK_LOCAL_DIRS/shut && touch $SPARK_LOCAL_DIRS/shut/f && chmod 0 $SPARK_LOCAL_DIRS/shut; chmod 500 $SPARK_LOCAL_DIRS/d; exit 0\n"),
+                     EG_OK);
+    fixture_wait(f, "1"); /* ended for its depth, or before that was seen */
+    assert_int_not_equal(stat(path, &st), 0);
+}
+
+static bool has(fixture *f, unsigned isolation) {
+    return !eg_launcher_client_lacks(f->client, isolation);
+}
+
+/* The only places to write are its own scratch directory, its home there, and what is in memory. */
+static void test_confined(void **state) {
+    fixture *f = *state;
+    char script[1024];
+    snprintf(script, sizeof script,
+             "cd $HOME && echo x >in-home && cat in-home; echo x >$SPARK_LOCAL_DIRS/a && echo scratch; echo x >$TMPDIR/a && echo tmp; "
+             "for d in /tmp /var/tmp %s %s/spark %s/spark/scratch; do touch $d/eg-jail-test 2>/dev/null && echo wrote $d; done; true\n", f->jobs, f->clusters, f->clusters);
+    assert_int_equal(fixture_run(f, "1", script), EG_OK);
+    fixture_wait(f, "1");
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/spark/home/in-home", f->clusters);
+    if (has(f, EG_RUNNER_CONFINED)) {
+        reads_to(f, "1", "x\nscratch\ntmp\n");
+        assert_int_not_equal(stat(path, &st), 0);
+    }
+}
+
+static void test_filter(void **state) {
+    fixture *f = *state;
+    assert_int_equal(fixture_run(f, "1", "unshare -U true 2>/dev/null && echo user namespace; unshare -r -m true 2>/dev/null && echo mounts; echo done\n"), EG_OK);
+    fixture_wait(f, "1");
+    if (has(f, EG_RUNNER_FILTER)) {
+        reads_to(f, "1", "done\n");
+    }
+}
+
+/* Somebody swaps a job's file for a link to another one while it is checked and started: that one is never run. */
+static void test_no_race_of_links_is_won(void **state) {
+    fixture *f = *state;
+    char path[256], real[256], link_path[256], outside[256];
+    snprintf(path, sizeof path, "%s/raced.sh", f->jobs);
+    snprintf(real, sizeof real, "%s/real", f->jobs);
+    snprintf(link_path, sizeof link_path, "%s/link", f->jobs);
+    snprintf(outside, sizeof outside, "%s/outside.sh", f->dir);
+    fixture_write(outside, "echo OUTSIDE\n", 0644);
+    pid_t swapper = fork();
+    if (swapper == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+            fixture_write(real, "echo real\n", 0644);
+            rename(real, path);
+            usleep(300);
+            (void)!symlink(outside, link_path);
+            rename(link_path, path);
+            usleep(300);
+        }
+    }
+    const char *is_long = getenv("EG_LONG");
+    time_t end = time(NULL) + (is_long ? 60 : 4);
+    unsigned started = 0, refused = 0;
+    for (unsigned i = 1; time(NULL) < end; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%u", i);
+        eg_launch_spec s = {.cluster = "spark", .kind = EG_RUNNER_BATCH, .id = id, .log_key = {f->key, sizeof f->key}, .properties = eg_str_bytes(EG_LIT("a=b\n")),
+                            .credential = eg_str_bytes(EG_LIT("c")), .file = eg_str_of(path)};
+        eg_problem p = {0};
+        if (eg_launcher_start(f->client, &s, &p) != EG_OK) {
+            refused++;
+            continue;
+        }
+        started++;
+        fixture_wait(f, id);
+        eg_runner_log l;
+        fixture_log(f, id, &l);
+        bool won = l.lines.ptr && strstr(l.lines.ptr, "OUTSIDE");
+        eg_runner_log_done(&l);
+        assert_true(!won || eg_launcher_client_lacks(f->client, EG_RUNNER_CONFINED));
+        assert_int_equal(eg_launcher_discard(f->client, "spark", EG_RUNNER_BATCH, id, &p), EG_OK);
+    }
+    kill(swapper, SIGKILL);
+    waitpid(swapper, NULL, 0);
+    assert_true(started > 0 && refused > 0);
+}
+
+/* Files with and without a name count; whoever passes the bound is ended, and it is told why. */
+static void test_disk_is_bounded(void **state) {
+    fixture *f = *state;
+    static const char *const scripts[] = {
+        "cd $SPARK_LOCAL_DIRS; i=0; while :; do i=$((i+1)); head -c 4000000 /dev/zero >f$i; sleep 0.05; done\n",
+        "cd $SPARK_LOCAL_DIRS; exec 5>f; rm f; while :; do head -c 4000000 /dev/zero >&5; sleep 0.2; done\n",
+    };
+    for (size_t i = 0; has(f, EG_RUNNER_CONFINED) && i < sizeof scripts / sizeof *scripts; i++) {
+        const char id[] = {(char)('1' + i), '\0'};
+        assert_int_equal(fixture_run(f, id, scripts[i]), EG_OK);
+        if (!has(f, EG_RUNNER_CONFINED)) {
+            return;
+        }
+        eg_runner_status s = fixture_wait(f, id);
+        assert_true(s.over_disk);
+        assert_false(s.stopped);
+        assert_int_equal(s.signal, SIGKILL);
+        fixture_log_says(f, id, "more than 32 MiB of disk");
+        char path[256];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/spark/scratch/batch-%s", f->clusters, id);
+        assert_int_not_equal(stat(path, &st), 0);
+    }
+    assert_int_equal(fixture_run(f, "3", "cd $SPARK_LOCAL_DIRS; head -c 40000000 /dev/zero >f || echo refused; ls -s f | cut -d' ' -f1; rm f\n"), EG_OK);
+    fixture_wait(f, "3");
+    fixture_log_says(f, "3", "refused");
+}
+
+/* A bomb of processes ends at its bound; as root alone, because it counts a user's processes. */
+static void test_processes_are_bounded(void **state) {
+    fixture *f = *state;
+    if (geteuid() != 0) {
+        return;
+    }
+    fixture_launcher_end(f, SIGTERM);
+    f->cluster.max_processes = 100;
+    fixture_launcher_start(f);
+    assert_int_equal(fixture_run(f, "1", "i=0; while [ $i -lt 200 ]; do sleep 600.0005 & i=$((i+1)); done; echo forked all\n"), EG_OK);
+    assert_int_not_equal(fixture_wait(f, "1").exit_code, 0);
+    assert_int_equal(fixture_count("600.0005"), 0);
 }
 
 /* Runners outlive the launcher, killed or stopped, and a new launcher can end them. */
@@ -235,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_success),     T(test_failure),           T(test_once),         T(test_surroundings),          T(test_secrets),
         T(test_stop),        T(test_kill_stubborn_tree), T(test_orphans_end), T(test_killed_runner_is_dead), T(test_private_world), T(test_scratch), T(test_launcher_restart),
+        T(test_scratch_is_deep_and_closed), T(test_confined), T(test_filter), T(test_no_race_of_links_is_won), T(test_disk_is_bounded), T(test_processes_are_bounded),
         T(test_program_missing), T(test_much_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

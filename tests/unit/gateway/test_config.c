@@ -119,6 +119,9 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    worker_cores: 4\n"
                            "    worker_memory_mb: 2048\n"
                            "    idle_stop_seconds: 60\n"
+                           "    max_processes: 4096\n"
+                           "    max_memory_mb: 16384\n"
+                           "    max_disk_mb: 10240\n"
                            "    isolation: cluster\n"
                            "    csrf: false\n"
                            "    file_roots: [/srv/jobs, /srv/more]\n"
@@ -128,6 +131,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    jars: [/opt/hadoop-azure.jar]\n"
                            "accounts:\n"
                            "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true}\n"
+                           "operations: {loopback: true}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0}\n";
 
@@ -151,6 +155,8 @@ static void assert_full(const eg_config *c)
     assert_string_equal(c->clusters[0].file_roots[1], "/srv/more");
     assert_string_equal(c->clusters[0].jars[0], "/opt/hadoop-azure.jar");
     assert_string_equal(c->clusters[0].user, "spark-one");
+    assert_int_equal(c->clusters[0].max_disk_mb, 10240);
+    assert_true(c->loopback_details);
     assert_true(c->accounts[0].is_default);
     assert_int_equal(c->limits.connections, 10);
     assert_int_equal(c->limits.stop_seconds, 0);
