@@ -85,3 +85,10 @@ def test_a_broken_pair_changes_nothing_and_is_told(gateway, kept_open):
     reloads = metric(gateway, "embergate_tls_certificate_reloads_total")
     assert eventually(lambda: metric(gateway, "embergate_tls_certificate_reloads_total") > reloads)
     assert served(gateway)[0] == before
+
+
+def test_renew_says_what_is_wrong(gateway, tmp_path):
+    for args in ((), ("renew",), ("renew", "--state"), ("issue", "--state", gateway.state), ("renew", "--state", tmp_path)):
+        done = gateway.run("certificate", *args, check=False)
+        assert done.returncode in (1, 2) and done.stderr.startswith(("embergate: ", "embergate"))
+    assert "--state" in gateway.run("certificate", check=False).stderr
