@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, ACCEPTS = 32, QUIET_ROUNDS = 16, STARVED_MS = 10, DRAIN_MS = 20, NO_DESCRIPTOR_MS = 100 };
+enum { EVENTS = 256, QUIET_ROUNDS = 16, STARVED_MS = 10, DRAIN_MS = 20, NO_DESCRIPTOR_MS = 100 };
 
 int64_t eg_worker_clock_ms(void) {
     return eg_mono_ns(&eg_clock_system) / 1000000;
@@ -44,20 +44,16 @@ static void listen_stop(eg_worker *w) {
     w->listening = false;
 }
 
-static void accept_some(eg_worker *w, const eg_door_listener *l) {
-    for (int i = 0; i < ACCEPTS; i++) {
-        struct sockaddr_storage from = {0};
-        socklen_t size = sizeof from;
-        int fd = accept4(l->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            eg_conn_accept(w, fd, l, &from);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            listen_stop(w); /* the backlog keeps them; without this the loop would spin */
-            w->listen_again_ms = w->now_ms + NO_DESCRIPTOR_MS;
-            return;
-        } else if (errno != ECONNABORTED && errno != EINTR) {
-            return;
-        }
+/* One at a time: else the worker that wakes first takes all of a burst, and serves it for as long as it lives while others idle. */
+static void accept_one(eg_worker *w, const eg_door_listener *l) {
+    struct sockaddr_storage from = {0};
+    socklen_t size = sizeof from;
+    int fd = accept4(l->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        eg_conn_accept(w, fd, l, &from);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        listen_stop(w); /* the backlog keeps them; without this the loop would spin */
+        w->listen_again_ms = w->now_ms + NO_DESCRIPTOR_MS;
     }
 }
 
@@ -66,7 +62,7 @@ static void on_event(eg_worker *w, const struct epoll_event *ev) {
     switch (watch->kind) {
     case EG_WATCH_LISTENER:
         if (w->listening) {
-            accept_some(w, watch->owner);
+            accept_one(w, watch->owner);
         }
         return;
     case EG_WATCH_HANDOFF:
