@@ -120,7 +120,7 @@ static bool split_url(eg_str v, eg_str *ret_authority, eg_str *ret_path)
 /* host, address or [address], and perhaps a port. */
 static bool authority(eg_str v)
 {
-    eg_str host = v;
+    eg_str host;
     eg_str port = {NULL, 0};
     if (v.ptr[0] == '[') {
         const char *end = memchr(v.ptr, ']', v.len);

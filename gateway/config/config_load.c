@@ -122,8 +122,7 @@ static eg_err apply_default(const place *p, const eg_config_row *row, void *owne
 
 static eg_err unknown_key(const place *p, const yaml_node_t *key)
 {
-    eg_problem *to = p->s->problem;
-    char names[sizeof to->message] = "";
+    char names[sizeof p->s->problem->message] = "";
     size_t used = 0;
     const eg_config_section *sec = &eg_config_sections[p->section];
     size_t total = sec->row_count + (p->section == 0 ? EG_CONFIG_SECTIONS - 1 : 0);
