@@ -1,14 +1,15 @@
 """A made-up Spark home: what is broken here is how programs are started, watched and found again, whichever they are; real Spark runs in tests/scenario.
 
-Its master and workers speak no Spark: the master listens where Spark's does and counts the workers that are connected. Its spark-submit appends one
-line to a file for each run, "batch-{id} {marker}", and sleeps.
+Its master and workers speak no Spark: the master listens where Spark's does and counts the workers that are connected. Its spark-submit says one
+line for each run, "batch-{id} {marker}", and sleeps: into a pipe, since jobs can write to no file of others, and from there it is appended to a file.
 """
 import os
+import threading
 
 SUBMIT = """#!/bin/sh
 # --properties-file F FILE MARKER RUNS SECONDS
 shift 3
-printf '%s %s\\n' "${SPARK_LOCAL_DIRS##*/}" "$1" >>"$2"
+printf '%s %s\\n' "${SPARK_LOCAL_DIRS##*/}" "$1" >>"$2.in"
 sleep "$3"
 """
 
@@ -54,8 +55,15 @@ while True:
 '''
 
 
+def keep(pipe, runs):
+    while True:
+        said = os.read(pipe, 65536)
+        with open(runs, "ab") as f:
+            f.write(said)
+
+
 def make(folder):
-    """Gives the Spark home, and the file that drivers of any cluster may append to."""
+    """Gives the Spark home, and the file in which the runs of drivers of any cluster stand."""
     home, runs = f"{folder}/spark", f"{folder}/runs"
     os.makedirs(f"{home}/bin")
     for name, text in (("spark-submit", SUBMIT), ("spark-class", DAEMON)):
@@ -66,5 +74,8 @@ def make(folder):
         os.chmod(made, 0o755)
     with open(runs, "w"):
         pass
-    os.chmod(runs, 0o666)
+    os.mkfifo(f"{runs}.in")
+    os.chmod(f"{runs}.in", 0o666)
+    pipe = os.open(f"{runs}.in", os.O_RDWR | os.O_CLOEXEC)  # both ends, so that it never reads as ended
+    threading.Thread(target=keep, args=(pipe, runs), daemon=True).start()
     return home, runs
