@@ -60,7 +60,7 @@ def measure(b):
             b.add("first byte of a 64 MiB read", "us", *columns(got, "first_byte_us"), smaller=True)
             b.add("processor time of a 64 MiB read", "ms", [v["cpu_s"] * 125 for v in got["embergate"]], "nginx",
                   [v["cpu_s"] * 125 for v in got["nginx"]], smaller=True)
-    theirs = Writer(nginx.port)
+    mine, theirs = Writer(ours.port, b.storage_token), Writer(nginx.port)  # anew: a connection that idles is ended
     got = b.interleaved([
         (ours, lambda p: timed(lambda: write_ours(mine, "/data/bench/written", data), SIZE)),
         (nginx, lambda p: timed(lambda: theirs.ask("PUT", "/written", data), SIZE)),

@@ -9,14 +9,14 @@ from side_by_side import client, wrk
 
 
 def submit_one(g, token, mark):
-    body = {"file": "abfss://data@127.0.0.1/none.py", "args": [mark]}
+    body = {"file": f"abfss://data@127.0.0.1:{g.port}/none.py", "args": [mark]}
     started = time.time()
     status, batch, _ = g.json("POST", "/livy/batches", token, body)
     answered = time.time()
     assert status == 201, (status, batch)
     end = time.monotonic() + 20
     while not (os.path.exists(mark) and os.path.getsize(mark) > 10):
-        assert time.monotonic() < end, g.log_tail()
+        assert time.monotonic() < end, (g.log_tail(40), g.json("GET", f"/livy/batches/{batch['id']}", token))
         time.sleep(0.005)
     with open(mark) as f:
         began = float(f.read())
