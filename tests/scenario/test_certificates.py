@@ -90,5 +90,5 @@ def test_a_broken_pair_changes_nothing_and_is_told(gateway, kept_open):
 def test_renew_says_what_is_wrong(gateway, tmp_path):
     for args in ((), ("renew",), ("renew", "--state"), ("issue", "--state", gateway.state), ("renew", "--state", tmp_path)):
         done = gateway.run("certificate", *args, check=False)
-        assert done.returncode in (1, 2) and done.stderr.startswith(("embergate: ", "embergate"))
+        assert done.returncode in (1, 2) and "embergate: " in done.stderr
     assert "--state" in gateway.run("certificate", check=False).stderr
