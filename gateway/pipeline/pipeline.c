@@ -190,8 +190,8 @@ static void app_end(void *app, eg_request *rq) {
     } else if (tried_here(c)) {
         unref(c);
     } else if (eg_pool_submit(pl->o.pool, run_end, c) != EG_OK) {
-        unref(c);
         (void)eg_pipeline_refuse(c, eg_fail(&rq->problem, EG_ERR_BUSY, "The server has too much to do at the moment."));
+        unref(c); /* last: once answered, the door may let go of its own reference */
     }
 }
 
