@@ -36,7 +36,10 @@ eg_err eg_bare_answer(const eg_response *r, bool bare, bool close, eg_buf *ret) 
     EG_TRY(eg_buf_addf(ret, "HTTP/1.1 %d %s\r\nDate: %s\r\n", r->status, eg_http1_reason(r->status), date));
     for (size_t i = 0; i < r->header_count; i++) {
         if (r->headers[i].value.len > 0) {
-            EG_TRY(eg_buf_addf(ret, "%s: %.*s\r\n", r->headers[i].name, EG_FMT(r->headers[i].value)));
+            EG_TRY(eg_buf_adds(ret, r->headers[i].name));
+            EG_TRY(eg_buf_add(ret, ": ", 2));
+            EG_TRY(eg_buf_add(ret, r->headers[i].value.ptr, r->headers[i].value.len));
+            EG_TRY(eg_buf_add(ret, "\r\n", 2));
         }
     }
     int64_t length = bare ? length_of(r) : length_of_body(r);
