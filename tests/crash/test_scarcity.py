@@ -122,18 +122,25 @@ def test_descriptors_exhausted(trivial_gateway, seed, tmp_path):
         time.sleep(1.5)
         before = descriptors_of(gateway)
         try:
-            for spare in (6, 0):
-                allow_descriptors(g, gateway, len(os.listdir(f"/proc/{gateway}/fd")) + spare)
+            for soft in (len(os.listdir(f"/proc/{gateway}/fd")) + 6, 3):  # with 3 there is never another one
+                allow_descriptors(g, gateway, soft)
                 busy = cpu_seconds(gateway)
                 time.sleep(3)
                 assert cpu_seconds(gateway) - busy < 2.5, "it spins"
-            failed = [put_or_none(g, bearer, f"/data/without{n}", b"w" * 1000) for n in range(3)]
-            assert all(said is None or said[0] >= 500 for said in failed), failed
+            assert not answers(g), "a new connection needs a descriptor"
         finally:
             allow_descriptors(g, gateway, before)
         assert soon(lambda: put_or_none(g, bearer, "/data/again", b"a" * 1000) == (200, None)), "no recovery: " + g.log_tail()
     assert g.pids()["gateway"] == gateway, "it died of it"
     judge(g, clients, tmp_path)
+
+
+def answers(g):
+    """Whether a new connection is served; without descriptors it waits in the kernel's queue."""
+    try:
+        return g.request("GET", "/healthz", timeout=3)[0] == 200
+    except OSError:
+        return False
 
 
 def put_or_none(g, *what):
