@@ -3,6 +3,8 @@ import argparse
 import importlib
 import json
 import os
+import signal
+import sys
 import time
 
 import side_by_side
@@ -15,6 +17,7 @@ def main():
     options.add_argument("area", nargs="*", choices=[*AREAS, []], help="all without one")
     options.add_argument("--long", action="store_true", help="more and longer rounds, 10,000 idle connections")
     options = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended on the way out
     side_by_side.build_client()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the start; each ratio is the median of rounds measured in turn.")
     started = time.monotonic()
