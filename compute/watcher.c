@@ -160,6 +160,14 @@ static void watch(eg_compute *c, eg_live_job *job) {
         on_running(c, job, &s);
     } else if (s.state == EG_RUNNER_ABSENT) {
         job->launched = false; /* the launcher never got to it */
+    } else if (s.state == EG_RUNNER_DEAD && s.pid == 0 && !atomic_load(&job->stop_asked)) {
+        /* A runner's record is durable before its program is started: without one (the launcher was killed just then) nothing of
+         * the batch has run, and its place can be used again. */
+        if (eg_launcher_discard(c->launcher, job->who.cluster, EG_RUNNER_BATCH, job->id_text, NULL) == EG_OK) {
+            job->launched = false;
+        } else {
+            later(c, job);
+        }
     } else {
         settle_status(c, job, &s);
     }

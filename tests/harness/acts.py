@@ -83,7 +83,7 @@ def submit(gateway, job, *args, profile="admin", wait=True, check=True, show=Fal
 
 def run_jobs(stage, gateway):
     stage.act("5. Two jobs through POST /livy/batches, followed by embergate submit --wait")
-    few = ("--num-executors", "2", "--executor-cores", "1", "--conf", "spark.sql.shuffle.partitions=2")
+    few = ("--conf", "spark.sql.shuffle.partitions=2")
     _, wrangle, _ = submit(gateway, "flights_wrangle.py", address(gateway, "flights/flights.csv"), address(gateway, "out"), show=True,
                            options=("--name", "flights-wrangle", *few))
     stage.done(f"batch {wrangle['id']} wrangled, queried and wrote Parquet")

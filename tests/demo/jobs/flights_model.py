@@ -2,8 +2,7 @@
 import json
 import sys
 
-from pyspark.ml import Pipeline
-from pyspark.ml.evaluation import RegressionEvaluator
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
 from pyspark.sql import SparkSession
@@ -21,11 +20,9 @@ pipeline = Pipeline(stages=[
     LinearRegression(labelCol="arr_delay", featuresCol="features", maxIter=10, regParam=0.01),
 ])
 model = pipeline.fit(train)
-predicted = model.transform(test).select("arr_delay", "prediction").cache()
-metrics = {
-    name: round(RegressionEvaluator(labelCol="arr_delay", metricName=name).evaluate(predicted), 3)
-    for name in ("rmse", "mae", "r2")
-}
+ready = PipelineModel(model.stages[:-1]).transform(test)
+judged = model.stages[-1].evaluate(ready)
+metrics = {"rmse": round(judged.rootMeanSquaredError, 3), "mae": round(judged.meanAbsoluteError, 3), "r2": round(judged.r2, 3)}
 model.write().overwrite().save(target + "/model")
 spark.createDataFrame([(json.dumps(metrics),)], ["value"]).coalesce(1).write.mode("overwrite").text(target + "/metrics")
 print("model: " + json.dumps(metrics))
