@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define TENANT "11111111-1111-4111-8111-111111111111"
 
-static char top[] = "/tmp/embergate-fuzz-XXXXXX";
+static char top[] = P_tmpdir "/embergate-fuzz-XXXXXX";
 static char dir[64];
 static eg_keys *keys;
 

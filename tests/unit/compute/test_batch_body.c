@@ -168,7 +168,7 @@ static void local_files_must_be_there(void **state) {
 }
 
 int main(void) {
-    snprintf(root, sizeof root, "/tmp/eg-body-XXXXXX");
+    snprintf(root, sizeof root, P_tmpdir "/eg-body-XXXXXX");
     if (!mkdtemp(root)) {
         return 1;
     }

@@ -23,7 +23,7 @@ typedef struct store {
 static int setup(void **state) {
     store *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    snprintf(s->dir, sizeof s->dir, "/tmp/eg-store-XXXXXX");
+    snprintf(s->dir, sizeof s->dir, P_tmpdir "/eg-store-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
     eg_kv_options o = {.dir = s->dir, .no_sync = true};
     eg_problem p = {0};

@@ -95,7 +95,7 @@ static eg_err probe(const char *root, const char *rest) {
 
 static void symbolic_links_lead_nowhere(void **state) {
     (void)state;
-    char base[] = "/tmp/eg-place-XXXXXX";
+    char base[] = P_tmpdir "/eg-place-XXXXXX";
     assert_non_null(mkdtemp(base));
     char root[64], inside[96], outside[64], link_file[96], link_dir[96], swapped[96], parked[96];
     snprintf(root, sizeof root, "%s/root", base);

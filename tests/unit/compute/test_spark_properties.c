@@ -90,7 +90,7 @@ static void harmless_ones_pass(void **state) {
         {"spark.speculation", "true", "1"},
         {"spark.memory.fraction", "0.6", "0.6.1"},
         {"spark.sql.catalogImplementation", "in-memory", "hive"},
-        {"spark.sql.warehouse.dir", "abfss://data@gw.example:8443/warehouse", "file:///tmp/w"},
+        {"spark.sql.warehouse.dir", "abfss://data@gw.example:8443/warehouse", "file:///elsewhere"},
         {"spark.sql.streaming.checkpointLocation", "abfss://data@gw.example:8443/c", "abfss://data@evil.example/c"},
         {"spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version", "2", "3"},
     };
