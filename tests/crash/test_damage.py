@@ -98,7 +98,4 @@ def assert_named(g, bearer, name, code):
         assert cut.partial and CONTENT[name].startswith(cut.partial), "other bytes than were written"
     if code == "DataCorrupted":
         assert corrupt_count(g) > counted
-    with open(g.log_path) as f:
-        f.seek(log_size)
-        text = f.read()
-    assert f'"{code}"' in text, text
+    assert g.wait_for_log(f'"{code}"', log_size), f"{code} of {name} was not logged; {g.log_tail()}"

@@ -85,6 +85,18 @@ class Gateway:
         with open(self.log_path, errors="replace") as f:
             return "".join(f.readlines()[-lines:])
 
+    def wait_for_log(self, text, since=0, seconds=10):
+        """Whether the text stands in the log after byte `since`, or comes there in time: a line of the log follows its answer, not the other way about."""
+        end = time.monotonic() + seconds
+        while True:
+            with open(self.log_path, errors="replace") as f:
+                f.seek(since)
+                if text in f.read():
+                    return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+
     def pids(self):
         """Name of each process of ours and its pid, from the supervisor's log lines."""
         found = {}
