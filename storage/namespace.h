@@ -24,6 +24,17 @@ typedef enum eg_attr {
     EG_ATTR_CONTENT_DISPOSITION,
     EG_ATTR_CACHE_CONTROL,
     EG_ATTR_CONTENT_MD5,
+    EG_ATTR_LEASE,             /* of a file, directory or container; storage/lease.h has its layout */
+    EG_ATTR_EXPIRES,           /* u64: nanoseconds since 1970 after which the file is gone */
+    EG_ATTR_BLOB_KIND,         /* u8: 0 and absent = block blob (and any file of the Data Lake API), 1 = append blob */
+    EG_ATTR_COPY,              /* what the last copy onto it was: id, source, progress */
+    EG_ATTR_CUSTOMER_KEY,      /* SHA-256 of the customer-provided key that wraps the data key */
+    EG_ATTR_ENCRYPTION_SCOPE,  /* its name: the scope's key wraps the data key */
+    EG_ATTR_ENCRYPTION_CONTEXT,
+    EG_ATTR_SNAPSHOT,          /* of a snapshot or an earlier version: whose, and of when */
+    EG_ATTR_VERSION,           /* u64: nanoseconds since 1970, the version id of this content */
+    EG_ATTR_DELETED,           /* of what was soft-deleted: when, and until when it is kept */
+    EG_ATTR_ACCESS_POLICIES,   /* of a container's root: stored access policies */
     EG_ATTR_COUNT
 } eg_attr;
 

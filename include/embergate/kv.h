@@ -19,6 +19,13 @@ typedef struct eg_committer eg_committer;
     X(FS_STAGED, "fs.staged")           /* (inode, offset) → not yet flushed */ \
     X(FS_SEGMENT, "fs.segment")         /* segment id → where it lies */        \
     X(FS_ORPHAN, "fs.orphan")           /* what the reclaimer deletes */        \
+    X(FS_PLACE, "fs.place")             /* where sealed bytes lie, and how many name them */ \
+    X(FS_BLOCK, "fs.block")             /* blocks that no list has committed */ \
+    X(FS_BLOCK_LIST, "fs.block_list")   /* (inode, index) → block of a blob */  \
+    X(FS_SNAPSHOT, "fs.snapshot")       /* (inode, time) → snapshot or version */ \
+    X(FS_DELETED, "fs.deleted")         /* what was soft-deleted */             \
+    X(FS_SCOPE, "fs.scope")             /* encryption scopes of an account */   \
+    X(FS_REPLAY, "fs.replay")           /* first answers, for repeated requests */ \
     X(BATCH, "compute.batch")           /* compute/ */                          \
     X(BATCH_NAME, "compute.batch_name")                                         \
     X(CLUSTER, "compute.cluster")                                               \

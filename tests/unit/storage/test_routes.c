@@ -1,4 +1,4 @@
-/* The Data Lake operations through the route table, as the SDK and the ABFS driver send them. covers: dfs.c dfs_account.c dfs_append.c dfs_container.c dfs_list.c dfs_path.c dfs_properties.c dfs_read.c */
+/* The Data Lake operations through the route table, as the SDK and the ABFS driver send them. covers: target.c account.c append.c container.c list.c path.c properties.c read.c */
 #include "storage_fixture.h"
 
 static void happy_path(void **state) {

@@ -1,5 +1,5 @@
 /* Reading of requests and common parts of answers. */
-#include "dfs.h"
+#include "target.h"
 
 #include "reclaim.h"
 
@@ -9,12 +9,12 @@
 
 #define SERVICE_VERSION "2021-12-02"
 
-eg_err eg_dfs_not_built(eg_request *rq, const char *what) {
+eg_err eg_target_not_built(eg_request *rq, const char *what) {
     return eg_fail(&rq->problem, EG_ERR_STORAGE_NOT_BUILT, "%s is not supported by this server.", what);
 }
 
 /* Headers that ask for more than is built: answered with 501, never ignored. */
-eg_err eg_dfs_refuse_unbuilt(eg_request *rq) {
+eg_err eg_target_refuse_unbuilt(eg_request *rq) {
     static const struct {
         const char *header;
         const char *what;
@@ -33,13 +33,13 @@ eg_err eg_dfs_refuse_unbuilt(eg_request *rq) {
     };
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
         if (eg_request_header(rq, unbuilt[i].header).len > 0) {
-            return eg_dfs_not_built(rq, unbuilt[i].what);
+            return eg_target_not_built(rq, unbuilt[i].what);
         }
     }
     return EG_OK;
 }
 
-eg_err eg_dfs_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) {
+eg_err eg_target_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) {
     eg_str rest = rq->path;
     if (rest.len > 0 && rest.ptr[0] == '/') {
         rest.ptr++;
@@ -78,15 +78,15 @@ static void name_resource(eg_request *rq, eg_str container, eg_str path) {
     snprintf(rq->record_resource + keep, cap - keep, "%s%s", mark, hex);
 }
 
-eg_err eg_dfs_open_account(eg_request *rq, eg_dfs *ret) {
-    eg_dfs d = {.store = rq->room};
+eg_err eg_target_open_account(eg_request *rq, eg_target *ret) {
+    eg_target d = {.store = rq->room};
     (void)eg_response_header(rq, "x-ms-version", SERVICE_VERSION);
     (void)eg_response_header(rq, "x-ms-request-id", "%s", rq->request_id);
     const eg_str client_id = eg_request_header(rq, "x-ms-client-request-id");
     if (client_id.len > 0 && client_id.len <= 1024) {
         (void)eg_response_header(rq, "x-ms-client-request-id", "%.*s", EG_FMT(client_id));
     }
-    EG_TRY(eg_dfs_refuse_unbuilt(rq));
+    EG_TRY(eg_target_refuse_unbuilt(rq));
     const eg_err e = eg_storage_account(d.store, rq->account, &d.account);
     if (e == EG_ERR_ACCOUNT_NOT_FOUND || (e == EG_OK && !eg_str_is(rq->tenant, d.account->tenant))) {
         return eg_fail(&rq->problem, EG_ERR_ACCOUNT_NOT_FOUND, "The specified account does not exist.");
@@ -96,25 +96,25 @@ eg_err eg_dfs_open_account(eg_request *rq, eg_dfs *ret) {
     return EG_OK;
 }
 
-eg_err eg_dfs_open(eg_request *rq, eg_dfs *ret) {
+eg_err eg_target_open(eg_request *rq, eg_target *ret) {
     eg_str container;
     eg_str path;
-    EG_TRY(eg_dfs_split(rq, &container, &path));
+    EG_TRY(eg_target_split(rq, &container, &path));
     name_resource(rq, container, path);
-    EG_TRY(eg_dfs_open_account(rq, ret));
+    EG_TRY(eg_target_open_account(rq, ret));
     ret->container = container;
     ret->path = path;
     return EG_OK;
 }
 
-eg_err eg_dfs_change(eg_request *rq, const eg_dfs *d, eg_change *ret) {
+eg_err eg_target_change(eg_request *rq, const eg_target *d, eg_change *ret) {
     eg_change c = {.account = d->account, .container = d->container, .path = d->path, .now_ns = eg_wall_ns(d->store->clock)};
     EG_TRY(eg_conditions_read(rq, &c.conditions, &rq->problem));
     *ret = c;
     return EG_OK;
 }
 
-bool eg_dfs_record(eg_request *rq, int status, eg_txn_op *ret) {
+bool eg_target_record(eg_request *rq, int status, eg_txn_op *ret) {
     if (!rq->ops->record_op) {
         return false;
     }
@@ -122,13 +122,13 @@ bool eg_dfs_record(eg_request *rq, int status, eg_txn_op *ret) {
     return ret->apply != NULL;
 }
 
-eg_err eg_dfs_commit(eg_request *rq, const eg_dfs *d, eg_txn_op op, int status) {
+eg_err eg_target_commit(eg_request *rq, const eg_target *d, eg_txn_op op, int status) {
     eg_txn_op ops[2] = {op};
-    const size_t n = eg_dfs_record(rq, status, &ops[1]) ? 2 : 1;
+    const size_t n = eg_target_record(rq, status, &ops[1]) ? 2 : 1;
     return eg_commit(d->store->committer, ops, n, &rq->problem);
 }
 
-eg_err eg_dfs_etag(eg_request *rq, const eg_inode *i) {
+eg_err eg_target_etag(eg_request *rq, const eg_inode *i) {
     char etag[EG_ETAG_LEN];
     char date[EG_HTTP_DATE_LEN];
     eg_ns_etag(i, etag);
@@ -137,9 +137,9 @@ eg_err eg_dfs_etag(eg_request *rq, const eg_inode *i) {
     return eg_response_header(rq, "Last-Modified", "%s", date);
 }
 
-eg_err eg_dfs_find(eg_request *rq, const eg_dfs *d, eg_inode *ret) {
+eg_err eg_target_find(eg_request *rq, const eg_target *d, eg_inode *ret) {
     eg_change where;
-    EG_TRY(eg_dfs_change(rq, d, &where));
+    EG_TRY(eg_target_change(rq, d, &where));
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(d->store->kv, &t));
     eg_place place;
@@ -150,7 +150,7 @@ eg_err eg_dfs_find(eg_request *rq, const eg_dfs *d, eg_inode *ret) {
     return EG_OK;
 }
 
-eg_err eg_dfs_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) {
+eg_err eg_target_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) {
     eg_str v;
     const eg_err e = eg_request_query(rq, name, &v);
     if (e == EG_ERR_NOT_FOUND) {
@@ -164,7 +164,7 @@ eg_err eg_dfs_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret)
     return EG_OK;
 }
 
-eg_err eg_dfs_query_u64(eg_request *rq, const char *name, uint64_t *ret) {
+eg_err eg_target_query_u64(eg_request *rq, const char *name, uint64_t *ret) {
     eg_str v;
     if (eg_request_query(rq, name, &v) != EG_OK || eg_str_u64(v, INT64_MAX, ret) != EG_OK) {
         return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is missing or not a number.", name);
@@ -172,7 +172,7 @@ eg_err eg_dfs_query_u64(eg_request *rq, const char *name, uint64_t *ret) {
     return EG_OK;
 }
 
-void eg_dfs_moved(const eg_request *rq, eg_storage *s, uint64_t read, uint64_t written) {
+void eg_target_moved(const eg_request *rq, eg_storage *s, uint64_t read, uint64_t written) {
     const eg_str job = eg_str_of(rq->principal ? rq->principal->job : "");
     eg_metric_add(EG_METRIC_STORAGE_WRITTEN_BYTES, (int64_t)written);
     if (s->usage.moved && job.len > 0 && read + written > 0) {

@@ -1,5 +1,5 @@
 /* What is known about a path: status, properties, permissions; and how they are set. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include "permissions.h"
 
@@ -104,7 +104,7 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
     const bool directory = i->kind == EG_KIND_DIRECTORY;
     char created[EG_HTTP_DATE_LEN];
     eg_time_http_date(i->created_ns, created);
-    EG_TRY(eg_dfs_etag(rq, i));
+    EG_TRY(eg_target_etag(rq, i));
     EG_TRY(access_headers(rq, i));
     EG_TRY(eg_response_header(rq, "x-ms-resource-type", "%s", directory ? "directory" : "file"));
     EG_TRY(eg_response_header(rq, "x-ms-creation-time", "%s", created));
@@ -135,10 +135,10 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
 }
 
 static eg_err find_for_head(eg_request *rq, eg_inode *ret) {
-    eg_dfs d;
+    eg_target d;
     eg_conditions c;
-    EG_TRY(eg_dfs_open(rq, &d));
-    EG_TRY(eg_dfs_find(rq, &d, ret));
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_find(rq, &d, ret));
     EG_TRY(eg_conditions_read(rq, &c, &rq->problem));
     return eg_conditions_check(&c, ret, &rq->problem);
 }
@@ -154,7 +154,7 @@ eg_err eg_dfs_status(eg_request *rq) {
 eg_err eg_dfs_access_control(eg_request *rq) {
     eg_inode i;
     EG_TRY(find_for_head(rq, &i));
-    EG_TRY(eg_dfs_etag(rq, &i));
+    EG_TRY(eg_target_etag(rq, &i));
     EG_TRY(access_headers(rq, &i));
     return eg_respond_empty(rq, 200);
 }
@@ -163,31 +163,31 @@ eg_err eg_dfs_access_control(eg_request *rq) {
 eg_err eg_dfs_check_access(eg_request *rq) {
     eg_inode i;
     EG_TRY(find_for_head(rq, &i));
-    EG_TRY(eg_dfs_etag(rq, &i));
+    EG_TRY(eg_target_etag(rq, &i));
     return eg_respond_empty(rq, 200);
 }
 
-static eg_err update(eg_request *rq, const eg_dfs *d, eg_path_update *u, int status) {
-    EG_TRY(eg_dfs_commit(rq, d, (eg_txn_op){eg_path_update_apply, u}, status));
-    EG_TRY(eg_dfs_etag(rq, &u->base.after));
+static eg_err update(eg_request *rq, const eg_target *d, eg_path_update *u, int status) {
+    EG_TRY(eg_target_commit(rq, d, (eg_txn_op){eg_path_update_apply, u}, status));
+    EG_TRY(eg_target_etag(rq, &u->base.after));
     return eg_respond_empty(rq, status);
 }
 
 eg_err eg_dfs_set_properties(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_path_update u = {.touch = true};
-    EG_TRY(eg_dfs_open(rq, &d));
-    EG_TRY(eg_dfs_change(rq, &d, &u.base));
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_change(rq, &d, &u.base));
     EG_TRY(eg_dfs_read_attributes(rq, u.set, u.attr));
     return update(rq, &d, &u, 200);
 }
 
 /* Set Blob Metadata: the x-ms-meta-* headers become the properties. */
 eg_err eg_dfs_set_metadata(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_path_update u = {.touch = true};
-    EG_TRY(eg_dfs_open(rq, &d));
-    EG_TRY(eg_dfs_change(rq, &d, &u.base));
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_change(rq, &d, &u.base));
     eg_buf all;
     eg_buf_init(&all, EG_ATTR_MAX);
     for (size_t i = 0; i < rq->header_count; i++) {
@@ -238,12 +238,12 @@ static eg_err read_access(eg_request *rq, eg_path_update *u, const eg_inode *now
 }
 
 eg_err eg_dfs_set_access_control(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_inode now;
     eg_path_update u = {0};
-    EG_TRY(eg_dfs_open(rq, &d));
-    EG_TRY(eg_dfs_change(rq, &d, &u.base));
-    EG_TRY(eg_dfs_find(rq, &d, &now));
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_change(rq, &d, &u.base));
+    EG_TRY(eg_target_find(rq, &d, &now));
     EG_TRY(read_access(rq, &u, &now));
     return update(rq, &d, &u, 200);
 }

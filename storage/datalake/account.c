@@ -1,5 +1,5 @@
 /* The filesystems of an account: JSON for the Data Lake API, XML for the Blob API. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include "json_text.h"
 
@@ -31,7 +31,7 @@ static void add_container(page *g, eg_str name, const eg_inode *root) {
 }
 
 /* One page: names after after[1], the marker, that begin with after[0], the prefix. *ret_next: the last name given, when there are more. */
-static eg_err list(const eg_dfs *d, const eg_str after[2], page *g, eg_arena *arena, eg_str *ret_next) {
+static eg_err list(const eg_target *d, const eg_str after[2], page *g, eg_arena *arena, eg_str *ret_next) {
     const eg_str prefix = after[0];
     const eg_str marker = after[1];
     uint8_t key[EG_CONTAINER_KEY_MAX];
@@ -82,11 +82,11 @@ static eg_err read_name(eg_request *rq, const char *query, eg_str *ret) {
 }
 
 static eg_err run(eg_request *rq, bool xml) {
-    eg_dfs d;
+    eg_target d;
     eg_str after[2]; /* prefix, marker */
     eg_str next = {NULL, 0};
     page g = {.xml = xml};
-    EG_TRY(eg_dfs_open_account(rq, &d));
+    EG_TRY(eg_target_open_account(rq, &d));
     EG_TRY(read_name(rq, "prefix", &after[0]));
     EG_TRY(read_name(rq, xml ? "marker" : "continuation", &after[1]));
     eg_buf_init(&g.body, BODY_MAX);

@@ -1,5 +1,5 @@
 /* The paths of a filesystem as JSON. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include "json_text.h"
 #include "listing.h"
@@ -52,7 +52,7 @@ static eg_err read_max(eg_request *rq, size_t *ret) {
     return EG_OK;
 }
 
-static eg_err read_directory(eg_request *rq, eg_dfs *d) {
+static eg_err read_directory(eg_request *rq, eg_target *d) {
     eg_str v;
     const eg_err e = eg_request_query(rq, "directory", &v);
     if (e == EG_ERR_NOT_FOUND) {
@@ -85,7 +85,7 @@ static eg_err read_continuation(eg_request *rq, eg_listing *l) {
 }
 
 /* One page within one transaction. */
-static eg_err list(eg_request *rq, const eg_dfs *d, eg_listing *l, eg_buf *ret_last) {
+static eg_err list(eg_request *rq, const eg_target *d, eg_listing *l, eg_buf *ret_last) {
     eg_change where = {.account = d->account, .container = d->container, .path = d->path};
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(d->store->kv, &t));
@@ -97,11 +97,11 @@ static eg_err list(eg_request *rq, const eg_dfs *d, eg_listing *l, eg_buf *ret_l
     }
     l->directory = i.id;
     EG_TRY(read_continuation(rq, l));
-    EG_TRY(eg_dfs_etag(rq, &i));
+    EG_TRY(eg_target_etag(rq, &i));
     return eg_listing_run(t, l, ret_last);
 }
 
-static eg_err fill(eg_request *rq, const eg_dfs *d, eg_listing *l, page *g) {
+static eg_err fill(eg_request *rq, const eg_target *d, eg_listing *l, page *g) {
     eg_buf last;
     eg_buf token;
     eg_buf_init(&last, EG_PATH_MAX + 1);
@@ -123,14 +123,14 @@ static eg_err fill(eg_request *rq, const eg_dfs *d, eg_listing *l, page *g) {
 }
 
 eg_err eg_dfs_list(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     page g = {.count = 0};
     eg_listing l = {.each = add_path, .ctx = &g};
     g.listing = &l;
-    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_target_open(rq, &d));
     EG_TRY(read_directory(rq, &d));
     EG_TRY(read_max(rq, &l.max));
-    EG_TRY(eg_dfs_query_bool(rq, "recursive", false, &l.recursive));
+    EG_TRY(eg_target_query_bool(rq, "recursive", false, &l.recursive));
     l.account = d.account;
     l.prefix = d.path;
     eg_buf_init(&g.body, BODY_MAX);

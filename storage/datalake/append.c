@@ -1,5 +1,5 @@
 /* Append and flush: a body is sealed as it comes, and becomes part of the file when it is flushed. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include "key_cache.h"
 #include "md5_stream.h"
@@ -63,22 +63,22 @@ static eg_err check_file(eg_request *rq, const eg_inode *i, uint64_t position) {
 /* Refuses early, before the peer sends megabytes for nothing. Only when the account is at hand: this must not block. */
 static eg_err look_ahead(eg_request *rq, uint64_t position) {
     eg_str container;
-    eg_dfs d = {.store = rq->room};
-    EG_TRY(eg_dfs_split(rq, &container, &d.path));
+    eg_target d = {.store = rq->room};
+    EG_TRY(eg_target_split(rq, &container, &d.path));
     d.container = container;
     d.account = eg_storage_account_loaded(d.store, rq->account);
     if (!d.account) {
         return EG_OK;
     }
     eg_inode i;
-    EG_TRY(eg_dfs_find(rq, &d, &i));
+    EG_TRY(eg_target_find(rq, &d, &i));
     return check_file(rq, &i, position);
 }
 
 eg_err eg_dfs_append_begin(eg_request *rq) {
     uint64_t position = 0;
-    EG_TRY(eg_dfs_refuse_unbuilt(rq));
-    EG_TRY(eg_dfs_query_u64(rq, "position", &position));
+    EG_TRY(eg_target_refuse_unbuilt(rq));
+    EG_TRY(eg_target_query_u64(rq, "position", &position));
     if (rq->content_length == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "An append without content: Content-Length must not be 0.");
     }
@@ -91,7 +91,7 @@ eg_err eg_dfs_append_begin(eg_request *rq) {
     a->position = position;
     rq->state = a;
     rq->free_state = free_append;
-    EG_TRY(eg_dfs_query_bool(rq, "flush", false, &a->flush));
+    EG_TRY(eg_target_query_bool(rq, "flush", false, &a->flush));
     EG_TRY(eg_segment_store_room(a->store->segments, &rq->problem));
     EG_TRY(read_md5(rq, a));
     a->segment = eg_id_new();
@@ -136,13 +136,13 @@ static bool commit_unclear(eg_err e) {
 }
 
 /* Wraps the segment's key for the file and makes the row. */
-static eg_err stage(eg_request *rq, const eg_dfs *d, append *a, const eg_inode *file) {
+static eg_err stage(eg_request *rq, const eg_target *d, append *a, const eg_inode *file) {
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
     const eg_str tenant = eg_str_of(d->account->tenant);
     EG_TRY(eg_key_cache_get(d->store->key_cache, tenant, &file->id, file->attr[EG_ATTR_WRAPPED_KEY], &key));
     eg_content_stage s = {.inode = file->id, .position = a->position, .max_file_bytes = d->store->max_file_bytes,
         .boot = d->store->boot};
-    EG_TRY(eg_dfs_change(rq, d, &s.base));
+    EG_TRY(eg_target_change(rq, d, &s.base));
     s.segment = (eg_segment_ref){.tenant = tenant, .id = a->segment, .inode = file->id};
     eg_buf wrapped;
     eg_buf_init(&wrapped, EG_WRAPPED_KEY_MAX);
@@ -160,32 +160,32 @@ static eg_err stage(eg_request *rq, const eg_dfs *d, append *a, const eg_inode *
     return e;
 }
 
-static eg_err flush(eg_request *rq, const eg_dfs *d, eg_content_flush *f, int status) {
+static eg_err flush(eg_request *rq, const eg_target *d, eg_content_flush *f, int status) {
     eg_txn_op record;
     f->boot = d->store->boot;
-    EG_TRY(eg_dfs_change(rq, d, &f->base));
-    EG_TRY(eg_dfs_query_bool(rq, "retainUncommittedData", false, &f->retain));
+    EG_TRY(eg_target_change(rq, d, &f->base));
+    EG_TRY(eg_target_query_bool(rq, "retainUncommittedData", false, &f->retain));
     EG_TRY(eg_dfs_read_attributes(rq, f->set, f->attr));
     f->set[EG_ATTR_PROPERTIES] = false; /* not of a flush */
-    const bool recorded = eg_dfs_record(rq, status, &record);
+    const bool recorded = eg_target_record(rq, status, &record);
     EG_TRY(eg_content_flush_run(d->store, f, recorded ? &record : NULL, &rq->problem));
     if (!f->retain) {
         eg_reclaim_wake(d->store->reclaim);
     }
-    return eg_dfs_etag(rq, &f->base.after);
+    return eg_target_etag(rq, &f->base.after);
 }
 
 eg_err eg_dfs_append_end(eg_request *rq) {
     append *a = rq->state;
-    eg_dfs d;
+    eg_target d;
     eg_inode file;
-    EG_TRY(eg_dfs_open(rq, &d));
-    EG_TRY(eg_dfs_find(rq, &d, &file));
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_find(rq, &d, &file));
     EG_TRY(check_file(rq, &file, a->position));
     const uint64_t n = eg_segment_writer_plain(a->writer);
     rq->record_bytes = n;
     EG_TRY(stage(rq, &d, a, &file));
-    eg_dfs_moved(rq, d.store, 0, n);
+    eg_target_moved(rq, d.store, 0, n);
     if (a->flush) {
         eg_content_flush f = {.position = a->position + n};
         EG_TRY(flush(rq, &d, &f, 202));
@@ -195,10 +195,10 @@ eg_err eg_dfs_append_end(eg_request *rq) {
 }
 
 eg_err eg_dfs_flush(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_content_flush f = {0};
-    EG_TRY(eg_dfs_query_u64(rq, "position", &f.position));
-    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_target_query_u64(rq, "position", &f.position));
+    EG_TRY(eg_target_open(rq, &d));
     EG_TRY(flush(rq, &d, &f, 200));
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
     return eg_respond_empty(rq, 200);

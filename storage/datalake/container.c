@@ -1,40 +1,40 @@
 /* Filesystems (containers): create, delete, properties. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include "reclaim.h"
 
-static eg_err start(eg_request *rq, eg_dfs *d, eg_container_change *c) {
-    EG_TRY(eg_dfs_open(rq, d));
+static eg_err start(eg_request *rq, eg_target *d, eg_container_change *c) {
+    EG_TRY(eg_target_open(rq, d));
     *c = (eg_container_change){.account = d->account, .container = d->container, .now_ns = eg_wall_ns(d->store->clock)};
     return EG_OK;
 }
 
 eg_err eg_dfs_container_create(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_container_change c;
     EG_TRY(start(rq, &d, &c));
-    EG_TRY(eg_dfs_commit(rq, &d, (eg_txn_op){eg_container_create_apply, &c}, 201));
-    EG_TRY(eg_dfs_etag(rq, &c.after));
+    EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_container_create_apply, &c}, 201));
+    EG_TRY(eg_target_etag(rq, &c.after));
     (void)eg_response_header(rq, "x-ms-namespace-enabled", "true");
     return eg_respond_empty(rq, 201);
 }
 
 eg_err eg_dfs_container_delete(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_container_change c;
     EG_TRY(start(rq, &d, &c));
-    EG_TRY(eg_dfs_commit(rq, &d, (eg_txn_op){eg_container_delete_apply, &c}, 202));
+    EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_container_delete_apply, &c}, 202));
     eg_reclaim_wake(d.store->reclaim);
     return eg_respond_empty(rq, 202);
 }
 
 eg_err eg_dfs_container_properties(eg_request *rq) {
-    eg_dfs d;
-    EG_TRY(eg_dfs_open(rq, &d));
+    eg_target d;
+    EG_TRY(eg_target_open(rq, &d));
     eg_inode root;
     d.path = EG_LIT("");
-    EG_TRY(eg_dfs_find(rq, &d, &root));
-    EG_TRY(eg_dfs_etag(rq, &root));
+    EG_TRY(eg_target_find(rq, &d, &root));
+    EG_TRY(eg_target_etag(rq, &root));
     (void)eg_response_header(rq, "x-ms-namespace-enabled", "true");
     (void)eg_response_header(rq, "x-ms-lease-status", "unlocked");
     (void)eg_response_header(rq, "x-ms-lease-state", "available");

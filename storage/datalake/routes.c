@@ -1,5 +1,5 @@
 /* The rows of the Data Lake API, and of the Blob API as far as the Azure SDKs for the Data Lake speak it. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include <embergate/actions.h>
 
@@ -13,7 +13,7 @@
 static eg_err container_scope(eg_request *rq, eg_str *ret) {
     eg_str container;
     eg_str path;
-    EG_TRY(eg_dfs_split(rq, &container, &path));
+    EG_TRY(eg_target_split(rq, &container, &path));
     const eg_str scope = eg_arena_printf(rq->arena, "%.*s/blobServices/default/containers/%.*s", EG_FMT(rq->scope), EG_FMT(container));
     if (!scope.ptr) {
         return EG_ERR_NO_MEMORY;
@@ -22,7 +22,7 @@ static eg_err container_scope(eg_request *rq, eg_str *ret) {
     return EG_OK;
 }
 
-static eg_err not_built(eg_request *rq) { return eg_dfs_not_built(rq, "The operation"); }
+static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
 
 /* The SDKs speak to both host names, and in path style both are one address: so both surfaces get every row. */
 #define BOTH(...) {EG_SURFACE_DFS, __VA_ARGS__}, {EG_SURFACE_BLOB, __VA_ARGS__}

@@ -1,5 +1,5 @@
 /* Create, rename and delete of files and directories. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include "key_cache.h"
 #include "permissions.h"
@@ -60,25 +60,25 @@ static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
 }
 
 static eg_err create(eg_request *rq, eg_kind kind) {
-    eg_dfs d;
+    eg_target d;
     eg_path_create c = {0};
     uint8_t wrapped[EG_WRAPPED_KEY_MAX];
     size_t wrapped_len = 0;
-    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_segment_store_room(d.store->segments, &rq->problem));
-    EG_TRY(eg_dfs_change(rq, &d, &c.base));
+    EG_TRY(eg_target_change(rq, &d, &c.base));
     EG_TRY(fill_inode(rq, kind, &c));
     if (kind == EG_KIND_FILE) {
         EG_TRY(eg_key_cache_create(d.store->key_cache, eg_str_of(d.account->tenant), &c.made.id, wrapped, &wrapped_len));
         c.made.attr[EG_ATTR_WRAPPED_KEY] = (eg_bytes){wrapped, wrapped_len};
     }
-    const eg_err e = eg_dfs_commit(rq, &d, (eg_txn_op){eg_path_create_apply, &c}, 201);
+    const eg_err e = eg_target_commit(rq, &d, (eg_txn_op){eg_path_create_apply, &c}, 201);
     if (e == EG_ERR_PATH_EXISTS && c.existing != EG_KIND_NONE) {
         (void)eg_response_header(rq, "x-ms-existing-resource-type", "%s", c.existing == EG_KIND_FILE ? "file" : "directory");
     }
     EG_TRY(e);
     eg_reclaim_wake(d.store->reclaim);
-    EG_TRY(eg_dfs_etag(rq, &c.base.after));
+    EG_TRY(eg_target_etag(rq, &c.base.after));
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
     return eg_respond_empty(rq, 201);
 }
@@ -86,7 +86,7 @@ static eg_err create(eg_request *rq, eg_kind kind) {
 eg_err eg_dfs_create_file(eg_request *rq) {
     eg_str v;
     if (eg_request_query(rq, "blobtype", &v) == EG_OK && !eg_str_ieq(v, EG_LIT("blockblob"))) {
-        return eg_dfs_not_built(rq, "This type of blob");
+        return eg_target_not_built(rq, "This type of blob");
     }
     return create(rq, EG_KIND_FILE);
 }
@@ -98,7 +98,7 @@ static eg_err bad_source(eg_request *rq) {
 }
 
 /* "/{filesystem}/{path}" or "/{account}/{filesystem}/{path}", percent-encoded, perhaps with a query behind it. */
-static eg_err read_source(eg_request *rq, const eg_dfs *d, eg_str *ret) {
+static eg_err read_source(eg_request *rq, const eg_target *d, eg_str *ret) {
     eg_str raw = eg_request_header(rq, "x-ms-rename-source");
     raw = eg_str_cut(&raw, '?');
     eg_str rest;
@@ -115,7 +115,7 @@ static eg_err read_source(eg_request *rq, const eg_dfs *d, eg_str *ret) {
         return bad_source(rq);
     }
     if (!eg_str_eq(container, d->container)) {
-        return eg_dfs_not_built(rq, "A rename from one filesystem to another");
+        return eg_target_not_built(rq, "A rename from one filesystem to another");
     }
     if (rest.ptr[rest.len - 1] == '/') {
         rest.len--;
@@ -127,31 +127,31 @@ static eg_err read_source(eg_request *rq, const eg_dfs *d, eg_str *ret) {
 
 eg_err eg_dfs_rename(eg_request *rq) {
     if (eg_request_header(rq, "x-ms-rename-source").len == 0) {
-        return eg_dfs_not_built(rq, "Put Blob");
+        return eg_target_not_built(rq, "Put Blob");
     }
-    eg_dfs d;
+    eg_target d;
     eg_path_rename r = {0};
-    EG_TRY(eg_dfs_open(rq, &d));
-    EG_TRY(eg_dfs_change(rq, &d, &r.base));
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_change(rq, &d, &r.base));
     EG_TRY(eg_conditions_read_source(rq, &r.source_conditions, &rq->problem));
     EG_TRY(read_source(rq, &d, &r.source));
     EG_TRY(transaction_id(rq, &r.transaction_id));
     rq->record_details = json_pack("{s:s%}", "source", r.source.ptr, r.source.len);
-    EG_TRY(eg_dfs_commit(rq, &d, (eg_txn_op){eg_path_rename_apply, &r}, 201));
+    EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_rename_apply, &r}, 201));
     eg_reclaim_wake(d.store->reclaim);
-    EG_TRY(eg_dfs_etag(rq, &r.base.after));
+    EG_TRY(eg_target_etag(rq, &r.base.after));
     return eg_respond_empty(rq, 201);
 }
 
 eg_err eg_dfs_delete(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_path_delete del = {0};
-    EG_TRY(eg_dfs_open(rq, &d));
-    EG_TRY(eg_dfs_change(rq, &d, &del.base));
-    EG_TRY(eg_dfs_query_bool(rq, "recursive", false, &del.recursive));
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_change(rq, &d, &del.base));
+    EG_TRY(eg_target_query_bool(rq, "recursive", false, &del.recursive));
     /* The whole subtree leaves in one step, so there is never a rest to continue with. The Blob API says 202 for it. */
     const int status = rq->surface == EG_SURFACE_BLOB ? 202 : 200;
-    EG_TRY(eg_dfs_commit(rq, &d, (eg_txn_op){eg_path_delete_apply, &del}, status));
+    EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_delete_apply, &del}, status));
     eg_reclaim_wake(d.store->reclaim);
     return eg_respond_empty(rq, status);
 }

@@ -1,5 +1,5 @@
 /* Reading of a file or a range of it. */
-#include "dfs.h"
+#include "datalake.h"
 
 #include "range_header.h"
 #include "readers.h"
@@ -49,13 +49,13 @@ static void source_close(void *ctx) {
 
 /* The file is entered into the readers first and looked up again then: so the reclaimer either sees the reader, or the
  * reader sees that the file is gone. */
-static eg_err hold_file(eg_request *rq, const eg_dfs *d, eg_inode *ret) {
+static eg_err hold_file(eg_request *rq, const eg_target *d, eg_inode *ret) {
     for (int attempt = 0; attempt < 3; attempt++) {
         eg_inode i;
         eg_inode again;
-        EG_TRY(eg_dfs_find(rq, d, &i));
+        EG_TRY(eg_target_find(rq, d, &i));
         EG_TRY(eg_readers_enter(d->store->readers, &i.id));
-        const eg_err e = eg_dfs_find(rq, d, &again);
+        const eg_err e = eg_target_find(rq, d, &again);
         if (e == EG_OK && eg_id_eq(&i.id, &again.id)) {
             *ret = again;
             return EG_OK;
@@ -171,9 +171,9 @@ static eg_err check(eg_request *rq, const eg_inode *i) {
 }
 
 eg_err eg_dfs_read(eg_request *rq) {
-    eg_dfs d;
+    eg_target d;
     eg_inode i;
-    EG_TRY(eg_dfs_open(rq, &d));
+    EG_TRY(eg_target_open(rq, &d));
     EG_TRY(hold_file(rq, &d, &i));
     reading *r = calloc(1, sizeof *r);
     if (!r) {
