@@ -247,13 +247,21 @@ eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const ch
     return add_file(b, kind, file, text, p);
 }
 
-eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
+eg_err eg_policy_builder_new_bare(eg_policy_builder **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = calloc(1, sizeof *b);
     if (!b || !(b->pol = calloc(1, sizeof *b->pol)) || !(b->pol->arena = eg_arena_new(EG_POLICY_MEMORY_MAX))) {
         return no_memory(p);
     }
     b->pol->refs = 1;
     eg_buf_init(&b->digests, (EG_POLICY_FILES_MAX + 2) * EG_SHA256_LEN);
+    *ret = b;
+    b = NULL;
+    return EG_OK;
+}
+
+eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
+    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
+    EG_TRY(eg_policy_builder_new_bare(&b, p));
     eg_str builtin = {(const char *)eg_policy_builtin_roles, eg_policy_builtin_roles_len};
     EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", builtin, p));
     b->rows = 0;

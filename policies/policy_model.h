@@ -129,6 +129,7 @@ extern const char *const eg_policy_folders[EG_POLICY_KIND_COUNT];
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
 typedef struct eg_policy_builder eg_policy_builder;
 eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) EG_MUST_CHECK; /* with the built-in roles */
+eg_err eg_policy_builder_new_bare(eg_policy_builder **ret, eg_problem *p) EG_MUST_CHECK; /* without them: for the fuzzer, whose time they'd take */
 void eg_policy_builder_free(eg_policy_builder *b);
 /* One file's text; `file` ("roleAssignments/a.json") is for problems. EG_ERR_POLICY_INVALID. */
 eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) EG_MUST_CHECK;
