@@ -1,7 +1,7 @@
 /* Streams a range of a file out of its segments. */
 #include "content.h"
 
-#include "key_cache.h"
+#include "file_key.h"
 #include "segment_store.h"
 
 #include <embergate/metrics.h>
@@ -30,7 +30,7 @@ eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode 
     r->at = r->from = span.from;
     r->to = span.to;
     if (span.from < span.to) {
-        EG_TRY(eg_key_cache_get(s->key_cache, eg_str_of(a->tenant), &i->id, i->attr[EG_ATTR_WRAPPED_KEY], &r->key));
+        EG_TRY(eg_file_key_open(s, a, i, &r->key));
     }
     *ret = r;
     r = NULL;

@@ -39,6 +39,18 @@ void eg_file_key_unref(eg_file_key *k) {
     }
 }
 
+eg_err eg_file_key_new(eg_secret *taken, eg_file_key **ret) {
+    eg_file_key *k = calloc(1, sizeof *k);
+    if (!k) {
+        eg_secret_free(taken);
+        return EG_ERR_NO_MEMORY;
+    }
+    atomic_init(&k->refs, 1);
+    k->secret = taken;
+    *ret = k;
+    return EG_OK;
+}
+
 eg_err eg_key_cache_new(const eg_keys *keys, const eg_clock *clock, eg_key_cache **ret) {
     eg_key_cache *c = calloc(1, sizeof *c);
     if (!c) {

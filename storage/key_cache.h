@@ -7,6 +7,8 @@
 /* A key in use; shared, freed when its last user and the cache let go. */
 typedef struct eg_file_key eg_file_key;
 eg_bytes eg_file_key_bytes(const eg_file_key *k);
+/* One that isn't in the cache. Takes the secret, also on failure. */
+eg_err eg_file_key_new(eg_secret *taken, eg_file_key **ret) EG_MUST_CHECK;
 void eg_file_key_unref(eg_file_key *k);
 EG_DEFINE_CLEANUP(eg_file_key, eg_file_key_unref)
 

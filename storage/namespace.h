@@ -53,6 +53,7 @@ typedef struct eg_inode {
     uint32_t staged;           /* rows in fs.staged */
     uint16_t mode;             /* rwxrwxrwx and the sticky bit, 01777 */
     eg_bytes attr[EG_ATTR_COUNT]; /* borrowed: from the row, or the request */
+    const eg_secret *customer_key; /* never stored: the customer-provided key that came with the request; borrowed, NULL = none */
 } eg_inode;
 
 typedef struct eg_entry {

@@ -120,6 +120,12 @@ typedef enum eg_category {
     X(MD5_MISMATCH, INVALID, "Md5Mismatch")                                             \
     X(LEASE_ID, CONFLICT, "LeaseIdMissing")                                             \
     X(KEY_DESTROYED, DENIED, "KeyDestroyed")                                            \
+    X(CUSTOMER_KEY_MISSING, CONFLICT, "BlobUsesCustomerSpecifiedEncryption")            \
+    X(CUSTOMER_KEY_MISMATCH, CONFLICT, "BlobCustomerSpecifiedEncryptionMismatch")       \
+    X(CUSTOMER_KEY_UNUSED, CONFLICT, "BlobDoesNotUseCustomerSpecifiedEncryption")       \
+    X(SCOPE_NOT_FOUND, NOT_FOUND, "EncryptionScopeNotFound")                            \
+    X(SCOPE_DISABLED, DENIED, "EncryptionScopeDisabled")                                \
+    X(SCOPE_OVERRIDE, DENIED, "RequestForbiddenByContainerEncryptionPolicy")            \
     X(STORAGE_NOT_BUILT, NOT_BUILT, "UnsupportedOperation")                             \
     /* compute */                                                                       \
     X(CLUSTER_NOT_FOUND, NOT_FOUND, "ClusterNotFound")                                  \

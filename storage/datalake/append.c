@@ -1,7 +1,7 @@
 /* Append and flush: a body is sealed as it comes, and becomes part of the file when it is flushed. */
 #include "datalake.h"
 
-#include "key_cache.h"
+#include "encryption.h"
 #include "md5_stream.h"
 #include "reclaim.h"
 #include "segment_store.h"
@@ -72,6 +72,7 @@ static eg_err look_ahead(eg_request *rq, uint64_t position) {
     }
     eg_inode i;
     EG_TRY(eg_target_find(rq, &d, &i));
+    EG_TRY(eg_encryption_require(rq, &i));
     return check_file(rq, &i, position);
 }
 
@@ -139,7 +140,7 @@ static bool commit_unclear(eg_err e) {
 static eg_err stage(eg_request *rq, const eg_target *d, append *a, const eg_inode *file) {
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
     const eg_str tenant = eg_str_of(d->account->tenant);
-    EG_TRY(eg_key_cache_get(d->store->key_cache, tenant, &file->id, file->attr[EG_ATTR_WRAPPED_KEY], &key));
+    EG_TRY(eg_file_key_open(d->store, d->account, file, &key));
     eg_content_stage s = {.inode = file->id, .position = a->position, .max_file_bytes = d->store->max_file_bytes,
         .boot = d->store->boot};
     EG_TRY(eg_target_change(rq, d, &s.base));
@@ -182,6 +183,9 @@ eg_err eg_dfs_append_end(eg_request *rq) {
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_find(rq, &d, &file));
     EG_TRY(check_file(rq, &file, a->position));
+    EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
+    EG_TRY(eg_encryption_customer_key(rq, &customer));
+    EG_TRY(eg_encryption_check(rq, &file, customer));
     const uint64_t n = eg_segment_writer_plain(a->writer);
     rq->record_bytes = n;
     EG_TRY(stage(rq, &d, a, &file));
@@ -191,6 +195,7 @@ eg_err eg_dfs_append_end(eg_request *rq) {
         EG_TRY(flush(rq, &d, &f, 202));
     }
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
+    EG_TRY(eg_encryption_echo(rq, &file));
     return eg_respond_empty(rq, 202);
 }
 
@@ -198,8 +203,12 @@ eg_err eg_dfs_flush(eg_request *rq) {
     eg_target d;
     eg_content_flush f = {0};
     EG_TRY(eg_target_query_u64(rq, "position", &f.position));
+    eg_inode file;
     EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_find(rq, &d, &file));
+    EG_TRY(eg_encryption_require(rq, &file));
     EG_TRY(flush(rq, &d, &f, 200));
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
+    EG_TRY(eg_encryption_echo(rq, &file));
     return eg_respond_empty(rq, 200);
 }

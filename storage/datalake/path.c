@@ -1,7 +1,7 @@
 /* Create, rename and delete of files and directories. */
 #include "datalake.h"
 
-#include "key_cache.h"
+#include "encryption.h"
 #include "permissions.h"
 #include "reclaim.h"
 #include "segment_store.h"
@@ -62,15 +62,17 @@ static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
 static eg_err create(eg_request *rq, eg_kind kind) {
     eg_target d;
     eg_path_create c = {0};
-    uint8_t wrapped[EG_WRAPPED_KEY_MAX];
-    size_t wrapped_len = 0;
+    eg_file_key_plan key = {0};
+    EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_segment_store_room(d.store->segments, &rq->problem));
     EG_TRY(eg_target_change(rq, &d, &c.base));
     EG_TRY(fill_inode(rq, kind, &c));
     if (kind == EG_KIND_FILE) {
-        EG_TRY(eg_key_cache_create(d.store->key_cache, eg_str_of(d.account->tenant), &c.made.id, wrapped, &wrapped_len));
-        c.made.attr[EG_ATTR_WRAPPED_KEY] = (eg_bytes){wrapped, wrapped_len};
+        EG_TRY(eg_encryption_customer_key(rq, &customer));
+        EG_TRY(eg_encryption_context(rq, &c.made));
+        c.made.customer_key = customer;
+        EG_TRY(eg_file_key_make(d.store, d.account, &key, &c.made));
     }
     const eg_err e = eg_target_commit(rq, &d, (eg_txn_op){eg_path_create_apply, &c}, 201);
     if (e == EG_ERR_PATH_EXISTS && c.existing != EG_KIND_NONE) {
@@ -80,6 +82,7 @@ static eg_err create(eg_request *rq, eg_kind kind) {
     eg_reclaim_wake(d.store->reclaim);
     EG_TRY(eg_target_etag(rq, &c.base.after));
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
+    EG_TRY(eg_encryption_echo(rq, &c.made));
     return eg_respond_empty(rq, 201);
 }
 

@@ -1,6 +1,7 @@
 /* What is known about a path: status, properties, permissions; and how they are set. */
 #include "datalake.h"
 
+#include "encryption.h"
 #include "permissions.h"
 
 #include <embergate/encoding.h>
@@ -108,7 +109,7 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
     EG_TRY(access_headers(rq, i));
     EG_TRY(eg_response_header(rq, "x-ms-resource-type", "%s", directory ? "directory" : "file"));
     EG_TRY(eg_response_header(rq, "x-ms-creation-time", "%s", created));
-    EG_TRY(eg_response_header(rq, "x-ms-server-encrypted", "true"));
+    EG_TRY(eg_encryption_describe(rq, i));
     EG_TRY(eg_response_header(rq, "x-ms-blob-type", "BlockBlob"));
     EG_TRY(eg_response_header(rq, "x-ms-lease-status", "unlocked"));
     EG_TRY(eg_response_header(rq, "x-ms-lease-state", "available"));
@@ -145,7 +146,12 @@ static eg_err find_for_head(eg_request *rq, eg_inode *ret) {
 
 eg_err eg_dfs_status(eg_request *rq) {
     eg_inode i;
+    eg_str action;
     EG_TRY(find_for_head(rq, &i));
+    /* Properties are behind the customer's key, the bare status is not: as in Azure. */
+    if (eg_request_query(rq, "action", &action) != EG_OK || !eg_str_ieq(action, EG_LIT("getStatus"))) {
+        EG_TRY(eg_encryption_require(rq, &i));
+    }
     EG_TRY(eg_dfs_describe(rq, &i));
     const eg_bytes type = i.attr[EG_ATTR_CONTENT_TYPE];
     return eg_respond_head(rq, 200, type.len > 0 ? NULL : "application/octet-stream", (int64_t)i.length);
@@ -173,10 +179,18 @@ static eg_err update(eg_request *rq, const eg_target *d, eg_path_update *u, int 
     return eg_respond_empty(rq, status);
 }
 
+/* Who changes the properties of a file with a customer's key brings it. */
+static eg_err require_key(eg_request *rq, const eg_target *d) {
+    eg_inode i;
+    EG_TRY(eg_target_find(rq, d, &i));
+    return eg_encryption_require(rq, &i);
+}
+
 eg_err eg_dfs_set_properties(eg_request *rq) {
     eg_target d;
     eg_path_update u = {.touch = true};
     EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(require_key(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));
     EG_TRY(eg_dfs_read_attributes(rq, u.set, u.attr));
     return update(rq, &d, &u, 200);
@@ -187,6 +201,7 @@ eg_err eg_dfs_set_metadata(eg_request *rq) {
     eg_target d;
     eg_path_update u = {.touch = true};
     EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(require_key(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));
     eg_buf all;
     eg_buf_init(&all, EG_ATTR_MAX);

@@ -1,6 +1,7 @@
 /* Reading of a file or a range of it. */
 #include "datalake.h"
 
+#include "encryption.h"
 #include "range_header.h"
 #include "readers.h"
 
@@ -186,7 +187,14 @@ eg_err eg_dfs_read(eg_request *rq) {
         memcpy(r->job, rq->principal->job, sizeof r->job);
     }
     r->account = d.account;
+    EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
     eg_err e = check(rq, &i);
+    if (e == EG_OK) {
+        e = eg_encryption_customer_key(rq, &customer);
+    }
+    if (e == EG_OK) {
+        e = eg_encryption_check(rq, &i, customer);
+    }
     if (e == EG_OK) {
         e = respond(rq, r, &i);
     }

@@ -196,7 +196,6 @@ static void not_built(void **state) {
         {.method = "PATCH", .path = "/data/f", .query = "action=setAccessControlRecursive&mode=set"},
         {.method = "PUT", .path = "/data/g", .headers = {"x-ms-blob-type", "BlockBlob"}},
         {.method = "PUT", .path = "/data/g", .headers = {"x-ms-rename-source", "/elsewhere/f"}},
-        {.method = "PUT", .path = "/data/g", .query = "resource=file", .headers = {"x-ms-encryption-key", "k"}},
         {.method = "PUT", .path = "/data/g", .query = "resource=file&blobtype=appendblob"},
         {.method = "PATCH", .path = "/data/f", .query = "action=flush&position=0", .headers = {"x-ms-lease-id", "l"}},
         {.method = "GET", .path = "/data", .query = "restype=container&comp=list"},

@@ -1,0 +1,108 @@
+/* Reads the headers about encryption and answers them. */
+#include "encryption.h"
+
+#include <embergate/encoding.h>
+
+static eg_err bad(eg_request *rq, const char *header, const char *why) {
+    return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header %s %s.", header, why);
+}
+
+/* The digest says that the key arrived as it was meant, and must be there: Azure asks for both. */
+static eg_err check_digest(eg_request *rq, const eg_secret *key) {
+    uint8_t want[EG_SHA256_LEN];
+    uint8_t given[EG_SHA256_LEN];
+    size_t n = 0;
+    const eg_str text = eg_request_header(rq, "x-ms-encryption-key-sha256");
+    if (eg_unbase64(text, given, sizeof given, &n) != EG_OK || n != sizeof given) {
+        return bad(rq, "x-ms-encryption-key-sha256", "is not the base64 of a SHA-256");
+    }
+    eg_sha256(eg_secret_bytes(key), want);
+    return eg_ct_eq(want, given, sizeof want) ? EG_OK : bad(rq, "x-ms-encryption-key-sha256", "does not fit the key");
+}
+
+eg_err eg_encryption_customer_key(eg_request *rq, eg_secret **ret) {
+    const eg_str text = eg_request_header(rq, "x-ms-encryption-key");
+    const eg_str algorithm = eg_request_header(rq, "x-ms-encryption-algorithm");
+    *ret = NULL;
+    if (text.len == 0) {
+        const bool alone = algorithm.len > 0 || eg_request_header(rq, "x-ms-encryption-key-sha256").len > 0;
+        return alone ? bad(rq, "x-ms-encryption-key", "is missing") : EG_OK;
+    }
+    if (!eg_str_eq(algorithm, EG_LIT("AES256"))) {
+        return bad(rq, "x-ms-encryption-algorithm", "is not AES256");
+    }
+    uint8_t raw[EG_CUSTOMER_KEY_LEN];
+    size_t n = 0;
+    const bool good = eg_unbase64(text, raw, sizeof raw, &n) == EG_OK && n == sizeof raw;
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = good ? eg_secret_new(raw, sizeof raw) : NULL;
+    eg_cleanse(raw, sizeof raw);
+    if (!good) {
+        return bad(rq, "x-ms-encryption-key", "is not the base64 of 256 bits");
+    }
+    if (!key) {
+        return EG_ERR_NO_MEMORY;
+    }
+    EG_TRY(check_digest(rq, key));
+    *ret = key;
+    key = NULL;
+    return EG_OK;
+}
+
+eg_err eg_encryption_context(eg_request *rq, eg_inode *made) {
+    const eg_str v = eg_request_header(rq, "x-ms-encryption-context");
+    if (v.len > EG_ENCRYPTION_CONTEXT_MAX) {
+        return bad(rq, "x-ms-encryption-context", "is longer than 1024 bytes");
+    }
+    made->attr[EG_ATTR_ENCRYPTION_CONTEXT] = eg_str_bytes(v);
+    return EG_OK;
+}
+
+static eg_err in_words(eg_request *rq, eg_err e) {
+    switch (e) {
+    case EG_ERR_CUSTOMER_KEY_MISSING:
+        return eg_fail(&rq->problem, e, "The blob is encrypted with customer specified encryption, but it was not provided in the request.");
+    case EG_ERR_CUSTOMER_KEY_MISMATCH:
+        return eg_fail(&rq->problem, e, "The given customer specified encryption does not match the encryption used to encrypt the blob.");
+    case EG_ERR_CUSTOMER_KEY_UNUSED:
+        return eg_fail(&rq->problem, e, "The blob is not encrypted with customer specified encryption, but one was provided in the request.");
+    default:
+        return e;
+    }
+}
+
+eg_err eg_encryption_check(eg_request *rq, eg_inode *i, const eg_secret *key) {
+    if (i->kind != EG_KIND_FILE) {
+        return EG_OK;
+    }
+    i->customer_key = key;
+    return in_words(rq, eg_file_key_check_customer(i));
+}
+
+eg_err eg_encryption_require(eg_request *rq, const eg_inode *i) {
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    eg_inode copy = *i;
+    EG_TRY(eg_encryption_customer_key(rq, &key));
+    return eg_encryption_check(rq, &copy, key);
+}
+
+eg_err eg_encryption_echo(eg_request *rq, const eg_inode *i) {
+    const eg_bytes digest = i->attr[EG_ATTR_CUSTOMER_KEY];
+    if (digest.len == 0) {
+        return EG_OK;
+    }
+    eg_buf text;
+    eg_buf_init(&text, 64);
+    eg_err e = eg_base64(digest, &text);
+    if (e == EG_OK) {
+        e = eg_response_header(rq, "x-ms-encryption-key-sha256", "%.*s", EG_FMT(eg_buf_str(&text)));
+    }
+    eg_buf_done(&text);
+    return e;
+}
+
+eg_err eg_encryption_describe(eg_request *rq, const eg_inode *i) {
+    const eg_str context = eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_CONTEXT]);
+    EG_TRY(eg_response_header(rq, "x-ms-server-encrypted", "true"));
+    EG_TRY(eg_encryption_echo(rq, i));
+    return context.len > 0 ? eg_response_header(rq, "x-ms-encryption-context", "%.*s", EG_FMT(context)) : EG_OK;
+}

@@ -1,0 +1,24 @@
+/* What requests of both protocols say about encryption: a customer-provided key, an encryption context. */
+#ifndef EG_STORAGE_ENCRYPTION_H
+#define EG_STORAGE_ENCRYPTION_H
+
+#include "file_key.h"
+#include "target.h"
+
+#define EG_ENCRYPTION_CONTEXT_MAX 1024
+
+/* x-ms-encryption-key, -key-sha256 and -algorithm: all three or none. *ret is NULL without them; the caller frees it, and lends it to an
+ * inode as customer_key. EG_ERR_HTTP_HEADER. Never blocks. */
+eg_err eg_encryption_customer_key(eg_request *rq, eg_secret **ret) EG_MUST_CHECK;
+/* x-ms-encryption-context, set as the attribute of what is made. */
+eg_err eg_encryption_context(eg_request *rq, eg_inode *made) EG_MUST_CHECK;
+/* Whether the request brings the key that the file was made with, said in words: 409 with Azure's codes. Sets i->customer_key to `key`. */
+eg_err eg_encryption_check(eg_request *rq, eg_inode *i, const eg_secret *key) EG_MUST_CHECK;
+/* The same for requests that do nothing with the content but must bring the key all the same, as setting properties does. */
+eg_err eg_encryption_require(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
+/* x-ms-encryption-key-sha256 of a file with a customer's key. */
+eg_err eg_encryption_echo(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
+/* All that HEAD and GET say: x-ms-server-encrypted, the key's digest, the context. */
+eg_err eg_encryption_describe(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
+
+#endif
