@@ -7,6 +7,27 @@
 
 #define EG_WRAPPED_KEY_MAX 160
 
+/* A tenant has a key of its own, named "", and perhaps others: customer-managed keys, keys of encryption scopes. Names are
+ * up to EG_KEY_NAME_MAX of a-z, 0-9, '-' and one '.'. Each key has versions; the newest wraps, all unwrap. */
+#define EG_KEY_NAME_MAX 88
+
+/* What a data key is for: whose, under which key, and the purpose that is authenticated with it. */
+typedef struct eg_key_use {
+    eg_str tenant;
+    eg_str key;
+    eg_str purpose;
+} eg_key_use;
+
+/* Under which key and version a wrapped data key is, as its clear head says; false when it is none. docs/KEYS.md has the layout. */
+static inline bool eg_wrapped_key_head(eg_bytes wrapped, eg_str *ret_key, uint32_t *ret_version) {
+    if (wrapped.len < 6 || (wrapped.ptr[0] != 1 && wrapped.ptr[0] != 2) || (wrapped.ptr[0] == 2 && wrapped.len < (size_t)6 + wrapped.ptr[5])) {
+        return false;
+    }
+    *ret_version = eg_get_u32(wrapped.ptr + 1);
+    *ret_key = wrapped.ptr[0] == 1 ? EG_LIT("") : (eg_str){(const char *)wrapped.ptr + 6, wrapped.ptr[5]};
+    return true;
+}
+
 /* All block (pool threads only), are thread-safe, and fail with EG_ERR_KEEPER when the keeper is away, EG_ERR_KEY_DESTROYED when
  * the tenant's key was destroyed, EG_ERR_CORRUPT when a wrapped key was tampered with or is bound to something else. */
 typedef struct eg_keys {
@@ -21,7 +42,26 @@ typedef struct eg_keys {
     /* Ed25519 over a checkpoint body; refuses a body whose first line is not the log's origin, or whose size went back. */
     eg_err (*sign_checkpoint)(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]);
     eg_err (*log_public_key)(void *ctx, eg_str origin, uint8_t ret_pub[32]);
+
+    /* Like new_data_key, under a named key. EG_ERR_NOT_FOUND: the tenant has no such key. */
+    eg_err (*new_data_key_under)(void *ctx, const eg_key_use *use, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n);
+    /* The same data key under the newest version of use->key; it never leaves the keeper. ret_wrapped may be wrapped.ptr. */
+    eg_err (*rewrap)(void *ctx, const eg_key_use *use, eg_bytes wrapped, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n);
+    /* Life of a key: make (EG_ERR_EXISTS), a new version, versions below `below` marked as needed by no row. All durable when they return. */
+    eg_err (*make_key)(void *ctx, eg_str tenant, eg_str key);
+    eg_err (*rotate_key)(void *ctx, eg_str tenant, eg_str key, uint32_t *ret_version);
+    eg_err (*retire_key)(void *ctx, eg_str tenant, eg_str key, uint32_t below);
+    /* {"tenant","destroyed","keys":[{"name","current","versions":[{"version","created","state"}]}]} as text. */
+    eg_err (*list_keys)(void *ctx, eg_str tenant, eg_buf *ret_json);
+    /* Destroys all keys of the tenant, for good. Done again it finishes what a crash interrupted. EG_ERR_NOT_FOUND. */
+    eg_err (*destroy_tenant)(void *ctx, eg_str tenant);
+    /* Ed25519 with the key of the log `origin` over a statement, whose first line names its kind (EG_STATEMENT_*): never a checkpoint. */
+    eg_err (*sign_statement)(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]);
 } eg_keys;
+
+#define EG_STATEMENT_ERASURE "embergate erasure certificate v1"
+#define EG_STATEMENT_BACKUP "embergate backup manifest v1"
+#define EG_STATEMENT_MAX ((size_t)65536)
 
 /* storage/keys/ implements both sides. */
 

@@ -4,6 +4,7 @@
 #include "keeper_file.h"
 
 #include <embergate/encoding.h>
+#include <embergate/keys.h>
 
 #include <stdio.h>
 
@@ -114,6 +115,28 @@ eg_err eg_checkpoint_sign(const eg_checkpoint_signer *s, eg_str origin, eg_str b
     uint8_t seed[32];
     EG_TRY(origin_seed(s, origin, seed));
     eg_err e = eg_ed25519_sign(seed, eg_str_bytes(body), ret_sig);
+    eg_cleanse(seed, sizeof seed);
+    return e;
+}
+
+/* An origin has no blanks, so that no checkpoint begins as a statement does. */
+static bool is_statement(eg_str body) {
+    static const char *const kinds[] = {EG_STATEMENT_ERASURE, EG_STATEMENT_BACKUP};
+    const eg_str first = eg_str_cut(&body, '\n');
+    bool known = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        known = known || eg_str_is(first, kinds[i]);
+    }
+    return known && body.ptr != NULL;
+}
+
+eg_err eg_statement_sign(const eg_checkpoint_signer *s, eg_str origin, eg_str body, uint8_t ret_sig[64]) {
+    uint8_t seed[32];
+    if (!origin_valid(origin) || body.len > EG_STATEMENT_MAX || !is_statement(body)) {
+        return EG_ERR_INVALID;
+    }
+    EG_TRY(origin_seed(s, origin, seed));
+    const eg_err e = eg_ed25519_sign(seed, eg_str_bytes(body), ret_sig);
     eg_cleanse(seed, sizeof seed);
     return e;
 }

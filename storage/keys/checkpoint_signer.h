@@ -16,6 +16,8 @@ typedef struct eg_checkpoint_signer {
 /* The caller serialises calls. EG_ERR_INVALID for a body that is no checkpoint of this origin, EG_ERR_CORRUPT when it is
  * smaller than one that was signed, or as large with another root. The new size is durable before the signature exists. */
 eg_err eg_checkpoint_sign(const eg_checkpoint_signer *s, eg_str origin, eg_str body, uint8_t ret_sig[64]) EG_MUST_CHECK;
+/* A statement of one of the kinds in keys.h, with the log's key. EG_ERR_INVALID for anything else, so that no checkpoint is ever signed this way. */
+eg_err eg_statement_sign(const eg_checkpoint_signer *s, eg_str origin, eg_str body, uint8_t ret_sig[64]) EG_MUST_CHECK;
 eg_err eg_checkpoint_public_key(const eg_checkpoint_signer *s, eg_str origin, uint8_t ret_pub[32]) EG_MUST_CHECK;
 
 #endif

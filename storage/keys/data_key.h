@@ -5,11 +5,16 @@
 #include <embergate/keys.h>
 
 #define EG_DATA_KEY_PURPOSE_MAX ((size_t)512)
-#define EG_TENANT_KEY_VERSION 1u
 
-/* tenant_key is the key of this tenant in version EG_TENANT_KEY_VERSION. ret_wrapped has EG_WRAPPED_KEY_MAX bytes. */
-eg_err eg_data_key_wrap(const eg_secret *tenant_key, eg_str tenant, eg_str purpose, const eg_secret *key, eg_buf *ret_wrapped) EG_MUST_CHECK;
-/* EG_ERR_CORRUPT when it was tampered with, or wrapped for another tenant or purpose. */
+/* What wraps: a version of a tenant's key. */
+typedef struct eg_wrapping_key {
+    const eg_secret *key;
+    uint32_t version;
+} eg_wrapping_key;
+
+/* ret_wrapped has EG_WRAPPED_KEY_MAX bytes. */
+eg_err eg_data_key_wrap(const eg_wrapping_key *under, const eg_key_use *use, const eg_secret *key, eg_buf *ret_wrapped) EG_MUST_CHECK;
+/* tenant_key is the version that eg_wrapped_key_head names. EG_ERR_CORRUPT when it was tampered with, or wrapped for another tenant or purpose. */
 eg_err eg_data_key_unwrap(const eg_secret *tenant_key, eg_str tenant, eg_str purpose, eg_bytes wrapped, eg_secret **ret_key) EG_MUST_CHECK;
 
 #endif

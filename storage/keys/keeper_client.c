@@ -16,6 +16,7 @@ static bool is_answer(eg_err e) {
     switch (e) {
     case EG_ERR_INVALID:
     case EG_ERR_NOT_FOUND:
+    case EG_ERR_EXISTS:
     case EG_ERR_CORRUPT:
     case EG_ERR_KEY_DESTROYED:
     case EG_ERR_LIMIT:
@@ -140,6 +141,92 @@ static eg_err log_public_key(void *ctx, eg_str origin, uint8_t ret_pub[32]) {
     return take_exact(&in, ret_pub, 32);
 }
 
+static void begin_use(eg_ipc_msg *m, uint16_t type, const eg_key_use *use) {
+    begin(m, type, use->tenant, use->key.ptr ? use->key : EG_LIT(""));
+    eg_ipc_put(m, eg_str_bytes(use->purpose));
+}
+
+static eg_err take_wrapped(eg_ipc_reader *in, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    eg_bytes wrapped;
+    if (eg_ipc_take(in, &wrapped) != EG_OK || wrapped.len == 0 || wrapped.len > EG_WRAPPED_KEY_MAX) {
+        return EG_ERR_KEEPER;
+    }
+    memcpy(ret_wrapped, wrapped.ptr, wrapped.len);
+    *ret_n = wrapped.len;
+    return EG_OK;
+}
+
+static eg_err new_data_key_under(void *ctx, const eg_key_use *use, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin_use(&m, EG_KEEPER_MSG_NEW_DATA_KEY_UNDER, use);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    EG_TRY(take_key(&in, &key));
+    EG_TRY(take_wrapped(&in, ret_wrapped, ret_n));
+    *ret_key = key;
+    key = NULL;
+    return EG_OK;
+}
+
+static eg_err rewrap(void *ctx, const eg_key_use *use, eg_bytes wrapped, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    if (wrapped.len == 0 || wrapped.len > EG_WRAPPED_KEY_MAX) {
+        return EG_ERR_CORRUPT;
+    }
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin_use(&m, EG_KEEPER_MSG_REWRAP, use);
+    eg_ipc_put(&m, wrapped);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    return take_wrapped(&in, ret_wrapped, ret_n);
+}
+
+static eg_err make_key(void *ctx, eg_str tenant, eg_str key) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_MAKE_KEY, tenant, key);
+    return call(ctx, &m);
+}
+
+static eg_err rotate_key(void *ctx, eg_str tenant, eg_str key, uint32_t *ret_version) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_ROTATE_KEY, tenant, key);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    uint64_t version = 0;
+    if (eg_ipc_take_u64(&in, &version) != EG_OK || version == 0 || version > UINT32_MAX) {
+        return EG_ERR_KEEPER;
+    }
+    *ret_version = (uint32_t)version;
+    return EG_OK;
+}
+
+static eg_err retire_key(void *ctx, eg_str tenant, eg_str key, uint32_t below) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_RETIRE_KEY, tenant, key);
+    eg_ipc_put_u64(&m, below);
+    return call(ctx, &m);
+}
+
+static eg_err list_keys(void *ctx, eg_str tenant, eg_buf *ret_json) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_LIST_KEYS, tenant, (eg_str){NULL, 0});
+    return call_for_text(ctx, &m, ret_json);
+}
+
+static eg_err destroy_tenant(void *ctx, eg_str tenant) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_DESTROY_TENANT, tenant, (eg_str){NULL, 0});
+    return call(ctx, &m);
+}
+
+static eg_err sign_statement(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_SIGN_STATEMENT, origin, body);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    return take_exact(&in, ret_sig, 64);
+}
+
 eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
     eg_keys *k = calloc(1, sizeof *k);
     eg_ipc_client *client = eg_ipc_client_new(socket_path, CONNECTIONS);
@@ -156,6 +243,14 @@ eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
         .token_keys = token_keys,
         .sign_checkpoint = sign_checkpoint,
         .log_public_key = log_public_key,
+        .new_data_key_under = new_data_key_under,
+        .rewrap = rewrap,
+        .make_key = make_key,
+        .rotate_key = rotate_key,
+        .retire_key = retire_key,
+        .list_keys = list_keys,
+        .destroy_tenant = destroy_tenant,
+        .sign_statement = sign_statement,
     };
     *ret = k;
     return EG_OK;

@@ -10,7 +10,7 @@
 #define EG_KEEPER_LOG_FILE "log.key"
 #define EG_KEEPER_TENANTS_DIR "tenants"
 #define EG_KEEPER_CHECKPOINTS_DIR "checkpoints"
-#define EG_KEEPER_NAME_MAX 96 /* of a file inside the directory, with NUL */
+#define EG_KEEPER_NAME_MAX 160 /* of a file inside the directory, with NUL */
 
 /* The letter after the version in a file's header. */
 typedef enum eg_keeper_kind {

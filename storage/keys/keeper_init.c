@@ -1,11 +1,12 @@
 /* Makes a keeper directory, adds tenants to it and brings its master key back by the recovery key; all offline. */
 #include <embergate/keys.h>
 
-#include "data_key.h"
 #include "keeper_file.h"
+#include "key_ring.h"
 #include "recovery_key.h"
 #include "token_signer.h"
 
+#include <embergate/clock.h>
 #include <embergate/durable_file.h>
 
 #include <fcntl.h>
@@ -102,17 +103,9 @@ eg_err eg_keeper_add_tenant(const char *dir, eg_str tenant, eg_problem *p) {
     if (faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
         return eg_fail(p, EG_ERR_EXISTS, "The tenant %.*s has a key already.", EG_FMT(tenant));
     }
-    EG_CLEANUP(eg_secret_free_p) eg_secret *key = eg_secret_random(EG_KEY_LEN);
-    EG_CLEANUP(eg_buf_done) eg_buf body;
-    eg_buf_init(&body, 256);
-    uint8_t version[4];
-    eg_put_u32(version, EG_TENANT_KEY_VERSION);
-    if (!key) {
-        return EG_ERR_NO_MEMORY;
-    }
-    eg_buf_add(&body, version, sizeof version);
-    EG_TRY(eg_keeper_seal(master, EG_KEEPER_TENANT, eg_str_bytes(eg_str_of(name)), eg_secret_bytes(key), &body));
-    return eg_keeper_file_write(fd, name, EG_KEEPER_TENANT, eg_str_bytes(eg_buf_str(&body)), p);
+    EG_CLEANUP(eg_key_ring_free_p) eg_key_ring *ring = NULL;
+    EG_TRY(eg_key_ring_new(tenant, EG_LIT(""), eg_wall_ns(&eg_clock_system), &ring));
+    return eg_key_ring_write(fd, master, ring, p);
 }
 
 eg_err eg_keeper_recover(const char *dir, eg_str recovery_key, eg_problem *p) {

@@ -9,7 +9,15 @@
     X(SIGN_TOKEN, 3, "sign_token", 12288 + 4)           \
     X(TOKEN_KEYS, 4, "token_keys", 0)                   \
     X(SIGN_CHECKPOINT, 5, "sign_checkpoint", 2048 + 512) \
-    X(LOG_PUBLIC_KEY, 6, "log_public_key", 512)
+    X(LOG_PUBLIC_KEY, 6, "log_public_key", 512)         \
+    X(NEW_DATA_KEY_UNDER, 7, "new_data_key_under", 1024) \
+    X(REWRAP, 8, "rewrap", 1024)                        \
+    X(MAKE_KEY, 9, "make_key", 512)                     \
+    X(ROTATE_KEY, 10, "rotate_key", 512)                \
+    X(RETIRE_KEY, 11, "retire_key", 512)                \
+    X(LIST_KEYS, 12, "list_keys", 512)                  \
+    X(DESTROY_TENANT, 13, "destroy_tenant", 512)        \
+    X(SIGN_STATEMENT, 14, "sign_statement", 65536 + 512)
 
 enum {
 #define X(id, number, name, max) EG_KEEPER_MSG_##id = number,
@@ -19,5 +27,6 @@ enum {
 
 #define EG_KEEPER_TOKEN_MAX 20480
 #define EG_KEEPER_JWKS_MAX 65536
+#define EG_KEEPER_LIST_MAX ((size_t)1 << 19)
 
 #endif

@@ -93,6 +93,114 @@ static eg_err on_LOG_PUBLIC_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply,
     return eg_ipc_put(reply, (eg_bytes){pub, sizeof pub});
 }
 
+static eg_err take_use(eg_ipc_reader *in, eg_key_use *ret) {
+    EG_TRY(take_str(in, &ret->tenant));
+    EG_TRY(take_str(in, &ret->key));
+    return take_str(in, &ret->purpose);
+}
+
+static eg_err on_NEW_DATA_KEY_UNDER(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_key_use use;
+    EG_TRY(take_use(in, &use));
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    uint8_t wrapped[EG_WRAPPED_KEY_MAX];
+    size_t n = 0;
+    EG_TRY(keys->new_data_key_under(keys->ctx, &use, &key, wrapped, &n));
+    EG_TRY(eg_ipc_put(reply, eg_secret_bytes(key)));
+    return eg_ipc_put(reply, (eg_bytes){wrapped, n});
+}
+
+static eg_err on_REWRAP(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_key_use use;
+    eg_bytes wrapped;
+    EG_TRY(take_use(in, &use));
+    EG_TRY(eg_ipc_take(in, &wrapped));
+    EG_TRY(finished(in));
+    uint8_t again[EG_WRAPPED_KEY_MAX];
+    size_t n = 0;
+    EG_TRY(keys->rewrap(keys->ctx, &use, wrapped, again, &n));
+    return eg_ipc_put(reply, (eg_bytes){again, n});
+}
+
+static eg_err on_MAKE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str tenant;
+    eg_str key;
+    EG_TRY(take_str(in, &tenant));
+    EG_TRY(take_str(in, &key));
+    EG_TRY(finished(in));
+    EG_TRY(keys->make_key(keys->ctx, tenant, key));
+    return eg_ipc_put_u64(reply, 1);
+}
+
+static eg_err on_ROTATE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str tenant;
+    eg_str key;
+    uint32_t version = 0;
+    EG_TRY(take_str(in, &tenant));
+    EG_TRY(take_str(in, &key));
+    EG_TRY(finished(in));
+    EG_TRY(keys->rotate_key(keys->ctx, tenant, key, &version));
+    return eg_ipc_put_u64(reply, version);
+}
+
+static eg_err on_RETIRE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str tenant;
+    eg_str key;
+    uint64_t below = 0;
+    EG_TRY(take_str(in, &tenant));
+    EG_TRY(take_str(in, &key));
+    EG_TRY(eg_ipc_take_u64(in, &below));
+    EG_TRY(finished(in));
+    EG_TRY(below <= UINT32_MAX ? keys->retire_key(keys->ctx, tenant, key, (uint32_t)below) : EG_ERR_INVALID);
+    return eg_ipc_put_u64(reply, below);
+}
+
+static eg_err on_LIST_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str tenant;
+    EG_TRY(take_str(in, &tenant));
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_buf_done) eg_buf json;
+    eg_buf_init(&json, EG_KEEPER_LIST_MAX);
+    EG_TRY(keys->list_keys(keys->ctx, tenant, &json));
+    return eg_ipc_put(reply, eg_buf_bytes(&json));
+}
+
+static eg_err on_DESTROY_TENANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str tenant;
+    EG_TRY(take_str(in, &tenant));
+    EG_TRY(finished(in));
+    EG_TRY(keys->destroy_tenant(keys->ctx, tenant));
+    return eg_ipc_put_u64(reply, 1);
+}
+
+static eg_err on_SIGN_STATEMENT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str origin;
+    eg_str body;
+    uint8_t sig[64];
+    EG_TRY(take_str(in, &origin));
+    EG_TRY(take_str(in, &body));
+    EG_TRY(finished(in));
+    EG_TRY(keys->sign_statement(keys->ctx, origin, body, sig));
+    return eg_ipc_put(reply, (eg_bytes){sig, sizeof sig});
+}
+
 /* Whatever is not a row here is refused by eg_ipc_serve. Keys come out only as data keys that the asker can name. */
 static const eg_ipc_handler handlers[] = {
 #define X(id, number, name, max) {number, name, max, on_##id},

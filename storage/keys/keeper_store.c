@@ -4,18 +4,17 @@
 #include "checkpoint_signer.h"
 #include "data_key.h"
 #include "keeper_file.h"
+#include "key_list.h"
+#include "key_ring.h"
 #include "token_signer.h"
+
+#include <embergate/clock.h>
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define TENANTS_MAX ((size_t)4096)
-
-typedef struct tenant_key {
-    char tenant[EG_UUID_LEN];
-    eg_secret *key;
-} tenant_key;
+#define RINGS_MAX ((size_t)8192)
 
 struct eg_keeper_store {
     int dir_fd;
@@ -23,9 +22,9 @@ struct eg_keeper_store {
     eg_secret *log_seed;
     eg_token_signer *signer;
     pthread_mutex_t checkpoint_lock;
-    pthread_mutex_t tenants_lock; /* guards the two below; a key once loaded stays until the store is closed */
-    tenant_key *tenants;
-    size_t tenant_count;
+    pthread_rwlock_t rings_lock; /* guards the two below; keys are used under it, so that a destroyed one is used by nobody */
+    eg_key_ring *rings;
+    size_t ring_count;
 };
 
 static eg_err read_sealed(eg_keeper_store *s, const char *name, eg_keeper_kind kind, eg_secret **ret, eg_problem *p) {
@@ -54,7 +53,7 @@ eg_err eg_keeper_store_open(const char *dir, eg_keeper_store **ret, eg_problem *
     }
     s->dir_fd = -1;
     pthread_mutex_init(&s->checkpoint_lock, NULL);
-    pthread_mutex_init(&s->tenants_lock, NULL);
+    pthread_rwlock_init(&s->rings_lock, NULL);
     EG_TRY(eg_keeper_dir_open(dir, &s->dir_fd, p));
     EG_TRY(load(s, p));
     *ret = s;
@@ -66,10 +65,11 @@ void eg_keeper_store_close(eg_keeper_store *s) {
     if (!s) {
         return;
     }
-    for (size_t i = 0; i < s->tenant_count; i++) {
-        eg_secret_free(s->tenants[i].key);
+    while (s->rings) {
+        eg_key_ring *next = s->rings->next;
+        eg_key_ring_free(s->rings);
+        s->rings = next;
     }
-    free(s->tenants);
     eg_token_signer_free(s->signer);
     eg_secret_free(s->log_seed);
     eg_secret_free(s->master);
@@ -77,92 +77,212 @@ void eg_keeper_store_close(eg_keeper_store *s) {
         close(s->dir_fd);
     }
     pthread_mutex_destroy(&s->checkpoint_lock);
-    pthread_mutex_destroy(&s->tenants_lock);
+    pthread_rwlock_destroy(&s->rings_lock);
     free(s);
 }
 
-/* The lock is held. */
-static eg_err load_tenant(eg_keeper_store *s, eg_str tenant, const eg_secret **ret) {
-    char name[EG_KEEPER_NAME_MAX];
-    EG_TRY(eg_keeper_tenant_file(tenant, name));
-    if (s->tenant_count == TENANTS_MAX) {
+static const eg_key_ring *find_ring(const eg_keeper_store *s, eg_str tenant, eg_str name) {
+    const eg_key_ring *r = s->rings;
+    while (r && !(eg_str_is(tenant, r->tenant) && eg_str_is(name, r->name))) {
+        r = r->next;
+    }
+    return r;
+}
+
+/* The lock is held for writing. A named key of a tenant whose own key was destroyed is destroyed too, whatever lies in its file. */
+static eg_err load_ring(eg_keeper_store *s, eg_str tenant, eg_str name) {
+    eg_key_ring *r = NULL;
+    if (name.len > 0 && !find_ring(s, tenant, EG_LIT(""))) {
+        EG_TRY(load_ring(s, tenant, EG_LIT("")));
+    }
+    if (find_ring(s, tenant, name)) {
+        return EG_OK;
+    }
+    if (s->ring_count == RINGS_MAX) {
         return EG_ERR_LIMIT;
     }
-    EG_CLEANUP(eg_secret_free_p) eg_secret *body = NULL;
-    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
-    EG_TRY(eg_keeper_file_read(s->dir_fd, name, EG_KEEPER_TENANT, &body, NULL));
-    eg_bytes b = eg_secret_bytes(body);
-    if (b.len == 4 && eg_get_u32(b.ptr) == 0) {
-        return EG_ERR_KEY_DESTROYED; /* what destroying leaves behind */
-    }
-    if (b.len < 4 || eg_get_u32(b.ptr) != EG_TENANT_KEY_VERSION) {
-        return EG_ERR_CORRUPT;
-    }
-    eg_bytes sealed = {b.ptr + 4, b.len - 4};
-    EG_TRY(eg_keeper_unseal(s->master, EG_KEEPER_TENANT, eg_str_bytes(eg_str_of(name)), sealed, &key));
-    if (eg_secret_bytes(key).len != EG_KEY_LEN) {
-        return EG_ERR_CORRUPT;
-    }
-    tenant_key *grown = realloc(s->tenants, (s->tenant_count + 1) * sizeof *grown);
-    if (!grown) {
-        return EG_ERR_NO_MEMORY;
-    }
-    s->tenants = grown;
-    tenant_key *t = &grown[s->tenant_count++];
-    memcpy(t->tenant, tenant.ptr, EG_UUID_LEN - 1);
-    t->tenant[EG_UUID_LEN - 1] = '\0';
-    *ret = t->key = key;
-    key = NULL;
+    EG_TRY(eg_key_ring_read(s->dir_fd, s->master, tenant, name, &r));
+    r->next = s->rings;
+    s->rings = r;
+    s->ring_count++;
     return EG_OK;
 }
 
-static eg_err tenant_key_of(eg_keeper_store *s, eg_str tenant, const eg_secret **ret) {
-    const eg_secret *key = NULL;
-    eg_err e = EG_OK;
-    pthread_mutex_lock(&s->tenants_lock);
-    for (size_t i = 0; i < s->tenant_count && !key; i++) {
-        if (eg_str_is(tenant, s->tenants[i].tenant)) {
-            key = s->tenants[i].key;
+/* On EG_OK the lock is held for reading, and the caller lets go. */
+static eg_err hold_ring(eg_keeper_store *s, eg_str tenant, eg_str name, const eg_key_ring **ret) {
+    for (;;) {
+        pthread_rwlock_rdlock(&s->rings_lock);
+        const eg_key_ring *r = find_ring(s, tenant, name);
+        if (r) {
+            *ret = r;
+            return EG_OK;
         }
+        pthread_rwlock_unlock(&s->rings_lock);
+        pthread_rwlock_wrlock(&s->rings_lock);
+        const eg_err e = load_ring(s, tenant, name);
+        pthread_rwlock_unlock(&s->rings_lock);
+        EG_TRY(e);
     }
-    if (!key) {
-        e = load_tenant(s, tenant, &key);
-    }
-    pthread_mutex_unlock(&s->tenants_lock);
-    EG_TRY(e);
-    *ret = key;
+}
+
+static eg_err wrap(const eg_key_ring *ring, const eg_key_use *use, const eg_secret *key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    const eg_key_version *v = eg_key_ring_current(ring);
+    EG_CLEANUP(eg_buf_done) eg_buf wrapped;
+    eg_buf_init(&wrapped, EG_WRAPPED_KEY_MAX);
+    EG_TRY(eg_data_key_wrap(&(eg_wrapping_key){v->key, v->number}, use, key, &wrapped));
+    memcpy(ret_wrapped, wrapped.ptr, wrapped.len);
+    *ret_n = wrapped.len;
     return EG_OK;
 }
 
-static eg_err new_data_key(void *ctx, eg_str tenant, eg_str purpose, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
-    const eg_secret *under = NULL;
-    EG_TRY(tenant_key_of(ctx, tenant, &under));
+static eg_err new_data_key_under(void *ctx, const eg_key_use *use, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    eg_keeper_store *s = ctx;
+    const eg_key_ring *ring = NULL;
     EG_CLEANUP(eg_secret_free_p) eg_secret *key = eg_secret_random(EG_KEY_LEN);
     if (!key) {
         return EG_ERR_NO_MEMORY;
     }
-    EG_CLEANUP(eg_buf_done) eg_buf wrapped;
-    eg_buf_init(&wrapped, EG_WRAPPED_KEY_MAX);
-    EG_TRY(eg_data_key_wrap(under, tenant, purpose, key, &wrapped));
-    memcpy(ret_wrapped, wrapped.ptr, wrapped.len);
-    *ret_n = wrapped.len;
+    EG_TRY(hold_ring(s, use->tenant, use->key, &ring));
+    const eg_err e = wrap(ring, use, key, ret_wrapped, ret_n);
+    pthread_rwlock_unlock(&s->rings_lock);
+    EG_TRY(e);
     *ret_key = key;
     key = NULL;
     return EG_OK;
 }
 
+static eg_err new_data_key(void *ctx, eg_str tenant, eg_str purpose, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    const eg_key_use use = {tenant, EG_LIT(""), purpose};
+    return new_data_key_under(ctx, &use, ret_key, ret_wrapped, ret_n);
+}
+
 static eg_err unwrap(void *ctx, eg_str tenant, eg_str purpose, eg_bytes wrapped, eg_secret **ret_key) {
-    const eg_secret *under = NULL;
-    EG_TRY(tenant_key_of(ctx, tenant, &under));
-    return eg_data_key_unwrap(under, tenant, purpose, wrapped, ret_key);
+    eg_keeper_store *s = ctx;
+    const eg_key_ring *ring = NULL;
+    const eg_key_version *v = NULL;
+    eg_str name;
+    uint32_t number;
+    if (!eg_wrapped_key_head(wrapped, &name, &number) || !eg_key_name_ok(name)) {
+        return EG_ERR_CORRUPT;
+    }
+    const eg_err held = hold_ring(s, tenant, name, &ring);
+    if (held == EG_ERR_NOT_FOUND && name.len > 0) {
+        return EG_ERR_CORRUPT; /* a name that the tenant never had */
+    }
+    EG_TRY(held);
+    eg_err e = eg_key_ring_find(ring, number, &v);
+    if (e == EG_OK) {
+        e = eg_data_key_unwrap(v->key, tenant, purpose, wrapped, ret_key);
+    }
+    pthread_rwlock_unlock(&s->rings_lock);
+    return e;
+}
+
+static eg_err rewrap(void *ctx, const eg_key_use *use, eg_bytes wrapped, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    eg_keeper_store *s = ctx;
+    const eg_key_ring *ring = NULL;
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    EG_TRY(unwrap(s, use->tenant, use->purpose, wrapped, &key));
+    EG_TRY(hold_ring(s, use->tenant, use->key, &ring));
+    const eg_err e = wrap(ring, use, key, ret_wrapped, ret_n);
+    pthread_rwlock_unlock(&s->rings_lock);
+    return e;
+}
+
+static eg_err known_tenant(eg_keeper_store *s, eg_str tenant) {
+    const eg_key_ring *ring = NULL;
+    EG_TRY(hold_ring(s, tenant, EG_LIT(""), &ring));
+    pthread_rwlock_unlock(&s->rings_lock);
+    return EG_OK;
+}
+
+static eg_err make_key(void *ctx, eg_str tenant, eg_str name) {
+    eg_keeper_store *s = ctx;
+    EG_CLEANUP(eg_key_ring_free_p) eg_key_ring *ring = NULL;
+    if (name.len == 0 || !eg_key_name_ok(name)) {
+        return EG_ERR_INVALID;
+    }
+    EG_TRY(known_tenant(s, tenant));
+    EG_TRY(eg_key_ring_new(tenant, name, eg_wall_ns(&eg_clock_system), &ring));
+    pthread_rwlock_wrlock(&s->rings_lock);
+    const eg_err e = eg_key_ring_exists(s->dir_fd, tenant, name) ? EG_ERR_EXISTS : eg_key_ring_write(s->dir_fd, s->master, ring, NULL);
+    pthread_rwlock_unlock(&s->rings_lock);
+    return e;
+}
+
+/* A fresh copy of what lies on disk is changed, written, and only then takes the place of the one in memory. The lock is held for writing. */
+static eg_err change_ring(eg_keeper_store *s, eg_str tenant, eg_str name, uint32_t retire_below, uint32_t *ret_current) {
+    EG_CLEANUP(eg_key_ring_free_p) eg_key_ring *r = NULL;
+    EG_TRY(load_ring(s, tenant, name)); /* refuses what belongs to a destroyed tenant */
+    EG_TRY(eg_key_ring_read(s->dir_fd, s->master, tenant, name, &r));
+    if (retire_below == 0) {
+        EG_TRY(eg_key_ring_rotate(r, eg_wall_ns(&eg_clock_system)));
+    }
+    for (size_t i = 0; i + 1 < r->count; i++) {
+        r->versions[i].state = r->versions[i].number < retire_below ? EG_KEY_RETIRED : r->versions[i].state;
+    }
+    EG_TRY(eg_key_ring_write(s->dir_fd, s->master, r, NULL));
+    eg_key_ring **at = &s->rings;
+    while (!(eg_str_is(tenant, (*at)->tenant) && eg_str_is(name, (*at)->name))) {
+        at = &(*at)->next;
+    }
+    eg_key_ring *old = *at;
+    r->next = old->next;
+    *at = r;
+    *ret_current = eg_key_ring_current(r)->number;
+    r = NULL;
+    eg_key_ring_free(old);
+    return EG_OK;
+}
+
+static eg_err rotate_key(void *ctx, eg_str tenant, eg_str name, uint32_t *ret_version) {
+    eg_keeper_store *s = ctx;
+    pthread_rwlock_wrlock(&s->rings_lock);
+    const eg_err e = change_ring(s, tenant, name, 0, ret_version);
+    pthread_rwlock_unlock(&s->rings_lock);
+    return e;
+}
+
+static eg_err retire_key(void *ctx, eg_str tenant, eg_str name, uint32_t below) {
+    eg_keeper_store *s = ctx;
+    uint32_t current = 0;
+    if (below == 0) {
+        return EG_ERR_INVALID;
+    }
+    pthread_rwlock_wrlock(&s->rings_lock);
+    const eg_err e = change_ring(s, tenant, name, below, &current);
+    pthread_rwlock_unlock(&s->rings_lock);
+    return e;
+}
+
+static eg_err list_keys(void *ctx, eg_str tenant, eg_buf *ret_json) {
+    const eg_keeper_store *s = ctx;
+    return eg_key_list(s->dir_fd, s->master, tenant, ret_json);
+}
+
+static eg_err destroy_tenant(void *ctx, eg_str tenant) {
+    eg_keeper_store *s = ctx;
+    pthread_rwlock_wrlock(&s->rings_lock);
+    for (eg_key_ring **at = &s->rings; *at;) {
+        eg_key_ring *r = *at;
+        if (!eg_str_is(tenant, r->tenant)) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        eg_key_ring_free(r);
+        s->ring_count--;
+    }
+    const eg_err e = eg_key_ring_destroy(s->dir_fd, tenant, NULL);
+    pthread_rwlock_unlock(&s->rings_lock);
+    return e;
 }
 
 static eg_err sign_token(void *ctx, eg_str claims_json, eg_buf *ret) {
     eg_keeper_store *s = ctx;
     char tenant[EG_UUID_LEN];
-    const eg_secret *known = NULL;
     EG_TRY(eg_token_signer_check(claims_json, tenant));
-    EG_TRY(tenant_key_of(s, eg_str_of(tenant), &known)); /* no token for a tenant that has no key here */
+    EG_TRY(known_tenant(s, eg_str_of(tenant))); /* no token for a tenant that has no key here */
     return eg_token_signer_sign(s->signer, claims_json, ret);
 }
 
@@ -189,6 +309,11 @@ static eg_err log_public_key(void *ctx, eg_str origin, uint8_t ret_pub[32]) {
     return eg_checkpoint_public_key(&signer, origin, ret_pub);
 }
 
+static eg_err sign_statement(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]) {
+    eg_checkpoint_signer signer = checkpoint_signer(ctx);
+    return eg_statement_sign(&signer, origin, body, ret_sig);
+}
+
 eg_keys eg_keeper_store_ops(eg_keeper_store *s) {
     return (eg_keys){
         .ctx = s,
@@ -198,5 +323,13 @@ eg_keys eg_keeper_store_ops(eg_keeper_store *s) {
         .token_keys = token_keys,
         .sign_checkpoint = sign_checkpoint,
         .log_public_key = log_public_key,
+        .new_data_key_under = new_data_key_under,
+        .rewrap = rewrap,
+        .make_key = make_key,
+        .rotate_key = rotate_key,
+        .retire_key = retire_key,
+        .list_keys = list_keys,
+        .destroy_tenant = destroy_tenant,
+        .sign_statement = sign_statement,
     };
 }
