@@ -84,6 +84,45 @@ static void the_client_has_the_same_keys(void **state) {
     eg_keeper_local_free(local);
 }
 
+/* The life of a key through the socket. */
+static void the_client_leads_a_keys_life(void **state) {
+    const fixture *f = *state;
+    served s = {0};
+    eg_keys *k = NULL;
+    start(f, &s, geteuid());
+    assert_int_equal(eg_keeper_client_new(s.path, &k), EG_OK);
+    const eg_key_use use = {EG_LIT(TENANT_A), EG_LIT("lake.finance"), EG_LIT("file:1")};
+    eg_secret *key = NULL;
+    eg_secret *again = NULL;
+    uint8_t w[EG_WRAPPED_KEY_MAX];
+    size_t n = 0;
+    uint32_t version = 0;
+    uint8_t sig[64];
+    eg_buf json;
+    eg_buf_init(&json, 65536);
+    assert_int_equal(k->new_data_key_under(k->ctx, &use, &key, w, &n), EG_ERR_NOT_FOUND);
+    assert_int_equal(k->make_key(k->ctx, use.tenant, use.key), EG_OK);
+    assert_int_equal(k->make_key(k->ctx, use.tenant, use.key), EG_ERR_EXISTS);
+    assert_int_equal(k->new_data_key_under(k->ctx, &use, &key, w, &n), EG_OK);
+    assert_int_equal(k->rotate_key(k->ctx, use.tenant, use.key, &version), EG_OK);
+    assert_int_equal(version, 2);
+    assert_int_equal(k->rewrap(k->ctx, &use, (eg_bytes){w, n}, w, &n), EG_OK);
+    assert_int_equal(k->retire_key(k->ctx, use.tenant, use.key, 2), EG_OK);
+    assert_int_equal(k->unwrap(k->ctx, use.tenant, use.purpose, (eg_bytes){w, n}, &again), EG_OK);
+    assert_true(eg_secret_eq(key, eg_secret_bytes(again)));
+    assert_int_equal(k->list_keys(k->ctx, use.tenant, &json), EG_OK);
+    assert_non_null(strstr(json.ptr, "\"name\":\"lake.finance\",\"current\":2"));
+    assert_int_equal(k->sign_statement(k->ctx, EG_LIT("o"), EG_LIT(EG_STATEMENT_BACKUP "\n"), sig), EG_OK);
+    assert_int_equal(k->sign_statement(k->ctx, EG_LIT("o"), EG_LIT("o\n"), sig), EG_ERR_INVALID);
+    assert_int_equal(k->destroy_tenant(k->ctx, use.tenant), EG_OK);
+    eg_secret_free(again);
+    assert_int_equal(k->unwrap(k->ctx, use.tenant, use.purpose, (eg_bytes){w, n}, &again), EG_ERR_KEY_DESTROYED);
+    eg_secret_free(key);
+    eg_buf_done(&json);
+    stop(&s);
+    eg_keeper_client_free(k);
+}
+
 static eg_err raw_call(const served *s, uint16_t type, size_t payload) {
     eg_ipc_client *c = eg_ipc_client_new(s->path, 1);
     eg_ipc_msg m;
@@ -104,7 +143,7 @@ static void other_messages_are_refused(void **state) {
     const fixture *f = *state;
     served s = {0};
     start(f, &s, geteuid());
-    static const uint16_t unknown[] = {0, 7, 255, 65535};
+    static const uint16_t unknown[] = {0, 15, 255, 65535};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         assert_int_not_equal(raw_call(&s, unknown[i], 0), EG_OK);
     }
@@ -125,6 +164,7 @@ static void other_users_are_not_heard(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_client_has_the_same_keys, fixture_open, fixture_close),
+    cmocka_unit_test_setup_teardown(the_client_leads_a_keys_life, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(other_messages_are_refused, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(other_users_are_not_heard, fixture_open, fixture_close),
 };
