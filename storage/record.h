@@ -15,6 +15,7 @@ typedef enum eg_row_kind {
     EG_ROW_SEGMENT,
     EG_ROW_ORPHAN,
     EG_ROW_CONTINUATION,   /* not stored: the token of a listing */
+    EG_ROW_SCOPE = 40,     /* the numbers are in every MAC: never another one for the same kind */
 } eg_row_kind;
 
 #define EG_ROW_VERSION 1
