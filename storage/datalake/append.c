@@ -115,7 +115,6 @@ static eg_err finish_segment(eg_request *rq, append *a) {
 /* Wraps the segment's key for the file and makes the row. */
 static eg_err stage(eg_request *rq, const eg_target *d, append *a, const eg_inode *file) {
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
-    const eg_str tenant = eg_str_of(d->account->tenant);
     EG_TRY(eg_encryption_problem(rq, eg_file_key_open(d->store, d->account, file, &key)));
     eg_content_stage s = {.inode = file->id, .position = a->position, .max_file_bytes = d->store->max_file_bytes,
         .boot = d->store->boot};

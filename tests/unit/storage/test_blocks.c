@@ -1,5 +1,4 @@
-/* Blocks and clones: content that is put together and shared without moving data. covers: blocks.c content_clone.c
- * content_replace.c content_segment.c upload.c */
+/* Blocks and clones: content that is put together and shared. covers: blocks.c content_clone.c content_replace.c content_segment.c upload.c */
 #include "storage_fixture.h"
 
 #include "blocks.h"
