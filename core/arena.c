@@ -1,6 +1,8 @@
 /* Bump allocation in chunks, with one bound and a list of what runs at the end. */
 #include <embergate/arena.h>
 
+#include <embergate/secret.h>
+
 #include "arena_holds.h"
 
 #include <stdalign.h>
@@ -38,21 +40,53 @@ eg_arena *eg_arena_new(size_t max) {
     return a;
 }
 
-void eg_arena_free(eg_arena *a) {
-    if (!a) {
-        return;
-    }
+static void run_deferred(eg_arena *a) {
     while (a->last) {
         deferred *d = a->last;
         a->last = d->older;
         d->fn(d->arg);
     }
+}
+
+void eg_arena_free(eg_arena *a) {
+    if (!a) {
+        return;
+    }
+    run_deferred(a);
     while (a->newest) {
         chunk *c = a->newest;
         a->newest = c->older;
         free(c);
     }
     free(a);
+}
+
+/* Under AddressSanitizer nothing is kept: a use after the reset is then seen. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS_CHUNK false
+#else
+#define KEEPS_CHUNK true
+#endif
+
+void eg_arena_reset(eg_arena *a) {
+    run_deferred(a);
+    chunk *kept = NULL;
+    while (a->newest) {
+        chunk *c = a->newest;
+        a->newest = c->older;
+        if (KEEPS_CHUNK && !kept && c->size == CHUNK_SIZE) {
+            kept = c;
+        } else {
+            free(c);
+        }
+    }
+    if (kept) {
+        eg_cleanse(kept->data, kept->used); /* what is handed out next is zeroed */
+        kept->used = 0;
+        kept->older = NULL;
+    }
+    a->newest = kept;
+    a->given = 0;
 }
 
 static chunk *add_chunk(eg_arena *a, size_t n) {

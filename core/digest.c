@@ -8,7 +8,9 @@
 #include <openssl/kdf.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <embergate/encoding.h>
@@ -19,19 +21,45 @@ void eg_random(void *p, size_t n) {
     }
 }
 
+/* Which process this is, without a system call: a number in a page that the kernel clears in a forked child. NULL where it can't. */
+static _Atomic uint64_t *process_mark;
+static pthread_once_t mark_once = PTHREAD_ONCE_INIT;
+
+static void make_mark(void) {
+    void *page = mmap(NULL, sizeof *process_mark, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page != MAP_FAILED && madvise(page, sizeof *process_mark, MADV_WIPEONFORK) == 0) {
+        process_mark = page;
+    }
+}
+
+static uint64_t this_process(void) {
+    (void)pthread_once(&mark_once, make_mark);
+    if (!process_mark) {
+        return (uint64_t)getpid();
+    }
+    uint64_t mark = atomic_load(process_mark);
+    if (mark == 0) {
+        uint64_t fresh = 0;
+        eg_random(&fresh, sizeof fresh);
+        fresh |= 1;
+        mark = atomic_compare_exchange_strong(process_mark, &mark, fresh) ? fresh : mark;
+    }
+    return mark;
+}
+
 /* A call of OpenSSL's generator costs the same for one id as for thirty. Each byte is given once; a forked child starts anew, so that
  * it never gives its parent's. Ids are no secrets. */
 static void random_id(uint8_t ret[16]) {
     static _Thread_local struct {
-        pid_t pid;
+        uint64_t process;
         size_t left;
         uint8_t bytes[30 * 16];
     } ahead;
-    pid_t pid = getpid();
-    if (ahead.left == 0 || ahead.pid != pid) {
+    uint64_t process = this_process();
+    if (ahead.left == 0 || ahead.process != process) {
         eg_random(ahead.bytes, sizeof ahead.bytes);
         ahead.left = sizeof ahead.bytes;
-        ahead.pid = pid;
+        ahead.process = process;
     }
     ahead.left -= 16;
     memcpy(ret, ahead.bytes + ahead.left, 16);

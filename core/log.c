@@ -42,8 +42,25 @@ static bool put(line *l, const char *p, size_t n) {
     return true;
 }
 
+/* How many bytes from p on need no escape: almost always all. */
+static size_t plain_run(const char *p, size_t n) {
+    size_t i = 0;
+    while (i < n && p[i] >= ' ' && p[i] < 0x7f && p[i] != '"' && p[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
 static bool put_escaped(line *l, const char *p, size_t n) {
     for (size_t i = 0; i < n;) {
+        size_t run = plain_run(p + i, n - i);
+        if (run > 0) {
+            if (!put(l, p + i, run)) {
+                return false;
+            }
+            i += run;
+            continue;
+        }
         uint32_t code = 0;
         size_t step = eg_utf8_sequence(p + i, n - i, &code);
         char escape[8];
@@ -129,7 +146,7 @@ static __attribute__((noinline)) void say_dropped(unsigned long dropped) {
     finish(&l);
 }
 
-static bool wanted(eg_log_level level) {
+bool eg_log_admits(eg_log_level level) {
     unsigned long dropped = 0;
     if (level < log_state.least || (unsigned)level > EG_LOG_ERROR || !admit(&dropped)) {
         return false;
@@ -157,7 +174,7 @@ static __attribute__((noinline)) void write_line(eg_log_level level, const char 
 }
 
 void eg_log(eg_log_level level, const char *event, ...) {
-    if (!wanted(level)) {
+    if (!eg_log_admits(level)) {
         return;
     }
     va_list args;
@@ -166,8 +183,15 @@ void eg_log(eg_log_level level, const char *event, ...) {
     va_end(args);
 }
 
+void eg_log_admitted(eg_log_level level, const char *event, ...) {
+    va_list args;
+    va_start(args, event);
+    write_line(level, event, args);
+    va_end(args);
+}
+
 void eg_log_problem(eg_log_level level, const char *event, const eg_problem *p) {
-    if (!wanted(level)) {
+    if (!eg_log_admits(level)) {
         return;
     }
     line l;

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TURN_ROUNDS = 8 };
+enum { TURN_ROUNDS = 4 };
 
 eg_conn *eg_conn_of_deadline(eg_deadline *d) {
     return (eg_conn *)(void *)((char *)d - offsetof(eg_conn, deadline));
@@ -57,7 +57,8 @@ static eg_conn *make(eg_worker *w, int fd, const eg_peer *peer) {
     c->lane_watch = (eg_watch){EG_WATCH_LANE, c};
     eg_buf_init(&c->early, w->shared->limits.head_bytes + (size_t)EG_DOOR_READ_MAX);
     eg_buf_init(&c->pending, EG_DOOR_READ_MAX + (size_t)4096);
-    c->tls = eg_tls_new(w->shared->tls, fd);
+    c->socket = (eg_tls_socket){.fd = fd};
+    c->tls = eg_tls_new(w->shared->tls, &c->socket);
     if (c->tls == NULL || eg_worker_watch(w, fd, &c->watch) != EG_OK) {
         eg_tls_free(c->tls);
         free(c);
@@ -100,10 +101,13 @@ void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, cons
 }
 
 void eg_conn_wake(eg_conn *c) {
-    if (!c->is_ready && !c->is_closed) {
+    if (c->in_turn) {
+        c->woken = true; /* its turn goes on */
+    } else if (!c->is_ready && !c->is_closed) {
         c->is_ready = true;
-        c->ready_next = c->worker->ready;
-        c->worker->ready = c;
+        c->ready_next = NULL;
+        *c->worker->ready_last = c;
+        c->worker->ready_last = &c->ready_next;
     }
 }
 
@@ -276,13 +280,16 @@ void eg_conn_turn(eg_conn *c) {
         handshake(c);
     }
     bool moved = !c->is_closed && c->in != EG_IN_HANDSHAKE;
+    c->in_turn = true;
     for (int i = 0; moved && i < TURN_ROUNDS; i++) {
+        c->woken = false;
         moved = c->in != EG_IN_LINGER && eg_conn_output(c);
         if (!c->is_closed) {
             moved = eg_conn_input(c) || moved;
         }
-        moved = moved && !c->is_closed;
+        moved = (moved || c->woken) && !c->is_closed;
     }
+    c->in_turn = false;
     if (moved) {
         eg_conn_wake(c); /* others first */
     }
@@ -299,6 +306,7 @@ void eg_conn_event(eg_conn *c, uint32_t events, bool lane) {
         c->lane_readable = c->lane != NULL;
     } else {
         c->readable = true;
+        c->half_closed = c->half_closed || (events & EPOLLRDHUP) != 0;
         c->broken = c->broken || (events & (EPOLLERR | EPOLLHUP)) != 0;
     }
     eg_conn_wake(c);

@@ -34,17 +34,21 @@ typedef struct eg_conn {
     struct eg_conn *prev, *next;      /* in worker->connections, or next in worker->closed */
     struct eg_conn *ready_next;
     bool is_ready, is_closed;
+    bool in_turn, woken;              /* it has its turn; something happened in it that asks for another look */
     eg_deadline deadline;
     int fd;
     eg_address_key address;
     eg_peer peer;
+    eg_tls_socket socket;
     eg_tls *tls;
     eg_lane *lane;
     bool readable;                    /* the socket may have bytes */
+    bool half_closed;                 /* epoll saw the peer's end: it isn't told again, so it is read for */
     bool lane_readable;
     bool broken;                      /* epoll saw an error */
     bool close_after;                 /* this answer is the last */
     bool expect_continue;             /* and no 100 was sent */
+    bool body_came;                   /* bytes came together with the head */
     bool whole;                       /* the lane's answer wasn't cut */
     eg_conn_in in;
     eg_conn_out out;

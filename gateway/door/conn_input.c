@@ -10,6 +10,22 @@ void eg_conn_next_request(eg_conn *c) {
     eg_conn_wake(c);
 }
 
+typedef enum app_call { APP_HEAD, APP_BODY, APP_END } app_call;
+
+/* What the app asks for before it returns, as it mostly does, needs no way round by the queue: it happens right afterwards. */
+static void call_app(eg_conn *c, app_call call, eg_bytes data) {
+    const eg_door_app *app = &c->worker->shared->app;
+    eg_exchange *ex = c->ex;
+    c->worker->calling = ex;
+    if (call == APP_BODY) {
+        app->body(app->app, &ex->rq, data);
+    } else {
+        (call == APP_HEAD ? app->head : app->end)(app->app, &ex->rq);
+    }
+    c->worker->calling = NULL;
+    eg_exchange_asked(ex);
+}
+
 void eg_conn_proceed(eg_conn *c) {
     if (c->in != EG_IN_HOLD) {
         return;
@@ -43,7 +59,8 @@ static size_t feed_head(eg_conn *c, eg_bytes in) {
     c->close_after = c->close_after || head.close;
     c->in = EG_IN_HOLD;
     ex->owed = true;
-    w->shared->app.head(w->shared->app.app, &ex->rq);
+    c->body_came = in.len > n;
+    call_app(c, APP_HEAD, (eg_bytes){NULL, 0});
     return n;
 }
 
@@ -57,7 +74,7 @@ static void end_of_body(eg_conn *c) {
         eg_conn_next_request(c); /* the answer went out before the body came in */
     } else if (wanted && !atomic_load(&ex->asked)) {
         ex->owed = true;
-        c->worker->shared->app.end(c->worker->shared->app.app, &ex->rq);
+        call_app(c, APP_END, (eg_bytes){NULL, 0});
     }
 }
 
@@ -94,7 +111,7 @@ static size_t feed_body(eg_conn *c, eg_bytes in) {
         }
         c->discard_left -= used;
     } else if (data.len > 0 && !atomic_load(&c->ex->asked)) {
-        c->worker->shared->app.body(c->worker->shared->app.app, &c->ex->rq, data);
+        call_app(c, APP_BODY, data);
     }
     if (c->body.done && (c->in == EG_IN_BODY || c->in == EG_IN_DISCARD)) {
         end_of_body(c);
@@ -160,6 +177,10 @@ static size_t read_some(eg_conn *c, uint8_t *buf, size_t cap) {
         if (s == EG_TLS_DONE) {
             n += once;
             more = c->in != EG_IN_HEAD;
+            if (!c->half_closed && eg_tls_drained(c->tls)) {
+                c->readable = false;
+                break;
+            }
             continue;
         }
         c->readable = false;

@@ -44,11 +44,26 @@ static bool flush(eg_conn *c, bool *ret_moved) {
     if (n < left) {
         return false;
     }
+    /* An idle connection holds no memory for answers; the worker keeps one for the next. */
+    eg_worker *w = c->worker;
     size_t max = c->pending.max;
-    eg_buf_done(&c->pending);
+    if (w->spare_pending.ptr == NULL) {
+        w->spare_pending = c->pending;
+        eg_buf_reset(&w->spare_pending);
+    } else {
+        eg_buf_done(&c->pending);
+    }
     eg_buf_init(&c->pending, max);
     c->pending_written = 0;
     return true;
+}
+
+static void take_spare(eg_conn *c) {
+    eg_buf *spare = &c->worker->spare_pending;
+    if (c->pending.ptr == NULL && spare->ptr != NULL) {
+        c->pending = *spare;
+        *spare = (eg_buf){0};
+    }
 }
 
 static void answer_over(eg_conn *c) {
@@ -212,6 +227,7 @@ static void start_counted(eg_conn *c, bool bare) {
     const eg_response *r = &c->ex->rq.response;
     c->out = EG_OUT_COUNTED;
     c->rest = bare || r->has_source ? (eg_bytes){NULL, 0} : r->bytes;
+    take_spare(c);
     eg_err e = eg_bare_answer(r, bare, c->close_after, &c->pending);
     e = e == EG_OK && !bare ? join_first_bytes(c) : e;
     if (e != EG_OK) {
@@ -298,7 +314,7 @@ void eg_conn_answer(eg_conn *c) {
 void eg_conn_continue(eg_conn *c) {
     c->expect_continue = false;
     /* RFC 9110 section 10.1.1: not when the body is coming already. */
-    if (c->early.len == c->early_used && eg_buf_adds(&c->pending, "HTTP/1.1 100 Continue\r\n\r\n") != EG_OK) {
+    if (!c->body_came && c->early.len == c->early_used && eg_buf_adds(&c->pending, "HTTP/1.1 100 Continue\r\n\r\n") != EG_OK) {
         eg_conn_close(c);
     }
 }

@@ -19,6 +19,26 @@ typedef struct call {
     void *arg;
 } call;
 
+static eg_arena *take_arena(eg_worker *w) {
+    return w->spare_count > 0 ? w->spare_arenas[--w->spare_count] : eg_arena_new(EG_DOOR_ARENA_MAX);
+}
+
+static void give_arena(eg_worker *w, eg_arena *a) {
+    if (w->spare_count < EG_DOOR_SPARES) {
+        eg_arena_reset(a);
+        w->spare_arenas[w->spare_count++] = a;
+    } else {
+        eg_arena_free(a);
+    }
+}
+
+void eg_exchange_forget_spares(eg_worker *w) {
+    while (w->spare_count > 0) {
+        eg_arena_free(w->spare_arenas[--w->spare_count]);
+    }
+    eg_buf_done(&w->spare_pending);
+}
+
 static void free_exchange(eg_exchange *ex) {
     if (ex->head.ptr != NULL) {
         union { const char *in; char *out; } head = {.in = ex->head.ptr};
@@ -38,8 +58,7 @@ static void free_exchange(eg_exchange *ex) {
         ex->rq.response.source.close(ex->rq.response.source.ctx);
     }
     eg_buf_done(&ex->rq.response.owned);
-    eg_arena_free(ex->rq.arena);
-    free(ex);
+    give_arena(ex->worker, ex->rq.arena); /* ex lies in it */
 }
 
 /* Lets the request go when it is over and nobody holds it any more. */
@@ -133,12 +152,11 @@ static eg_err fill_request(eg_exchange *ex, const eg_http_head *h) {
 }
 
 eg_err eg_exchange_new(eg_conn *c, eg_bytes head, eg_http_head *ret_head, eg_exchange **ret, eg_problem *p) {
-    eg_exchange *ex = calloc(1, sizeof *ex);
-    eg_arena *arena = eg_arena_new(EG_DOOR_ARENA_MAX);
-    eg_str copy = arena != NULL ? eg_arena_str(arena, eg_bytes_str(head)) : (eg_str){NULL, 0};
-    if (ex == NULL || copy.ptr == NULL) {
+    eg_arena *arena = take_arena(c->worker);
+    eg_exchange *ex = arena != NULL ? eg_arena_alloc(arena, sizeof *ex) : NULL;
+    eg_str copy = ex != NULL ? eg_arena_str(arena, eg_bytes_str(head)) : (eg_str){NULL, 0};
+    if (copy.ptr == NULL) {
         eg_arena_free(arena);
-        free(ex);
         return eg_fail(p, EG_ERR_NO_MEMORY, "The server has no memory for the request");
     }
     ex->rq.arena = arena;
@@ -277,14 +295,37 @@ void eg_exchange_retry_pulls(eg_worker *w) {
     }
 }
 
+static bool is_called(const eg_exchange *ex) {
+    return eg_handoff_is_owner(&ex->worker->handoff) && ex->worker->calling == ex;
+}
+
+void eg_exchange_asked(eg_exchange *ex) {
+    if (ex->send_now) {
+        ex->send_now = ex->proceed_now = false;
+        on_send(ex);
+    } else if (ex->proceed_now) {
+        ex->proceed_now = false;
+        on_proceed(ex);
+    }
+}
+
 void eg_door_proceed(eg_request *rq) {
     eg_exchange *ex = rq->door;
-    eg_handoff_push(&ex->worker->handoff, &ex->proceed);
+    if (is_called(ex)) {
+        ex->proceed_now = true;
+    } else {
+        eg_handoff_push(&ex->worker->handoff, &ex->proceed);
+    }
 }
 
 void eg_door_send(eg_request *rq) {
     eg_exchange *ex = rq->door;
-    if (!atomic_exchange(&ex->asked, true)) {
+    if (atomic_exchange(&ex->asked, true)) {
+        return;
+    }
+    if (is_called(ex)) {
+        ex->send_now = true;
+    } else {
         eg_handoff_push(&ex->worker->handoff, &ex->send);
     }
 }

@@ -31,6 +31,10 @@ void eg_handoff_wake(eg_handoff *h) {
     (void)n;
 }
 
+bool eg_handoff_is_owner(eg_handoff *h) {
+    return atomic_load(&h->has_owner) && pthread_equal(h->owner, pthread_self());
+}
+
 void eg_handoff_push(eg_handoff *h, eg_task *t) {
     if (atomic_exchange(&t->queued, true)) {
         return;
@@ -42,7 +46,7 @@ void eg_handoff_push(eg_handoff *h, eg_task *t) {
     /* Under the lock, as in eg_handoff_sleep: so a push either comes before the owner's look at the queue, or sees that it sleeps. */
     bool wake = atomic_exchange(&h->sleeps, false);
     (void)pthread_mutex_unlock(&h->lock);
-    if (wake && !(atomic_load(&h->has_owner) && pthread_equal(h->owner, pthread_self()))) {
+    if (wake && !eg_handoff_is_owner(h)) {
         eg_handoff_wake(h);
     }
 }

@@ -37,5 +37,6 @@ bool eg_handoff_sleep(eg_handoff *h);
 void eg_handoff_awake(eg_handoff *h);       /* after it waited */
 void eg_handoff_drain_event(eg_handoff *h); /* after epoll reported event_fd */
 void eg_handoff_wake(eg_handoff *h);
+bool eg_handoff_is_owner(eg_handoff *h);    /* the calling thread is the one that serves it */
 
 #endif

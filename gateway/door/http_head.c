@@ -50,9 +50,26 @@ static eg_err end_of_line(eg_http_scan *s, size_t at, bool *ret_empty, eg_proble
     return EG_OK;
 }
 
+/* On to the next byte that the loop below must look at; the last one before a bound is among them. */
+static size_t skip_plain(const eg_http_scan *s, const eg_door_limits *limits, eg_bytes in, size_t first_line_max) {
+    size_t end = in.len < limits->head_bytes ? in.len : limits->head_bytes;
+    size_t at = s->at;
+    if (!s->first_line_done && first_line_max < end) {
+        end = first_line_max;
+    }
+    if (at > 0 && in.ptr[at - 1] == '\r') {
+        return at;
+    }
+    while (at + 1 < end && is((char)in.ptr[at], FIELD)) {
+        at++;
+    }
+    return at;
+}
+
 eg_err eg_http_head_scan(eg_http_scan *s, const eg_door_limits *limits, eg_bytes in, size_t *ret_len, eg_problem *p) {
     size_t first_line_max = (size_t)EG_DOOR_METHOD_MAX + limits->target_bytes + sizeof "  HTTP/1.1";
     for (; s->at < in.len; s->at++) {
+        s->at = skip_plain(s, limits, in, first_line_max);
         uint8_t b = in.ptr[s->at];
         if (s->at >= limits->head_bytes) {
             return eg_fail(p, EG_ERR_HTTP_HEAD_TOO_LARGE, "the request head is larger than %u bytes", limits->head_bytes);

@@ -3,21 +3,82 @@
 
 #include "tls_session.h"
 
+#include <errno.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 /* eg_tls is OpenSSL's SSL under a name of ours: a struct of one pointer would cost an allocation a connection. */
 static SSL *session(eg_tls *t) {
     return (SSL *)t;
 }
 
-eg_tls *eg_tls_new(eg_tls_context *t, int fd) {
-    SSL *s = eg_tls_context_session(t);
-    if (s != NULL && SSL_set_fd(s, fd) != 1) {
-        SSL_free(s);
-        s = NULL;
+/* OpenSSL's own socket BIO doesn't say how much a read asked for, so that each read that came short would be followed by one that only
+ * finds EAGAIN. Otherwise this is what that one does. */
+
+static int socket_read(BIO *b, char *buf, int n) {
+    eg_tls_socket *s = BIO_get_data(b);
+    BIO_clear_retry_flags(b);
+    ssize_t got = recv(s->fd, buf, (size_t)n, 0);
+    s->drained = got < n; /* epoll(7): less than asked for is all that there was */
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        BIO_set_retry_read(b);
+    } else if (got == 0) {
+        BIO_set_flags(b, BIO_FLAGS_IN_EOF);
     }
+    return (int)got;
+}
+
+static int socket_write(BIO *b, const char *buf, int n) {
+    const eg_tls_socket *s = BIO_get_data(b);
+    BIO_clear_retry_flags(b);
+    ssize_t put = send(s->fd, buf, (size_t)n, MSG_NOSIGNAL);
+    if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
+        BIO_set_retry_write(b);
+    }
+    return (int)put;
+}
+
+static long socket_control(BIO *b, int what, long n, void *p) {
+    (void)n;
+    (void)p;
+    switch (what) {
+    case BIO_CTRL_EOF:
+        return BIO_test_flags(b, BIO_FLAGS_IN_EOF) != 0;
+    case BIO_CTRL_FLUSH:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static BIO_METHOD *method; /* made once, never changed */
+
+static void make_method(void) {
+    BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "embergate socket");
+    if (m == NULL || BIO_meth_set_read(m, socket_read) != 1 || BIO_meth_set_write(m, socket_write) != 1 ||
+        BIO_meth_set_ctrl(m, socket_control) != 1) {
+        BIO_meth_free(m);
+        m = NULL;
+    }
+    method = m;
+}
+
+eg_tls *eg_tls_new(eg_tls_context *t, eg_tls_socket *socket) {
+    (void)pthread_once(&once, make_method);
+    SSL *s = method != NULL ? eg_tls_context_session(t) : NULL;
+    BIO *b = s != NULL ? BIO_new(method) : NULL;
+    if (b == NULL) {
+        SSL_free(s);
+        return NULL;
+    }
+    BIO_set_data(b, socket);
+    BIO_set_init(b, 1);
+    SSL_set_bio(s, b, b);
     return (eg_tls *)s;
 }
 
@@ -55,6 +116,12 @@ eg_tls_status eg_tls_read(eg_tls *t, void *buf, size_t cap, size_t *ret_n) {
 eg_tls_status eg_tls_write(eg_tls *t, const void *buf, size_t n, size_t *ret_n) {
     ERR_clear_error();
     return status_of(session(t), SSL_write_ex(session(t), buf, n, ret_n));
+}
+
+bool eg_tls_drained(const eg_tls *t) {
+    const SSL *s = (const SSL *)t;
+    const eg_tls_socket *below = BIO_get_data(SSL_get_rbio(s));
+    return below->drained && SSL_has_pending(s) == 0;
 }
 
 void eg_tls_close_notify(eg_tls *t) {

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, QUIET_ROUNDS = 2, STARVED_MS = 10, DRAIN_MS = 20, NO_DESCRIPTOR_MS = 100 };
+enum { EVENTS = 256, STARVED_MS = 10, DRAIN_MS = 20, NO_DESCRIPTOR_MS = 100 };
 
 int64_t eg_worker_clock_ms(void) {
     return eg_mono_ns(&eg_clock_system) / 1000000;
@@ -78,10 +78,11 @@ static void on_event(eg_worker *w, const struct epoll_event *ev) {
     }
 }
 
-static bool give_turns(eg_worker *w) {
+/* One turn to each that was ready when the round began; who is ready again has its next turn after epoll was asked. */
+static void give_turns(eg_worker *w) {
     eg_conn *c = w->ready;
-    bool any = c != NULL;
     w->ready = NULL;
+    w->ready_last = &w->ready;
     while (c != NULL) {
         eg_conn *next = c->ready_next;
         c->is_ready = false;
@@ -90,23 +91,18 @@ static bool give_turns(eg_worker *w) {
         }
         c = next;
     }
-    return any;
 }
 
-/* Until nothing moves any more, or for so short that a peer whose event waits in epoll is not kept behind those that always have more
- * to say. True when something is left to do: the next wait is then none. */
+/* One round, then epoll is asked again: a peer whose event waits there is not kept behind those that always have more to say. True when
+ * something is left to do: the next wait is then none. */
 static bool serve(eg_worker *w) {
-    bool any = true;
-    for (int i = 0; any && i < QUIET_ROUNDS; i++) {
-        any = eg_handoff_run(&w->handoff);
-        if (w->http1_due) {
-            w->http1_due = false;
-            eg_http1_run(w->http1);
-            any = true;
-        }
-        any = give_turns(w) || any;
+    (void)eg_handoff_run(&w->handoff);
+    if (w->http1_due) {
+        w->http1_due = false;
+        eg_http1_run(w->http1);
     }
-    return any;
+    give_turns(w);
+    return w->ready != NULL || w->http1_due;
 }
 
 static void time_out(eg_worker *w) {
@@ -228,6 +224,7 @@ eg_err eg_worker_start(eg_door_shared *shared, eg_worker **ret, eg_problem *p) {
     }
     w->shared = shared;
     w->epoll_fd = -1;
+    w->ready_last = &w->ready;
     w->now_ms = eg_worker_clock_ms();
     eg_deadlines_init(&w->deadlines, &shared->limits);
     eg_err e = prepare(w);
@@ -247,6 +244,7 @@ void eg_worker_free(eg_worker *w) {
         return;
     }
     eg_http1_free(w->http1);
+    eg_exchange_forget_spares(w);
     if (w->epoll_fd >= 0) {
         (void)close(w->epoll_fd);
     }

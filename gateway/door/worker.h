@@ -44,10 +44,15 @@ typedef struct eg_worker {
     eg_deadlines deadlines;
     int64_t now_ms;
     struct eg_conn *connections;  /* all open ones */
-    struct eg_conn *ready;        /* to get a turn */
+    struct eg_conn *ready;        /* to get a turn, first come first served */
+    struct eg_conn **ready_last;
+    struct eg_exchange *calling;  /* whose app call is running: what it asks for at once, it gets when it returns */
     struct eg_conn *closed;       /* freed at the end of the round: events of this round may still name them */
     struct eg_exchange *pulling;  /* whose bodies come from a source */
     bool starved;                 /* a read found the pool full */
+    eg_arena *spare_arenas[EG_DOOR_SPARES]; /* of requests that are over */
+    size_t spare_count;
+    eg_buf spare_pending;         /* of a connection that has written all */
     size_t exchanges;             /* not yet gone */
     bool listening;
     bool draining;                /* the stop was seen */

@@ -96,8 +96,7 @@ static const char *const surface_names[EG_SURFACE_COUNT] = {
     [EG_SURFACE_BLOB] = "blob", [EG_SURFACE_ARM] = "arm", [EG_SURFACE_AUDIT] = "audit",
 };
 
-/* One line a request, when it is over: never its query, its token or a path, which may hold names of people; the route's pattern instead. */
-void eg_pipeline_log(const eg_pipeline_request *c, bool sent) {
+static void log_line(const eg_pipeline_request *c, bool sent) {
     const eg_request *rq = c->rq;
     char status[8], took[32], method[16], trace[56];
     eg_str traced = trace_of(rq);
@@ -105,11 +104,20 @@ void eg_pipeline_log(const eg_pipeline_request *c, bool sent) {
     snprintf(took, sizeof took, "%lld", (long long)((eg_mono_ns(c->pl->o.clock) - c->started_ns) / 1000));
     snprintf(method, sizeof method, "%.*s", EG_FMT(rq->method));
     snprintf(trace, sizeof trace, "%.*s", EG_FMT(traced));
-    eg_log(EG_LOG_INFO, "request", "method", method, "surface", surface_names[rq->surface], "route", rq->route ? rq->route->pattern : "", "status", status,
+    eg_log_admitted(EG_LOG_INFO, "request", "method", method, "surface", surface_names[rq->surface], "route", rq->route ? rq->route->pattern : "", "status", status,
            "error", rq->response.error == EG_OK ? "" : eg_err_code(c->hidden != EG_OK ? c->hidden : rq->response.error), "took_us", took, "principal",
            rq->principal ? rq->principal->object_id : "", "request_id", rq->request_id, "source", rq->peer.address, "sent", sent ? "whole" : "cut",
            "trace", trace, NULL);
-    if (rq->response.error != EG_OK && eg_err_category(rq->response.error) == EG_CAT_INTERNAL && rq->problem.message[0]) {
+}
+
+/* One line a request, when it is over: never its query, its token or a path, which may hold names of people; the route's pattern instead. */
+void eg_pipeline_log(const eg_pipeline_request *c, bool sent) {
+    const eg_request *rq = c->rq;
+    bool failed = rq->response.error != EG_OK && eg_err_category(rq->response.error) == EG_CAT_INTERNAL && rq->problem.message[0];
+    if (eg_log_admits(EG_LOG_INFO)) {
+        log_line(c, sent);
+    }
+    if (failed) {
         eg_log(EG_LOG_ERROR, "request_failed", "request_id", rq->request_id, "message", rq->problem.message, "where", rq->problem.where, NULL);
     }
 }

@@ -9,6 +9,8 @@ typedef struct eg_arena eg_arena;
 /* `max` bounds all that the arena ever hands out. Not thread-safe: an arena has one user at a time. */
 eg_arena *eg_arena_new(size_t max);
 void eg_arena_free(eg_arena *a);
+/* As freed and made anew, with its first chunk cleansed and kept: for whoever needs one arena after another. */
+void eg_arena_reset(eg_arena *a);
 /* Zeroed, aligned for any type; NULL when the bound or the machine's memory is reached. */
 void *eg_arena_alloc(eg_arena *a, size_t n);
 /* NUL-terminated copy; {NULL,0} on failure. */

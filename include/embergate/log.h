@@ -3,6 +3,7 @@
 #define EMBERGATE_LOG_H
 
 #include <embergate/err.h>
+#include <stdbool.h>
 
 typedef enum eg_log_level { EG_LOG_DEBUG, EG_LOG_INFO, EG_LOG_WARN, EG_LOG_ERROR } eg_log_level;
 
@@ -11,6 +12,9 @@ void eg_log_init(const char *process, eg_log_level least, int fd); /* process: "
  * eg_log(EG_LOG_INFO, "listening", "address", addr, NULL). Bounded: above 2,000 lines a second lines are counted
  * and summed up in one. */
 void eg_log(eg_log_level level, const char *event, ...) __attribute__((sentinel));
+/* The same in two steps, for lines that cost something to prepare: only when eg_log_admits says true, prepare, and write it. */
+bool eg_log_admits(eg_log_level level);
+void eg_log_admitted(eg_log_level level, const char *event, ...) __attribute__((sentinel));
 void eg_log_problem(eg_log_level level, const char *event, const eg_problem *p);
 
 #endif

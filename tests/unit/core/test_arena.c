@@ -70,8 +70,29 @@ static void deferred_runs_in_reverse(void **state) {
     eg_arena_free(a);
 }
 
+static void reset_forgets_everything(void **state) {
+    (void)state;
+    static char three[] = "3";
+    eg_arena *a = eg_arena_new(40000);
+    order[0] = '\0';
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(eg_arena_defer(a, note, three), EG_OK);
+        char *small = eg_arena_alloc(a, 4000), *large = eg_arena_alloc(a, 30000);
+        assert_non_null(small);
+        assert_non_null(large);
+        for (size_t i = 0; i < 4000; i++) {
+            assert_int_equal(small[i], 0);
+        }
+        memset(small, 's', 4000);
+        memset(large, 's', 30000);
+        eg_arena_reset(a);
+    }
+    assert_string_equal(order, "333");
+    eg_arena_free(a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bound), cmocka_unit_test(large_pieces_keep_the_chunk), cmocka_unit_test(text),
-                                       cmocka_unit_test(deferred_runs_in_reverse)};
+                                       cmocka_unit_test(deferred_runs_in_reverse), cmocka_unit_test(reset_forgets_everything)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

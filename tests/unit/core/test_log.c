@@ -113,6 +113,15 @@ static void the_rate_is_bounded(void **state) {
     assert_non_null(strstr(lines, "log lines left out"));
 }
 
+static void a_line_in_two_steps(void **state) {
+    (void)state;
+    assert_false(eg_log_admits(EG_LOG_DEBUG));
+    assert_true(eg_log_admits(EG_LOG_INFO));
+    eg_log_admitted(EG_LOG_INFO, "prepared", "name", "a\"b", NULL);
+    assert_int_equal(read_lines(), 1);
+    assert_non_null(strstr(lines, "\"event\":\"prepared\",\"name\":\"a\\\"b\"}"));
+}
+
 static void metrics_render(void **state) {
     (void)state;
     eg_buf b;
@@ -132,6 +141,6 @@ static void metrics_render(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {LOG_TEST(text_from_outside_is_inert), LOG_TEST(long_values_are_cut), LOG_TEST(too_many_values_stay_one_object),
-                                       LOG_TEST(levels_and_problems), LOG_TEST(the_rate_is_bounded), cmocka_unit_test(metrics_render)};
+                                       LOG_TEST(levels_and_problems), LOG_TEST(a_line_in_two_steps), LOG_TEST(the_rate_is_bounded), cmocka_unit_test(metrics_render)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
