@@ -106,47 +106,6 @@ static eg_err staged_put(eg_kv_txn *t, const eg_content_stage *s) {
     return e;
 }
 
-eg_err eg_content_segment_put(eg_kv_txn *t, const eg_account *a, const eg_segment_ref *ref) {
-    eg_buf b;
-    eg_record_start(&b, ROW_MAX);
-    eg_record_bytes(&b, eg_id_bytes(&ref->id)); /* the file it lies in: today each segment has its own */
-    eg_record_u64(&b, ref->offset);
-    eg_record_u64(&b, ref->size.stored);
-    eg_record_u64(&b, ref->size.plain);
-    eg_record_u32(&b, ref->size.chunks);
-    eg_record_bytes(&b, eg_id_bytes(&ref->inode));
-    eg_record_text(&b, ref->wrapped);
-    eg_err e = eg_record_seal(a, EG_ROW_SEGMENT, eg_id_bytes(&ref->id), &b);
-    if (e == EG_OK) {
-        e = eg_kv_put(t, EG_DB_FS_SEGMENT, eg_id_bytes(&ref->id), eg_buf_bytes(&b));
-    }
-    eg_buf_done(&b);
-    return e;
-}
-
-eg_err eg_content_segment_get(eg_kv_txn *t, const eg_account *a, const eg_id *id, eg_segment_ref *ret, eg_id *ret_file) {
-    eg_bytes stored;
-    const eg_err e = eg_kv_get(t, EG_DB_FS_SEGMENT, eg_id_bytes(id), &stored);
-    if (e == EG_ERR_NOT_FOUND) {
-        return eg_record_corrupt();
-    }
-    EG_TRY(e);
-    eg_record_reader r;
-    EG_TRY(eg_record_open(a, EG_ROW_SEGMENT, eg_id_bytes(id), stored, &r));
-    eg_segment_ref ref = {.id = *id, .tenant = eg_str_of(a->tenant)};
-    const eg_id file = eg_record_get_id(&r);
-    ref.offset = eg_record_get_u64(&r);
-    ref.size.stored = eg_record_get_u64(&r);
-    ref.size.plain = eg_record_get_u64(&r);
-    ref.size.chunks = eg_record_get_u32(&r);
-    ref.inode = eg_record_get_id(&r);
-    ref.wrapped = eg_record_get_text(&r);
-    EG_TRY(eg_record_end(&r));
-    *ret = ref;
-    *ret_file = file;
-    return EG_OK;
-}
-
 /* What the same position held before goes to the reclaimer: a repeated append replaces, it doesn't add. */
 static eg_err replace_staged(eg_kv_txn *t, const eg_content_stage *s, eg_inode *i, eg_problem *p) {
     uint8_t key[EG_POSITION_KEY_LEN];
@@ -164,8 +123,7 @@ static eg_err replace_staged(eg_kv_txn *t, const eg_content_stage *s, eg_inode *
     EG_TRY(e);
     eg_staged old;
     EG_TRY(eg_content_staged_decode(s->base.account, k, stored, &old));
-    const eg_id gone = old.segment;
-    return eg_ns_orphan_put(t, s->base.account, EG_ORPHAN_SEGMENT, &gone);
+    return eg_content_segment_drop(t, s->base.account, &s->inode, &old.segment);
 }
 
 eg_err eg_content_stage_apply(eg_kv_txn *t, void *stage, eg_problem *p) {
@@ -188,7 +146,7 @@ eg_err eg_content_stage_apply(eg_kv_txn *t, void *stage, eg_problem *p) {
     EG_TRY(eg_ns_inode_get(t, s->base.account, &s->inode, &s->base.after));
     s->base.after.staged = found.staged;
     EG_TRY(eg_ns_inode_put(t, s->base.account, &s->base.after));
-    EG_TRY(eg_content_segment_put(t, s->base.account, &s->segment));
+    EG_TRY(eg_content_segment_add(t, s->base.account, &s->segment));
     return staged_put(t, s);
 }
 

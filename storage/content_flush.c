@@ -1,8 +1,6 @@
 /* Flush: what was appended becomes the file's content, durably and at once. */
 #include "content.h"
 
-#include "segment_store.h"
-
 #include <stdlib.h>
 
 static eg_err wrong_position(eg_problem *p) {
@@ -47,31 +45,12 @@ static eg_err make_plan(eg_storage *s, eg_content_flush *f, eg_problem *p) {
             return wrong_position(p);
         }
         EG_TRY(e);
-        f->plan[f->plan_count++] = x.segment;
+        eg_location where;
+        EG_TRY(eg_content_location_get(t, f->base.account, &x.segment, &where));
+        f->plan[f->plan_count++] = (eg_segment_at){x.segment, where.file};
         at += x.length;
     }
     return EG_OK;
-}
-
-static eg_err add_extent(eg_kv_txn *t, const eg_account *a, eg_inode *i, const eg_extent *x) {
-    uint8_t key[EG_POSITION_KEY_LEN];
-    eg_content_key(&i->id, x->offset, key);
-    const eg_bytes k = {key, sizeof key};
-    eg_buf b;
-    eg_record_start(&b, 256);
-    eg_record_bytes(&b, eg_id_bytes(&x->segment));
-    eg_record_u64(&b, x->segment_offset);
-    eg_record_u64(&b, x->length);
-    eg_err e = eg_record_seal(a, EG_ROW_EXTENT, k, &b);
-    if (e == EG_OK) {
-        const eg_bytes parts[] = {{i->digest, sizeof i->digest}, k, eg_buf_bytes(&b)};
-        eg_sha256_v(parts, 3, i->digest);
-        i->extents++;
-        i->length += x->length;
-        e = eg_kv_put(t, EG_DB_FS_EXTENT, k, eg_buf_bytes(&b));
-    }
-    eg_buf_done(&b);
-    return e;
 }
 
 /* Moves exactly what was synced; anything else means that an append came in between. */
@@ -80,7 +59,7 @@ static eg_err move_staged(eg_kv_txn *t, const eg_content_flush *f, eg_inode *i) 
         eg_staged x;
         const uint64_t at = i->length;
         const eg_err e = staged_at(t, f, &i->id, at, &x);
-        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && !eg_id_eq(&x.segment, &f->plan[n]))) {
+        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && !eg_id_eq(&x.segment, &f->plan[n].segment))) {
             return EG_ERR_BUSY;
         }
         EG_TRY(e);
@@ -88,7 +67,7 @@ static eg_err move_staged(eg_kv_txn *t, const eg_content_flush *f, eg_inode *i) 
         uint8_t key[EG_POSITION_KEY_LEN];
         eg_content_key(&i->id, at, key);
         EG_TRY(eg_kv_del(t, EG_DB_FS_STAGED, (eg_bytes){key, sizeof key}));
-        EG_TRY(add_extent(t, f->base.account, i, &extent));
+        EG_TRY(eg_content_extent_add(t, f->base.account, i, &extent));
         i->staged -= i->staged > 0;
     }
     return i->length == f->position ? EG_OK : EG_ERR_BUSY;
@@ -110,7 +89,7 @@ static eg_err drop_staged(eg_kv_txn *t, const eg_content_flush *f, eg_inode *i) 
         EG_TRY(eg_content_staged_decode(f->base.account, k, v, &x));
         const eg_id gone = x.segment;
         EG_TRY(eg_kv_cursor_del(c));
-        EG_TRY(eg_ns_orphan_put(t, f->base.account, EG_ORPHAN_SEGMENT, &gone));
+        EG_TRY(eg_content_segment_drop(t, f->base.account, &i->id, &gone));
         i->staged--;
     }
     return EG_OK;

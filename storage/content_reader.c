@@ -45,15 +45,15 @@ static eg_err open_segment(eg_content_reader *r) {
     EG_TRY(eg_kv_read_begin(r->store->kv, &t));
     EG_TRY(eg_content_extent_at(t, r->account, &r->inode, r->at, &r->extent));
     eg_segment_ref ref;
-    eg_id file;
-    EG_TRY(eg_content_segment_get(t, r->account, &r->extent.segment, &ref, &file));
-    const bool fits = eg_id_eq(&ref.inode, &r->inode) && r->extent.segment_offset <= ref.size.plain &&
+    EG_TRY(eg_content_segment_get(t, r->account, &r->inode, &r->extent.segment, &ref));
+    const bool fits = r->extent.segment_offset <= ref.size.plain &&
         r->extent.length <= ref.size.plain - r->extent.segment_offset;
     if (!fits) {
         return eg_record_corrupt();
     }
     int fd;
-    const eg_err e = eg_segment_store_open_read(r->store->segments, &file, &fd);
+    const eg_segment_at at = {ref.id, ref.file};
+    const eg_err e = eg_segment_store_open_read(r->store->segments, &at, &fd);
     if (e == EG_ERR_NOT_FOUND) {
         return eg_record_corrupt();
     }

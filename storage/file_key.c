@@ -1,6 +1,8 @@
 /* Derives the key of a file from its data key and, when the file was made with one, the customer's key. */
 #include "file_key.h"
 
+#include "scope.h"
+
 static const char derive_info[] = "embergate customer key v1"; /* its NUL is part of it */
 
 /* HKDF over both: without the keeper's data key the customer's key opens nothing, and the other way round. The inode's id binds it to
@@ -31,6 +33,12 @@ eg_err eg_file_key_check_customer(const eg_inode *i) {
 
 eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret) {
     EG_TRY(eg_file_key_check_customer(i));
+    const eg_str scope = eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_SCOPE]);
+    if (scope.len > 0) {
+        eg_scope x;
+        const eg_err e = eg_scope_use(s, a, scope, &x);
+        EG_TRY(e == EG_ERR_SCOPE_NOT_FOUND ? eg_record_corrupt() : e); /* scopes are never removed */
+    }
     eg_file_key *data_key = NULL;
     EG_TRY(eg_key_cache_get(s->key_cache, eg_str_of(a->tenant), &i->id, i->attr[EG_ATTR_WRAPPED_KEY], &data_key));
     if (!i->customer_key) {
@@ -43,7 +51,10 @@ eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, e
 }
 
 eg_err eg_file_key_make(eg_storage *s, const eg_account *a, eg_file_key_plan *plan, eg_inode *made) {
-    EG_TRY(eg_key_cache_create(s->key_cache, eg_str_of(a->tenant), &made->id, plan->wrapped, &plan->wrapped_len));
+    eg_scope scope;
+    EG_TRY(eg_scope_use(s, a, eg_bytes_str(made->attr[EG_ATTR_ENCRYPTION_SCOPE]), &scope));
+    const eg_key_use use = {.tenant = eg_str_of(a->tenant), .key = eg_str_of(scope.key)};
+    EG_TRY(eg_key_cache_create_under(s->key_cache, &use, &made->id, plan->wrapped, &plan->wrapped_len));
     made->attr[EG_ATTR_WRAPPED_KEY] = (eg_bytes){plan->wrapped, plan->wrapped_len};
     if (made->customer_key) {
         eg_sha256(eg_secret_bytes(made->customer_key), plan->customer);

@@ -15,11 +15,12 @@ typedef struct eg_file_key_plan {
     uint8_t customer[EG_SHA256_LEN];
 } eg_file_key_plan;
 
-/* Makes a data key for made->id and sets EG_ATTR_WRAPPED_KEY, and EG_ATTR_CUSTOMER_KEY when made->customer_key is there. Blocks on the keeper. */
+/* Makes a data key for made->id under the key of its EG_ATTR_ENCRYPTION_SCOPE or of the account, and sets EG_ATTR_WRAPPED_KEY, and EG_ATTR_CUSTOMER_KEY
+ * when made->customer_key is there. Blocks on the keeper. EG_ERR_SCOPE_NOT_FOUND, EG_ERR_SCOPE_DISABLED. */
 eg_err eg_file_key_make(eg_storage *s, const eg_account *a, eg_file_key_plan *plan, eg_inode *made) EG_MUST_CHECK;
 
 /* The key of a file that is there. Blocks on the keeper when its data key isn't cached. EG_ERR_CUSTOMER_KEY_MISSING, _MISMATCH or
- * _UNUSED when i->customer_key is not what the file was made with. */
+ * _UNUSED when i->customer_key is not what the file was made with; EG_ERR_SCOPE_DISABLED. */
 eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret) EG_MUST_CHECK;
 /* The same check without the key itself. */
 eg_err eg_file_key_check_customer(const eg_inode *i) EG_MUST_CHECK;

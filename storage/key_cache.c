@@ -76,10 +76,10 @@ void eg_key_cache_free(eg_key_cache *c) {
     free(c);
 }
 
-static eg_str purpose_of(const eg_id *inode, char buf[40]) {
+eg_str eg_file_key_purpose(const eg_id *inode, char buf[EG_FILE_PURPOSE_MAX]) {
     char hex[33];
     eg_hex(eg_id_bytes(inode), hex);
-    snprintf(buf, 40, "file:%s", hex);
+    snprintf(buf, EG_FILE_PURPOSE_MAX, "file:%s", hex);
     return eg_str_of(buf);
 }
 
@@ -128,10 +128,16 @@ static eg_file_key *find(eg_key_cache *c, const eg_id *inode, const uint8_t dige
 }
 
 eg_err eg_key_cache_create(eg_key_cache *c, eg_str tenant, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
-    char buf[40];
+    const eg_key_use use = {.tenant = tenant, .key = EG_LIT("")};
+    return eg_key_cache_create_under(c, &use, inode, ret_wrapped, ret_n);
+}
+
+eg_err eg_key_cache_create_under(eg_key_cache *c, const eg_key_use *use, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
+    char buf[EG_FILE_PURPOSE_MAX];
     eg_secret *secret = NULL;
     size_t n = 0;
-    EG_TRY(c->keys->new_data_key(c->keys->ctx, tenant, purpose_of(inode, buf), &secret, ret_wrapped, &n));
+    const eg_key_use whole = {use->tenant, use->key, eg_file_key_purpose(inode, buf)};
+    EG_TRY(c->keys->new_data_key_under(c->keys->ctx, &whole, &secret, ret_wrapped, &n));
     uint8_t digest[EG_SHA256_LEN];
     eg_sha256((eg_bytes){ret_wrapped, n}, digest);
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *k = NULL;
@@ -148,8 +154,8 @@ eg_err eg_key_cache_get(eg_key_cache *c, eg_str tenant, const eg_id *inode, eg_b
         *ret = k;
         return EG_OK;
     }
-    char buf[40];
+    char buf[EG_FILE_PURPOSE_MAX];
     eg_secret *secret = NULL;
-    EG_TRY(c->keys->unwrap(c->keys->ctx, tenant, purpose_of(inode, buf), wrapped, &secret));
+    EG_TRY(c->keys->unwrap(c->keys->ctx, tenant, eg_file_key_purpose(inode, buf), wrapped, &secret));
     return keep(c, inode, digest, secret, ret);
 }

@@ -54,6 +54,7 @@ typedef struct eg_container_change {
     const eg_account *account;
     eg_str container;
     int64_t now_ns;
+    eg_bytes encryption_scope; /* of a new one: attribute of its root directory */
     eg_inode after;
 } eg_container_change;
 eg_err eg_container_create_apply(eg_kv_txn *t, void *change, eg_problem *p);  /* EG_ERR_FILESYSTEM_EXISTS */

@@ -1,10 +1,9 @@
-/* Deletes orphans: a directory's entries become orphans of their own, a file's segments are unlinked before their rows go,
- * so that a crash in between only means doing it again. */
+/* Deletes orphans: a directory's entries become orphans of their own; a file lets go of its segments, and one that has no
+ * owner left is unlinked before its row goes, so that a crash in between only means doing it again. */
 #include "reclaim.h"
 
-#include "content.h"
+#include "blocks.h"
 #include "readers.h"
-#include "segment_store.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -38,7 +37,7 @@ typedef struct batch {
         eg_kv_db db;
         uint8_t key[EG_KV_KEY_MAX];
         size_t key_len;
-        eg_id id;                     /* segment, or child inode */
+        eg_id id;                     /* child inode, or segment */
     } rows[BATCH];
 } batch;
 
@@ -81,35 +80,21 @@ static eg_err next_orphan(eg_storage *s, eg_bytes after, orphan *ret) {
     return EG_OK;
 }
 
-static eg_err collect_row(const orphan *o, eg_kv_db db, eg_bytes k, eg_bytes v, eg_id *ret) {
-    if (db == EG_DB_FS_ENTRY) {
-        eg_str name;
-        eg_entry e;
-        EG_TRY(eg_ns_entry_decode(o->account, &o->id, k, v, &name, &e));
-        *ret = e.child;
-        return EG_OK;
-    }
-    if (db == EG_DB_FS_EXTENT) {
-        eg_extent x;
-        EG_TRY(eg_content_extent_decode(o->account, k, v, &x));
-        *ret = x.segment;
-        return EG_OK;
-    }
-    eg_staged x;
-    EG_TRY(eg_content_staged_decode(o->account, k, v, &x));
-    *ret = x.segment;
-    return EG_OK;
-}
+/* Rows that a file has, all of them keyed by its inode first. */
+static const eg_kv_db of_a_file[] = {EG_DB_FS_EXTENT, EG_DB_FS_STAGED, EG_DB_FS_SEGMENT, EG_DB_FS_BLOCK_LIST};
 
-/* Adds rows of the orphan until the batch is full. */
-static eg_err collect(eg_kv_txn *t, const orphan *o, eg_kv_db db, batch *b) {
+/* Adds rows of the orphan whose keys begin with `prefix` until the batch is full. */
+static eg_err collect(eg_kv_txn *t, const orphan *o, eg_kv_db db, eg_bytes prefix, batch *b) {
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
-    EG_TRY(eg_kv_cursor_open(t, db, eg_id_bytes(&o->id), &c));
+    if (!b->whole) {
+        return EG_OK;
+    }
+    EG_TRY(eg_kv_cursor_open(t, db, prefix, &c));
     for (;;) {
         eg_bytes k;
         eg_bytes v;
         const eg_err e = eg_kv_cursor_next(c, &k, &v);
-        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && (k.len < 16 || memcmp(k.ptr, o->id.b, 16) != 0))) {
+        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && (k.len < prefix.len || memcmp(k.ptr, prefix.ptr, prefix.len) != 0))) {
             return EG_OK;
         }
         EG_TRY(e);
@@ -120,9 +105,25 @@ static eg_err collect(eg_kv_txn *t, const orphan *o, eg_kv_db db, batch *b) {
         b->rows[b->count].db = db;
         memcpy(b->rows[b->count].key, k.ptr, k.len);
         b->rows[b->count].key_len = k.len;
-        EG_TRY(collect_row(o, db, k, v, &b->rows[b->count].id));
+        if (db == EG_DB_FS_ENTRY) {
+            eg_str name;
+            eg_entry entry;
+            EG_TRY(eg_ns_entry_decode(o->account, &o->id, k, v, &name, &entry));
+            b->rows[b->count].id = entry.child;
+        } else if (db == EG_DB_FS_SEGMENT && k.len == EG_SEGMENT_KEY_LEN) {
+            memcpy(b->rows[b->count].id.b, k.ptr + 16, 16);
+        }
         b->count++;
     }
+}
+
+static eg_err collect_file(eg_kv_txn *t, const orphan *o, batch *b) {
+    uint8_t blocks[17] = {'b'};
+    memcpy(blocks + 1, o->id.b, 16);
+    for (size_t n = 0; n < sizeof of_a_file / sizeof of_a_file[0]; n++) {
+        EG_TRY(collect(t, o, of_a_file[n], eg_id_bytes(&o->id), b));
+    }
+    return collect(t, o, EG_DB_FS_BLOCK, (eg_bytes){blocks, sizeof blocks}, b);
 }
 
 static eg_err make_batch(eg_storage *s, const orphan *o, batch *b) {
@@ -142,10 +143,9 @@ static eg_err make_batch(eg_storage *s, const orphan *o, batch *b) {
     EG_TRY(eg_ns_inode_get(t, o->account, &o->id, &i));
     b->kind = i.kind;
     if (i.kind == EG_KIND_DIRECTORY) {
-        return collect(t, o, EG_DB_FS_ENTRY, b);
+        return collect(t, o, EG_DB_FS_ENTRY, eg_id_bytes(&o->id), b);
     }
-    EG_TRY(collect(t, o, EG_DB_FS_EXTENT, b));
-    return b->whole ? collect(t, o, EG_DB_FS_STAGED, b) : EG_OK;
+    return collect_file(t, o, b);
 }
 
 static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
@@ -155,26 +155,37 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     for (size_t n = 0; n < b->count; n++) {
         if (b->rows[n].db == EG_DB_FS_ENTRY) {
             EG_TRY(eg_ns_orphan_put(t, o->account, EG_ORPHAN_INODE, &b->rows[n].id));
-        } else {
-            EG_TRY(eg_kv_del(t, EG_DB_FS_SEGMENT, eg_id_bytes(&b->rows[n].id)));
+        } else if (b->rows[n].db == EG_DB_FS_SEGMENT) {
+            EG_TRY(eg_content_segment_drop(t, o->account, &o->id, &b->rows[n].id));
         }
         EG_TRY(eg_kv_del(t, b->rows[n].db, (eg_bytes){b->rows[n].key, b->rows[n].key_len}));
     }
     if (b->whole) {
-        EG_TRY(eg_kv_del(t, o->kind == EG_ORPHAN_SEGMENT ? EG_DB_FS_SEGMENT : EG_DB_FS_INODE, eg_id_bytes(&o->id)));
+        EG_TRY(eg_kv_del(t, o->kind == EG_ORPHAN_SEGMENT ? EG_DB_FS_PLACE : EG_DB_FS_INODE, eg_id_bytes(&o->id)));
         EG_TRY(eg_kv_del(t, EG_DB_FS_ORPHAN, (eg_bytes){o->key, sizeof o->key}));
     }
     return EG_OK;
+}
+
+/* A segment that nobody owns: its bytes go first. */
+static eg_err remove_segment(eg_storage *s, const orphan *o) {
+    eg_location where;
+    {
+        EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+        EG_TRY(eg_kv_read_begin(s->kv, &t));
+        EG_TRY(eg_content_location_get(t, o->account, &o->id, &where));
+    }
+    if (where.owners > 0) {
+        return eg_record_corrupt();
+    }
+    return eg_segment_store_unlink(s->segments, &where.file);
 }
 
 /* One bounded step on one orphan; *ret_done: it is gone. */
 static eg_err step(eg_storage *s, const orphan *o, batch *b, bool *ret_done) {
     EG_TRY(make_batch(s, o, b));
     if (o->kind == EG_ORPHAN_SEGMENT) {
-        EG_TRY(eg_segment_store_unlink(s->segments, &o->id));
-    }
-    for (size_t n = 0; b->kind == EG_KIND_FILE && n < b->count; n++) {
-        EG_TRY(eg_segment_store_unlink(s->segments, &b->rows[n].id));
+        EG_TRY(remove_segment(s, o));
     }
     const eg_txn_op op = {apply, b};
     EG_TRY(eg_commit(s->committer, &op, 1, NULL));

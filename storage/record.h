@@ -15,6 +15,11 @@ typedef enum eg_row_kind {
     EG_ROW_SEGMENT,
     EG_ROW_ORPHAN,
     EG_ROW_CONTINUATION,   /* not stored: the token of a listing */
+    EG_ROW_PLACE = 20,     /* the numbers are in every MAC: never another one for the same kind */
+    EG_ROW_BLOCK_HOME,
+    EG_ROW_BLOCK,
+    EG_ROW_BLOCK_LIST,
+    EG_ROW_SCOPE = 40,
 } eg_row_kind;
 
 #define EG_ROW_VERSION 1

@@ -9,6 +9,7 @@
 
 static const char MAGIC[8] = {'E', 'G', 'S', 'E', 'G', 'M', 'N', 'T'};
 #define FORMAT_VERSION 1
+#define MEMORY_MAX ((size_t)4 << 20)   /* who keeps more in memory has a mistake */
 #define SALT_LEN 32
 #define COMMITMENT_LEN 32
 #define AD_MAX (2 + 1 + EG_ACCOUNT_NAME_MAX + 16 + 8 + 1)
@@ -19,7 +20,8 @@ enum { AT_VERSION = 8, AT_CHUNK_LOG2 = 9, AT_ZERO = 10, AT_SALT = 16, AT_ID = 48
 struct eg_segment_writer {
     char tenant[EG_ACCOUNT_NAME_MAX + 1];
     eg_id id;
-    int fd;
+    int fd;               /* -1: into `memory` */
+    eg_buf memory;
     eg_secret *key;
     eg_aead *aead;
     uint64_t index;       /* of the chunk in `buf` */
@@ -100,6 +102,10 @@ static size_t wrap_ad(uint8_t *ad, const char *tenant, const eg_id *inode, const
 
 #define WRAP_AD_MAX (25 + 1 + EG_ACCOUNT_NAME_MAX + 32)
 
+static eg_err put_sealed(eg_segment_writer *w, eg_bytes b) {
+    return w->fd >= 0 ? eg_write_all(w->fd, b) : eg_buf_add(&w->memory, b.ptr, b.len);
+}
+
 static eg_err write_header(eg_segment_writer *w) {
     uint8_t header[EG_SEGMENT_HEADER_LEN] = {0};
     uint8_t derived[EG_KEY_LEN + COMMITMENT_LEN];
@@ -112,16 +118,19 @@ static eg_err write_header(eg_segment_writer *w) {
     memcpy(header + AT_COMMITMENT, derived + EG_KEY_LEN, COMMITMENT_LEN);
     w->aead = eg_aead_new(derived);
     eg_cleanse(derived, sizeof derived);
-    return w->aead ? eg_write_all(w->fd, (eg_bytes){header, sizeof header}) : EG_ERR_NO_MEMORY;
+    return w->aead ? put_sealed(w, (eg_bytes){header, sizeof header}) : EG_ERR_NO_MEMORY;
 }
 
 eg_err eg_segment_writer_new(eg_str tenant, const eg_id *id, int fd, eg_segment_writer **ret) {
     EG_CLEANUP(eg_segment_writer_free_p) eg_segment_writer *w = calloc(1, sizeof *w);
     if (!w) {
-        close(fd);
+        if (fd >= 0) {
+            close(fd);
+        }
         return EG_ERR_NO_MEMORY;
     }
     w->fd = fd;
+    eg_buf_init(&w->memory, MEMORY_MAX);
     if (tenant.len > EG_ACCOUNT_NAME_MAX) {
         return EG_ERR_INVALID;
     }
@@ -142,7 +151,7 @@ static eg_err seal_chunk(eg_segment_writer *w, bool last) {
     uint8_t ad[AD_MAX];
     chunk_nonce(nonce, w->index);
     EG_TRY(eg_aead_seal(w->aead, nonce, chunk_ad(ad, w->tenant, &w->id, w->index, last), (eg_bytes){w->buf, w->used}, w->buf));
-    EG_TRY(eg_write_all(w->fd, (eg_bytes){w->buf, w->used + EG_GCM_TAG_LEN}));
+    EG_TRY(put_sealed(w, (eg_bytes){w->buf, w->used + EG_GCM_TAG_LEN}));
     w->index++;
     w->used = 0;
     return EG_OK;
@@ -178,6 +187,19 @@ eg_err eg_segment_writer_finish(eg_segment_writer *w, eg_segment_size *ret) {
     return EG_OK;
 }
 
+eg_err eg_segment_writer_spill(eg_segment_writer *w, int fd) {
+    if (w->fd >= 0) {
+        close(fd);
+        return EG_ERR_INVALID;
+    }
+    w->fd = fd;
+    const eg_err e = eg_write_all(fd, eg_buf_bytes(&w->memory));
+    eg_buf_done(&w->memory);
+    return e;
+}
+
+eg_bytes eg_segment_writer_memory(const eg_segment_writer *w) { return eg_buf_bytes(&w->memory); }
+
 uint64_t eg_segment_writer_plain(const eg_segment_writer *w) { return w->plain; }
 int eg_segment_writer_fd(const eg_segment_writer *w) { return w->fd; }
 
@@ -194,10 +216,33 @@ void eg_segment_writer_free(eg_segment_writer *w) {
     if (w->fd >= 0) {
         close(w->fd);
     }
+    eg_buf_done(&w->memory);
     eg_aead_free(w->aead);
     eg_secret_free(w->key);
     eg_cleanse(w->buf, sizeof w->buf);
     free(w);
+}
+
+eg_err eg_segment_rewrap(const eg_segment_ref *ref, eg_bytes from_key, eg_bytes to_key, const eg_id *to, eg_buf *ret) {
+    char tenant[EG_ACCOUNT_NAME_MAX + 1] = "";
+    uint8_t ad[WRAP_AD_MAX];
+    if (ref->tenant.len > EG_ACCOUNT_NAME_MAX) {
+        return EG_ERR_INVALID;
+    }
+    memcpy(tenant, ref->tenant.ptr, ref->tenant.len);
+    eg_buf key;
+    eg_buf_init(&key, 256);
+    eg_err e = eg_open_sealed(from_key, (eg_bytes){ad, wrap_ad(ad, tenant, &ref->inode, &ref->id)}, ref->wrapped, &key);
+    if (e == EG_OK) {
+        e = eg_seal(to_key, (eg_bytes){ad, wrap_ad(ad, tenant, to, &ref->id)}, eg_buf_bytes(&key), ret);
+    } else if (e == EG_ERR_CORRUPT) {
+        eg_metric_add(EG_METRIC_STORAGE_CORRUPT, 1);
+    }
+    if (key.ptr) {
+        eg_cleanse(key.ptr, key.cap);
+    }
+    eg_buf_done(&key);
+    return e;
 }
 
 static eg_err corrupt(void) {

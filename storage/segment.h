@@ -19,16 +19,20 @@ eg_segment_size eg_segment_size_of(uint64_t plain);
 
 /* Seals as bytes come. Not thread-safe. */
 typedef struct eg_segment_writer eg_segment_writer;
-/* fd: an empty file, taken (also on failure). Chooses the segment's key and salt. */
+/* fd: an empty file, taken (also on failure); -1: what is sealed is kept in memory. Chooses the segment's key and salt. */
 eg_err eg_segment_writer_new(eg_str tenant, const eg_id *id, int fd, eg_segment_writer **ret) EG_MUST_CHECK;
-/* Writes whole chunks to the page cache; never waits for the disk. EG_ERR_DISK_FULL, EG_ERR_IO. */
+/* Moves what is kept in memory to an empty file, taken also on failure, and goes on there. */
+eg_err eg_segment_writer_spill(eg_segment_writer *w, int fd) EG_MUST_CHECK;
+/* What was sealed so far and is kept in memory; borrowed. */
+eg_bytes eg_segment_writer_memory(const eg_segment_writer *w);
+/* Writes whole chunks to the page cache or to memory; never waits for the disk. EG_ERR_DISK_FULL, EG_ERR_IO. */
 eg_err eg_segment_writer_add(eg_segment_writer *w, eg_bytes b) EG_MUST_CHECK;
 /* Seals the last chunk. EG_ERR_INVALID when nothing was added. */
 eg_err eg_segment_writer_finish(eg_segment_writer *w, eg_segment_size *ret) EG_MUST_CHECK;
 uint64_t eg_segment_writer_plain(const eg_segment_writer *w);   /* added so far */
 /* The segment's key sealed under the file's data key, bound to (tenant, inode, segment). */
 eg_err eg_segment_writer_wrap(const eg_segment_writer *w, eg_bytes file_key, const eg_id *inode, eg_buf *ret) EG_MUST_CHECK;
-int eg_segment_writer_fd(const eg_segment_writer *w);           /* borrowed */
+int eg_segment_writer_fd(const eg_segment_writer *w);           /* borrowed; -1 = in memory */
 void eg_segment_writer_free(eg_segment_writer *w);              /* closes fd */
 EG_DEFINE_CLEANUP(eg_segment_writer, eg_segment_writer_free)
 
@@ -36,11 +40,16 @@ EG_DEFINE_CLEANUP(eg_segment_writer, eg_segment_writer_free)
 typedef struct eg_segment_ref {
     eg_str tenant;
     eg_id id;
-    eg_id inode;
+    eg_id inode;         /* the owner that `wrapped` is for */
     eg_bytes wrapped;    /* segment key, as eg_segment_writer_wrap made it */
+    eg_id file;          /* that it lies in: its own id, or a pack's */
     uint64_t offset;     /* of the segment in its file */
     eg_segment_size size;
 } eg_segment_ref;
+
+/* The same segment for another owner: opens ref->wrapped with from_key and seals it under to_key, bound to `to`. The
+ * segment itself stays as it is. EG_ERR_CORRUPT when it doesn't open. */
+eg_err eg_segment_rewrap(const eg_segment_ref *ref, eg_bytes from_key, eg_bytes to_key, const eg_id *to, eg_buf *ret) EG_MUST_CHECK;
 
 /* Random access. A chunk is verified before its first byte is given. Not thread-safe. */
 typedef struct eg_segment_reader eg_segment_reader;

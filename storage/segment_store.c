@@ -199,9 +199,9 @@ void eg_segment_store_settle(eg_segment_store *s, const eg_id *id, bool keep) {
     forget(s, id);
 }
 
-eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_id *id, int *ret_fd) {
+eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) {
     char name[NAME_LEN];
-    place_of(id, name);
+    place_of(&at->file, name);
     const int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         return eg_err_from_errno(errno);
@@ -228,16 +228,16 @@ static eg_err sync_shard(eg_segment_store *s, unsigned shard) {
     return e;
 }
 
-eg_err eg_segment_store_sync(eg_segment_store *s, const eg_id *ids, size_t n) {
+eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_t n) {
     bool touched[SHARDS] = {false};
     for (size_t i = 0; i < n; i++) {
         int fd;
-        EG_TRY(eg_segment_store_open_read(s, &ids[i], &fd));
+        EG_TRY(eg_segment_store_open_read(s, &at[i], &fd));
         const bool failed = fsync(fd) < 0;
         const eg_err e = failed ? eg_err_from_errno(errno) : EG_OK;
         close(fd);
         EG_TRY(e);
-        touched[ids[i].b[0]] = true;
+        touched[at[i].file.b[0]] = true;
     }
     for (unsigned i = 0; i < SHARDS; i++) {
         if (touched[i]) {

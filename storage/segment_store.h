@@ -20,11 +20,16 @@ void eg_segment_store_settle(eg_segment_store *s, const eg_id *id, bool keep);
 /* True between create and settle: the sweep for files without a row leaves these alone. */
 bool eg_segment_store_pending(eg_segment_store *s, const eg_id *id);
 
-eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_id *id, int *ret_fd) EG_MUST_CHECK;
+/* Where the bytes of one segment are: the file is the segment's own (the same id), or a pack. */
+typedef struct eg_segment_at {
+    eg_id segment;
+    eg_id file;
+} eg_segment_at;
+eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) EG_MUST_CHECK;
 /* What isn't there is EG_OK. */
 eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) EG_MUST_CHECK;
-/* Makes published segments durable: each file, then each directory once. EG_ERR_NOT_FOUND names a lost one. */
-eg_err eg_segment_store_sync(eg_segment_store *s, const eg_id *ids, size_t n) EG_MUST_CHECK;
+/* Makes published segments durable: each file, then each directory once. EG_ERR_NOT_FOUND: one is lost. */
+eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_t n) EG_MUST_CHECK;
 
 /* Calls fn for each published segment file of one of the 256 shards, until fn says false. */
 eg_err eg_segment_store_each(eg_segment_store *s, unsigned shard, bool (*fn)(void *ctx, const eg_id *id), void *ctx) EG_MUST_CHECK;

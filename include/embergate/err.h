@@ -115,6 +115,9 @@ typedef enum eg_category {
     X(DIRECTORY_NOT_EMPTY, CONFLICT, "DirectoryNotEmpty")                               \
     X(FLUSH_POSITION, INVALID, "InvalidFlushPosition")                                  \
     X(APPEND_POSITION, INVALID, "InvalidAppendPosition")                                \
+    X(BLOCK_LIST, INVALID, "InvalidBlockList")                                          \
+    X(BLOCK_ID, INVALID, "InvalidBlobOrBlock")                                          \
+    X(BLOCK_COUNT, CONFLICT, "BlockCountExceedsLimit")                                  \
     X(CONDITION_NOT_MET, PRECONDITION, "ConditionNotMet")                               \
     X(RANGE, RANGE, "InvalidRange")                                                     \
     X(MD5_MISMATCH, INVALID, "Md5Mismatch")                                             \

@@ -27,6 +27,15 @@ void eg_storage_close(eg_storage *s);
 eg_err eg_storage_ensure_account(eg_storage *s, eg_str account, eg_str tenant, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_storage_ensure_container(eg_storage *s, eg_str account, eg_str container, eg_problem *p) EG_MUST_CHECK;
 
+/* Encryption scopes of an account, for administrators. `key` names a customer-managed key of the tenant (which is there); "" makes the scope one of its own. */
+eg_err eg_storage_scope_add(eg_storage *s, eg_str account, eg_str scope, eg_str key, eg_problem *p) EG_MUST_CHECK;   /* EG_ERR_EXISTS */
+/* Disabled: what was sealed under it answers EG_ERR_SCOPE_DISABLED. EG_ERR_SCOPE_NOT_FOUND. */
+eg_err eg_storage_scope_enable(eg_storage *s, eg_str account, eg_str scope, bool enabled, eg_problem *p) EG_MUST_CHECK;
+/* Under which key new files of the scope (of the account without one: "") are sealed from now on; "" = the scope's or the tenant's own. */
+eg_err eg_storage_scope_key(eg_storage *s, eg_str account, eg_str scope, eg_str key, eg_problem *p) EG_MUST_CHECK;
+/* {"account","scopes":[{"name","state","keySource","key","created"}]}; the first, named "", is the account itself. */
+eg_err eg_storage_scope_list(eg_storage *s, eg_str account, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
+
 /* Data Lake routes; the router has set rq->account, rq->tenant and rq->scope, and rq->path = "/{filesystem}[/{path}]". room = eg_storage*. */
 const eg_route *eg_storage_routes(size_t *ret_n);
 

@@ -1,6 +1,7 @@
 /* The filesystems of an account: JSON for the Data Lake API, XML for the Blob API. */
 #include "datalake.h"
 
+#include "encryption.h"
 #include "json_text.h"
 
 #define BODY_MAX ((size_t)4 << 20)
@@ -16,18 +17,23 @@ static void add_container(page *g, eg_str name, const eg_inode *root) {
     char date[EG_HTTP_DATE_LEN];
     eg_ns_etag(root, etag);
     eg_time_http_date(root->modified_ns, date);
+    bool deny = false;
+    eg_str scope = eg_encryption_default(root, &deny);
+    scope = scope.len > 0 ? scope : EG_LIT("$account-encryption-key");
     eg_buf *b = &g->body;
     if (g->xml) {
         (void)eg_buf_adds(b, "<Container><Name>");
         (void)eg_xml_text(b, name);
         (void)eg_buf_addf(b, "</Name><Properties><Last-Modified>%s</Last-Modified><Etag>\"%s\"</Etag>"
             "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
-            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties></Container>", date, etag);
+            "<DefaultEncryptionScope>%.*s</DefaultEncryptionScope><DenyEncryptionScopeOverride>%s</DenyEncryptionScopeOverride>"
+            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties></Container>", date, etag, EG_FMT(scope), deny ? "true" : "false");
         return;
     }
     (void)eg_buf_adds(b, g->count ? ",{\"name\":" : "{\"name\":");
     (void)eg_json_text(b, name);
-    (void)eg_buf_addf(b, ",\"lastModified\":\"%s\",\"etag\":\"%s\"}", date, etag);
+    (void)eg_buf_addf(b, ",\"lastModified\":\"%s\",\"etag\":\"%s\",\"DefaultEncryptionScope\":\"%.*s\",\"DenyEncryptionScopeOverride\":\"%s\"}", date, etag,
+        EG_FMT(scope), deny ? "true" : "false");
 }
 
 /* One page: names after after[1], the marker, that begin with after[0], the prefix. *ret_next: the last name given, when there are more. */

@@ -4,19 +4,14 @@
 #include "encryption.h"
 #include "md5_stream.h"
 #include "reclaim.h"
-#include "segment_store.h"
+#include "upload.h"
 
 #include <embergate/encoding.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
-/* Of one append. The segment has a random key of its own, so that sealing begins before any key was asked from the keeper. */
+/* Of one append. */
 typedef struct append {
-    eg_storage *store;
-    eg_id segment;
-    bool begun;                /* the segment store knows the id */
-    bool keep;                 /* a row names the segment */
-    eg_segment_writer *writer;
+    eg_upload *upload;
     eg_md5_stream *md5;
     uint8_t want_md5[16];
     uint64_t position;
@@ -28,10 +23,7 @@ static void free_append(void *state) {
     if (!a) {
         return;
     }
-    eg_segment_writer_free(a->writer);
-    if (a->begun) {
-        eg_segment_store_settle(a->store->segments, &a->segment, a->keep);
-    }
+    eg_upload_free(a->upload);
     if (a->md5) {
         eg_md5_stream_free(a->md5);
     }
@@ -88,18 +80,12 @@ eg_err eg_dfs_append_begin(eg_request *rq) {
     if (!a) {
         return EG_ERR_NO_MEMORY;
     }
-    a->store = rq->room;
     a->position = position;
     rq->state = a;
     rq->free_state = free_append;
     EG_TRY(eg_target_query_bool(rq, "flush", false, &a->flush));
-    EG_TRY(eg_segment_store_room(a->store->segments, &rq->problem));
     EG_TRY(read_md5(rq, a));
-    a->segment = eg_id_new();
-    int fd;
-    EG_TRY(eg_segment_store_create(a->store->segments, &a->segment, &fd));
-    a->begun = true;
-    return eg_segment_writer_new(rq->tenant, &a->segment, fd, &a->writer);
+    return eg_upload_begin(rq->room, rq->tenant, rq->content_length, &a->upload, &rq->problem);
 }
 
 eg_err eg_dfs_append_body(eg_request *rq, eg_bytes chunk) {
@@ -107,13 +93,13 @@ eg_err eg_dfs_append_body(eg_request *rq, eg_bytes chunk) {
     if (a->md5) {
         EG_TRY(eg_md5_stream_add(a->md5, chunk));
     }
-    const eg_err e = eg_segment_writer_add(a->writer, chunk);
+    const eg_err e = eg_upload_add(a->upload, chunk);
     return e == EG_ERR_LIMIT ? eg_fail(&rq->problem, EG_ERR_HTTP_BODY_TOO_LARGE, "An append has at most 4000 MiB.") : e;
 }
 
-static eg_err finish_segment(eg_request *rq, append *a, eg_segment_size *ret) {
+static eg_err finish_segment(eg_request *rq, append *a) {
     uint8_t md5[16];
-    if (eg_segment_writer_plain(a->writer) == 0) {
+    if (eg_upload_plain(a->upload) == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "An append without content.");
     }
     if (a->md5) {
@@ -123,41 +109,21 @@ static eg_err finish_segment(eg_request *rq, append *a, eg_segment_size *ret) {
                 "calculated by the server.");
         }
     }
-    EG_TRY(eg_segment_writer_finish(a->writer, ret));
-    /* Starts the write to disk without waiting, so that the flush has less to wait for. */
-    (void)sync_file_range(eg_segment_writer_fd(a->writer), 0, 0, SYNC_FILE_RANGE_WRITE);
-    return eg_segment_store_publish(a->store->segments, &a->segment);
-}
-
-/* A refusal wrote nothing. After any other failure the row may be there all the same: then the file stays, and the sweep
- * at the next start decides by the row. */
-static bool commit_unclear(eg_err e) {
-    const eg_category c = eg_err_category(e);
-    return c == EG_CAT_INTERNAL || c == EG_CAT_STORAGE_FULL || c == EG_CAT_UNAVAILABLE;
+    return eg_upload_finish(a->upload);
 }
 
 /* Wraps the segment's key for the file and makes the row. */
 static eg_err stage(eg_request *rq, const eg_target *d, append *a, const eg_inode *file) {
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
-    const eg_str tenant = eg_str_of(d->account->tenant);
-    EG_TRY(eg_file_key_open(d->store, d->account, file, &key));
+    EG_TRY(eg_encryption_problem(rq, eg_file_key_open(d->store, d->account, file, &key)));
     eg_content_stage s = {.inode = file->id, .position = a->position, .max_file_bytes = d->store->max_file_bytes,
         .boot = d->store->boot};
     EG_TRY(eg_target_change(rq, d, &s.base));
-    s.segment = (eg_segment_ref){.tenant = tenant, .id = a->segment, .inode = file->id};
-    eg_buf wrapped;
-    eg_buf_init(&wrapped, EG_WRAPPED_KEY_MAX);
-    eg_err e = eg_segment_writer_wrap(a->writer, eg_file_key_bytes(key), &file->id, &wrapped);
-    if (e == EG_OK) {
-        e = finish_segment(rq, a, &s.segment.size);
-    }
-    if (e == EG_OK) {
-        s.segment.wrapped = eg_buf_bytes(&wrapped);
-        const eg_txn_op op = {eg_content_stage_apply, &s};
-        e = eg_commit(d->store->committer, &op, 1, &rq->problem);
-        a->keep = e == EG_OK || commit_unclear(e);
-    }
-    eg_buf_done(&wrapped);
+    EG_TRY(finish_segment(rq, a));
+    EG_TRY(eg_upload_ref(a->upload, eg_file_key_bytes(key), &file->id, &s.segment));
+    const eg_txn_op op = {eg_content_stage_apply, &s};
+    const eg_err e = eg_commit(d->store->committer, &op, 1, &rq->problem);
+    eg_upload_settle(a->upload, e);
     return e;
 }
 
@@ -186,7 +152,7 @@ eg_err eg_dfs_append_end(eg_request *rq) {
     EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
     EG_TRY(eg_encryption_customer_key(rq, &customer));
     EG_TRY(eg_encryption_check(rq, &file, customer));
-    const uint64_t n = eg_segment_writer_plain(a->writer);
+    const uint64_t n = eg_upload_plain(a->upload);
     rq->record_bytes = n;
     EG_TRY(stage(rq, &d, a, &file));
     eg_target_moved(rq, d.store, 0, n);

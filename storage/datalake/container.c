@@ -1,6 +1,7 @@
 /* Filesystems (containers): create, delete, properties. */
 #include "datalake.h"
 
+#include "encryption.h"
 #include "reclaim.h"
 
 static eg_err start(eg_request *rq, eg_target *d, eg_container_change *c) {
@@ -13,6 +14,7 @@ eg_err eg_dfs_container_create(eg_request *rq) {
     eg_target d;
     eg_container_change c;
     EG_TRY(start(rq, &d, &c));
+    EG_TRY(eg_encryption_container(rq, &d, &c.encryption_scope));
     EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_container_create_apply, &c}, 201));
     EG_TRY(eg_target_etag(rq, &c.after));
     (void)eg_response_header(rq, "x-ms-namespace-enabled", "true");
@@ -38,6 +40,7 @@ eg_err eg_dfs_container_properties(eg_request *rq) {
     (void)eg_response_header(rq, "x-ms-namespace-enabled", "true");
     (void)eg_response_header(rq, "x-ms-lease-status", "unlocked");
     (void)eg_response_header(rq, "x-ms-lease-state", "available");
+    EG_TRY(eg_encryption_describe_container(rq, &root));
     (void)eg_response_header(rq, "x-ms-has-immutability-policy", "false");
     (void)eg_response_header(rq, "x-ms-has-legal-hold", "false");
     return eg_respond_empty(rq, 200);

@@ -35,6 +35,14 @@ static eg_err add_path(void *ctx, eg_str path, const eg_inode *i) {
     (void)eg_json_text(b, eg_bytes_str(i->attr[EG_ATTR_OWNER]));
     (void)eg_buf_adds(b, ",\"group\":");
     (void)eg_json_text(b, eg_bytes_str(i->attr[EG_ATTR_GROUP]));
+    if (i->kind == EG_KIND_FILE && i->attr[EG_ATTR_ENCRYPTION_SCOPE].len > 0) {
+        (void)eg_buf_adds(b, ",\"EncryptionScope\":");
+        (void)eg_json_text(b, eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_SCOPE]));
+    }
+    if (i->attr[EG_ATTR_ENCRYPTION_CONTEXT].len > 0) {
+        (void)eg_buf_adds(b, ",\"EncryptionContext\":");
+        (void)eg_json_text(b, eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_CONTEXT]));
+    }
     if (b->len > BODY_ENOUGH) {
         g->listing->max = g->count;
     }

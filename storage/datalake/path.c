@@ -69,10 +69,7 @@ static eg_err create(eg_request *rq, eg_kind kind) {
     EG_TRY(eg_target_change(rq, &d, &c.base));
     EG_TRY(fill_inode(rq, kind, &c));
     if (kind == EG_KIND_FILE) {
-        EG_TRY(eg_encryption_customer_key(rq, &customer));
-        EG_TRY(eg_encryption_context(rq, &c.made));
-        c.made.customer_key = customer;
-        EG_TRY(eg_file_key_make(d.store, d.account, &key, &c.made));
+        EG_TRY(eg_encryption_make(rq, &d, &key, &c.made, &customer));
     }
     const eg_err e = eg_target_commit(rq, &d, (eg_txn_op){eg_path_create_apply, &c}, 201);
     if (e == EG_ERR_PATH_EXISTS && c.existing != EG_KIND_NONE) {

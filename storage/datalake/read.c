@@ -152,7 +152,7 @@ static eg_err respond(eg_request *rq, reading *r, const eg_inode *i) {
     bool md5 = false;
     EG_TRY(find_span(rq, i, &span, &partial));
     EG_TRY(wants_md5(rq, &span, partial, &md5));
-    EG_TRY(eg_content_reader_new(r->store, r->account, i, span, &r->reader));
+    EG_TRY(eg_encryption_problem(rq, eg_content_reader_new(r->store, r->account, i, span, &r->reader)));
     if (md5) {
         return respond_with_md5(rq, r, i, &span);
     }

@@ -1,6 +1,8 @@
 /* Reads the headers about encryption and answers them. */
 #include "encryption.h"
 
+#include "scope.h"
+
 #include <embergate/encoding.h>
 
 static eg_err bad(eg_request *rq, const char *header, const char *why) {
@@ -57,7 +59,7 @@ eg_err eg_encryption_context(eg_request *rq, eg_inode *made) {
     return EG_OK;
 }
 
-static eg_err in_words(eg_request *rq, eg_err e) {
+eg_err eg_encryption_problem(eg_request *rq, eg_err e) {
     switch (e) {
     case EG_ERR_CUSTOMER_KEY_MISSING:
         return eg_fail(&rq->problem, e, "The blob is encrypted with customer specified encryption, but it was not provided in the request.");
@@ -65,6 +67,12 @@ static eg_err in_words(eg_request *rq, eg_err e) {
         return eg_fail(&rq->problem, e, "The given customer specified encryption does not match the encryption used to encrypt the blob.");
     case EG_ERR_CUSTOMER_KEY_UNUSED:
         return eg_fail(&rq->problem, e, "The blob is not encrypted with customer specified encryption, but one was provided in the request.");
+    case EG_ERR_SCOPE_NOT_FOUND:
+        return eg_fail(&rq->problem, e, "The account has no such encryption scope.");
+    case EG_ERR_SCOPE_DISABLED:
+        return eg_fail(&rq->problem, e, "The encryption scope is disabled.");
+    case EG_ERR_SCOPE_OVERRIDE:
+        return eg_fail(&rq->problem, e, "The request is forbidden by the container encryption policy.");
     default:
         return e;
     }
@@ -75,7 +83,82 @@ eg_err eg_encryption_check(eg_request *rq, eg_inode *i, const eg_secret *key) {
         return EG_OK;
     }
     i->customer_key = key;
-    return in_words(rq, eg_file_key_check_customer(i));
+    return eg_encryption_problem(rq, eg_file_key_check_customer(i));
+}
+
+/* The attribute of a root directory: the name, after '!' when no other may be asked for. */
+eg_str eg_encryption_default(const eg_inode *root, bool *ret_deny) {
+    eg_str v = eg_bytes_str(root->attr[EG_ATTR_ENCRYPTION_SCOPE]);
+    *ret_deny = v.len > 0 && v.ptr[0] == '!';
+    return *ret_deny ? (eg_str){v.ptr + 1, v.len - 1} : v;
+}
+
+/* The root directory's inode, its attributes in the request's arena. */
+static eg_err find_root(eg_request *rq, const eg_target *d, eg_inode *ret) {
+    const eg_change where = {.account = d->account, .container = d->container, .path = EG_LIT("")};
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(d->store->kv, &t));
+    eg_place place;
+    eg_inode root;
+    EG_TRY(eg_path_find(t, &where, &place, &root, &rq->problem));
+    EG_TRY(eg_ns_inode_keep(&root, rq->arena));
+    *ret = root;
+    return EG_OK;
+}
+
+eg_err eg_encryption_scope(eg_request *rq, const eg_target *d, eg_inode *made) {
+    const eg_str asked = eg_request_header(rq, "x-ms-encryption-scope");
+    eg_inode root;
+    bool deny = false;
+    EG_TRY(find_root(rq, d, &root));
+    const eg_str dflt = eg_encryption_default(&root, &deny);
+    if (asked.len > 0 && made->customer_key) {
+        return bad(rq, "x-ms-encryption-scope", "can't be together with a key");
+    }
+    if (deny && (made->customer_key || (asked.len > 0 && !eg_str_eq(asked, dflt)))) {
+        return eg_encryption_problem(rq, EG_ERR_SCOPE_OVERRIDE);
+    }
+    made->attr[EG_ATTR_ENCRYPTION_SCOPE] = eg_str_bytes(made->customer_key ? EG_LIT("") : asked.len > 0 ? asked : dflt);
+    return EG_OK;
+}
+
+eg_err eg_encryption_container(eg_request *rq, const eg_target *d, eg_bytes *ret) {
+    const eg_str scope = eg_request_header(rq, "x-ms-default-encryption-scope");
+    const eg_str deny = eg_request_header(rq, "x-ms-deny-encryption-scope-override");
+    eg_scope x;
+    *ret = (eg_bytes){NULL, 0};
+    if (deny.len > 0 && !eg_str_ieq(deny, EG_LIT("true")) && !eg_str_ieq(deny, EG_LIT("false"))) {
+        return bad(rq, "x-ms-deny-encryption-scope-override", "is neither true nor false");
+    }
+    if (scope.len == 0) {
+        return deny.len > 0 ? bad(rq, "x-ms-default-encryption-scope", "is missing") : EG_OK;
+    }
+    const eg_err e = eg_scope_use(d->store, d->account, scope, &x);
+    if (e != EG_OK) {
+        return eg_encryption_problem(rq, e);
+    }
+    const eg_str text = eg_arena_printf(rq->arena, "%s%.*s", eg_str_ieq(deny, EG_LIT("true")) ? "!" : "", EG_FMT(scope));
+    *ret = eg_str_bytes(text);
+    return text.ptr ? EG_OK : EG_ERR_NO_MEMORY;
+}
+
+eg_err eg_encryption_describe_container(eg_request *rq, const eg_inode *root) {
+    bool deny = false;
+    const eg_str scope = eg_encryption_default(root, &deny);
+    if (scope.len == 0) { /* Azure's name for the account's own key */
+        EG_TRY(eg_response_header(rq, "x-ms-default-encryption-scope", "$account-encryption-key"));
+    } else {
+        EG_TRY(eg_response_header(rq, "x-ms-default-encryption-scope", "%.*s", EG_FMT(scope)));
+    }
+    return eg_response_header(rq, "x-ms-deny-encryption-scope-override", "%s", deny ? "true" : "false");
+}
+
+eg_err eg_encryption_make(eg_request *rq, const eg_target *d, eg_file_key_plan *plan, eg_inode *made, eg_secret **ret_customer) {
+    EG_TRY(eg_encryption_customer_key(rq, ret_customer));
+    made->customer_key = *ret_customer;
+    EG_TRY(eg_encryption_context(rq, made));
+    EG_TRY(eg_encryption_scope(rq, d, made));
+    return eg_encryption_problem(rq, eg_file_key_make(d->store, d->account, plan, made));
 }
 
 eg_err eg_encryption_require(eg_request *rq, const eg_inode *i) {
@@ -87,6 +170,10 @@ eg_err eg_encryption_require(eg_request *rq, const eg_inode *i) {
 
 eg_err eg_encryption_echo(eg_request *rq, const eg_inode *i) {
     const eg_bytes digest = i->attr[EG_ATTR_CUSTOMER_KEY];
+    const eg_str scope = eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_SCOPE]);
+    if (i->kind == EG_KIND_FILE && scope.len > 0) {
+        EG_TRY(eg_response_header(rq, "x-ms-encryption-scope", "%.*s", EG_FMT(scope)));
+    }
     if (digest.len == 0) {
         return EG_OK;
     }

@@ -23,7 +23,6 @@ eg_err eg_target_refuse_unbuilt(eg_request *rq) {
         {"x-ms-source-lease-id", "A lease"},
         {"x-ms-proposed-lease-id", "A lease"},
         {"x-ms-lease-action", "A lease"},
-        {"x-ms-encryption-scope", "An encryption scope"},
         {"x-ms-expiry-option", "Expiry of a file"},
         {"x-ms-expiry-time", "Expiry of a file"},
         {"x-ms-structured-body", "A structured message body"},

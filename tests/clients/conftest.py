@@ -66,7 +66,7 @@ def program(*words):
 
 # What is still being built: tests that need it wait, and docs/CLIENTS.md says so.
 WAITING = {"shared key", "sas", "blob", "leases", "acl recursive", "soft delete", "expiry", "snapshots", "copy", "batch", "append blobs", "host style",
-           "rename across", "cpk", "stored policy", "user delegation", "versions"}
+           "rename across", "stored policy", "user delegation", "versions"}
 
 
 def pytest_collection_modifyitems(items):

@@ -59,6 +59,14 @@ class Client:
         with self.does(operation) as check:
             check(got == wanted, f"{short(got)} is not {short(wanted)}")
 
+    def report(self, found, least):
+        """What a program in another process did and asserted: [{operation, passed, wrong}]."""
+        for r in found:
+            self.count(r["operation"], r["passed"])
+        wrong = [r for r in found if not r["passed"]]
+        assert not wrong, "\n".join(f"{r['operation']}: {r['wrong']}" for r in wrong)
+        assert len(found) >= least, f"only {len(found)} operations ran"
+
     @contextlib.contextmanager
     def refused(self, operation, kind, holds):
         """A block that must end in an exception of this kind, for which `holds` is true."""

@@ -66,15 +66,7 @@ def run(spark, account, folder, base, signed_in):
         return json.load(f)
 
 
-def count(client, found):
-    for r in found:
-        client.count(r["operation"], r["passed"])
-    wrong = [r for r in found if not r["passed"]]
-    assert not wrong, "\n".join(f"{r['operation']}: {r['wrong']}" for r in wrong)
-    assert len(found) >= 25
-
-
 @pytest.mark.parametrize("spark", [OLD, NEW])
 def test_spark(board, account, folder, spark):
     found = run(spark, account, folder, f"abfss://data@127.0.0.1:{account.gateway.port}/spark-{spark[6]}", oauth(account))
-    count(board.client(spark, "dfs (abfss)", "OAuth, default account"), found)
+    board.client(spark, "dfs (abfss)", "OAuth, default account").report(found, 25)

@@ -139,7 +139,7 @@ static void flipped_rows(void **state) {
     store *s = *state;
     store_quiet(s);
     store_write(s, "/data/f", "content", 7);
-    const eg_kv_db dbs[] = {EG_DB_FS_ENTRY, EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT, EG_DB_FS_INODE};
+    const eg_kv_db dbs[] = {EG_DB_FS_ENTRY, EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT, EG_DB_FS_PLACE, EG_DB_FS_INODE};
     for (size_t d = 0; d < sizeof dbs / sizeof dbs[0]; d++) {
         eg_buf key;
         eg_buf value;
@@ -186,7 +186,7 @@ static void swapped_rows(void **state) {
     store *s = *state;
     store_write(s, "/data/f", "one", 3);
     store_write(s, "/data/g", "two", 3);
-    const eg_kv_db dbs[] = {EG_DB_FS_ENTRY, EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT};
+    const eg_kv_db dbs[] = {EG_DB_FS_ENTRY, EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT, EG_DB_FS_PLACE};
     for (size_t d = 0; d < sizeof dbs / sizeof dbs[0]; d++) {
         eg_buf k[2];
         eg_buf v[2];
@@ -209,7 +209,7 @@ static void missing_rows(void **state) {
     store *s = *state;
     store_quiet(s);
     store_write(s, "/data/f", "one", 3);
-    const eg_kv_db dbs[] = {EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT};
+    const eg_kv_db dbs[] = {EG_DB_FS_EXTENT, EG_DB_FS_SEGMENT, EG_DB_FS_PLACE};
     for (size_t d = 0; d < sizeof dbs / sizeof dbs[0]; d++) {
         eg_buf key;
         eg_buf value;

@@ -8,26 +8,27 @@ static void life(void **state) {
     store_quiet(s);
     eg_segment_store *g = s->storage->segments;
     const eg_id id = eg_id_new();
+    const eg_segment_at at = {id, id};
     int fd = -1;
     int in = -1;
     assert_int_equal(eg_segment_store_create(g, &id, &fd), EG_OK);
     assert_true(eg_segment_store_pending(g, &id));
     assert_int_equal(eg_segment_store_create(g, &id, &in), EG_ERR_IO); /* never over another */
-    assert_int_equal(eg_segment_store_open_read(g, &id, &in), EG_ERR_NOT_FOUND);
-    assert_int_equal(eg_segment_store_sync(g, &id, 1), EG_ERR_NOT_FOUND);
+    assert_int_equal(eg_segment_store_open_read(g, &at, &in), EG_ERR_NOT_FOUND);
+    assert_int_equal(eg_segment_store_sync(g, &at, 1), EG_ERR_NOT_FOUND);
     assert_int_equal(eg_segment_store_publish(g, &id), EG_OK);
     assert_int_equal(eg_segment_store_publish(g, &id), EG_ERR_NOT_FOUND);
-    assert_int_equal(eg_segment_store_sync(g, &id, 1), EG_OK);
-    assert_int_equal(eg_segment_store_open_read(g, &id, &in), EG_OK);
+    assert_int_equal(eg_segment_store_sync(g, &at, 1), EG_OK);
+    assert_int_equal(eg_segment_store_open_read(g, &at, &in), EG_OK);
     close(in);
     close(fd);
     eg_segment_store_settle(g, &id, true);
     assert_false(eg_segment_store_pending(g, &id));
-    assert_int_equal(eg_segment_store_open_read(g, &id, &in), EG_OK);
+    assert_int_equal(eg_segment_store_open_read(g, &at, &in), EG_OK);
     close(in);
     assert_int_equal(eg_segment_store_unlink(g, &id), EG_OK);
     assert_int_equal(eg_segment_store_unlink(g, &id), EG_OK);
-    assert_int_equal(eg_segment_store_open_read(g, &id, &in), EG_ERR_NOT_FOUND);
+    assert_int_equal(eg_segment_store_open_read(g, &at, &in), EG_ERR_NOT_FOUND);
 }
 
 static void links_are_not_followed(void **state) {
@@ -38,7 +39,7 @@ static void links_are_not_followed(void **state) {
     const eg_id id = {{0xab}};
     snprintf(path, sizeof path, "%s/segments/ab/ab000000000000000000000000000000", s->top);
     assert_int_equal(symlink("/etc/hostname", path), 0);
-    assert_int_equal(eg_segment_store_open_read(s->storage->segments, &id, &in), EG_ERR_IO);
+    assert_int_equal(eg_segment_store_open_read(s->storage->segments, &(eg_segment_at){id, id}, &in), EG_ERR_IO);
     assert_int_equal(in, -1);
 }
 

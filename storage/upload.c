@@ -1,0 +1,90 @@
+/* A body on its way in, from the first byte to the row that names its segment. */
+#include "upload.h"
+
+#include "segment_store.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+struct eg_upload {
+    eg_storage *store;
+    eg_id id;
+    bool begun;                /* the segment store knows the id */
+    bool keep;                 /* a row names the segment */
+    eg_segment_writer *writer;
+    eg_segment_at at;
+    uint64_t offset;
+    eg_segment_size size;      /* plain 0: not finished */
+    eg_str tenant;             /* of the request */
+    eg_buf wrapped;
+};
+
+static eg_err make_file(eg_upload *u, int *ret_fd) {
+    EG_TRY(eg_segment_store_create(u->store->segments, &u->id, ret_fd));
+    u->begun = true;
+    return EG_OK;
+}
+
+eg_err eg_upload_begin(eg_storage *s, eg_str tenant, int64_t length, eg_upload **ret, eg_problem *p) {
+    (void)length;
+    EG_TRY(eg_segment_store_room(s->segments, p));
+    EG_CLEANUP(eg_upload_free_p) eg_upload *u = calloc(1, sizeof *u);
+    if (!u) {
+        return EG_ERR_NO_MEMORY;
+    }
+    u->store = s;
+    u->id = eg_id_new();
+    u->tenant = tenant;
+    eg_buf_init(&u->wrapped, EG_WRAPPED_KEY_MAX);
+    int fd = -1;
+    EG_TRY(make_file(u, &fd));
+    EG_TRY(eg_segment_writer_new(tenant, &u->id, fd, &u->writer));
+    *ret = u;
+    u = NULL;
+    return EG_OK;
+}
+
+eg_err eg_upload_add(eg_upload *u, eg_bytes b) { return eg_segment_writer_add(u->writer, b); }
+
+uint64_t eg_upload_plain(const eg_upload *u) { return eg_segment_writer_plain(u->writer); }
+
+eg_err eg_upload_finish(eg_upload *u) {
+    EG_TRY(eg_segment_writer_finish(u->writer, &u->size));
+    /* Starts the write to disk without waiting, so that the sync has less to wait for. */
+    (void)sync_file_range(eg_segment_writer_fd(u->writer), 0, 0, SYNC_FILE_RANGE_WRITE);
+    EG_TRY(eg_segment_store_publish(u->store->segments, &u->id));
+    u->at = (eg_segment_at){u->id, u->id};
+    return EG_OK;
+}
+
+eg_err eg_upload_ref(eg_upload *u, eg_bytes key, const eg_id *owner, eg_segment_ref *ret) {
+    if (u->size.plain == 0) {
+        return EG_ERR_INVALID;
+    }
+    eg_buf_reset(&u->wrapped);
+    EG_TRY(eg_segment_writer_wrap(u->writer, key, owner, &u->wrapped));
+    *ret = (eg_segment_ref){.tenant = u->tenant, .id = u->id, .inode = *owner, .wrapped = eg_buf_bytes(&u->wrapped),
+        .file = u->at.file, .offset = u->offset, .size = u->size};
+    return EG_OK;
+}
+
+/* A refusal wrote nothing. After any other failure the row may be there all the same: then the bytes stay, and the sweep at
+ * the next start decides by the row. */
+static bool unclear(eg_err e) {
+    const eg_category c = eg_err_category(e);
+    return c == EG_CAT_INTERNAL || c == EG_CAT_STORAGE_FULL || c == EG_CAT_UNAVAILABLE;
+}
+
+void eg_upload_settle(eg_upload *u, eg_err committed) { u->keep = committed == EG_OK || unclear(committed); }
+
+void eg_upload_free(eg_upload *u) {
+    if (!u) {
+        return;
+    }
+    eg_segment_writer_free(u->writer);
+    if (u->begun) {
+        eg_segment_store_settle(u->store->segments, &u->id, u->keep);
+    }
+    eg_buf_done(&u->wrapped);
+    free(u);
+}
