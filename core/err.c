@@ -13,6 +13,7 @@ static const struct {
 } categories[EG_CAT_COUNT] = {
     [EG_CAT_INTERNAL] = {500, "failed"},
     [EG_CAT_OK] = {200, "allowed"},
+    [EG_CAT_NOT_MODIFIED] = {304, "allowed"},
     [EG_CAT_INVALID] = {400, "failed"},
     [EG_CAT_UNAUTHENTICATED] = {401, "denied"},
     [EG_CAT_DENIED] = {403, "denied"},

@@ -10,6 +10,7 @@
 static const char *const sentences[EG_CAT_COUNT] = {
     [EG_CAT_INTERNAL] = "The request failed inside the server.",
     [EG_CAT_OK] = "The request failed inside the server.",
+    [EG_CAT_NOT_MODIFIED] = "The resource is as it was.",
     [EG_CAT_INVALID] = "The request is invalid.",
     [EG_CAT_UNAUTHENTICATED] = "The request is not authenticated.",
     [EG_CAT_DENIED] = "The request is not authorized.",
@@ -145,7 +146,9 @@ static eg_err challenge(eg_request *rq, const answer *a, bool basic) {
 /* A header for which there is no room is left out: the status says the most important part. */
 static void add_headers(eg_request *rq, const answer *a) {
     eg_category cat = eg_err_category(a->code);
-    (void)eg_response_header(rq, "Content-Type", "%s", shapes[rq->surface].type);
+    if (cat != EG_CAT_NOT_MODIFIED) {
+        (void)eg_response_header(rq, "Content-Type", "%s", shapes[rq->surface].type);
+    }
     (void)eg_response_header(rq, shapes[rq->surface].id_header, "%s", rq->request_id);
     if (shapes[rq->surface].error_header) {
         (void)eg_response_header(rq, "x-ms-error-code", "%s", a->wire);
@@ -176,7 +179,8 @@ void eg_respond_problem(eg_request *rq, eg_err e, const eg_problem *p) {
     add_headers(rq, &a);
     eg_buf_done(&r->owned);
     eg_buf_init(&r->owned, BODY_MAX);
-    if (shapes[rq->surface].body(&a, &r->owned) != EG_OK) {
+    /* RFC 9110 section 15.4.5: a 304 has no content. */
+    if (eg_err_category(a.code) != EG_CAT_NOT_MODIFIED && shapes[rq->surface].body(&a, &r->owned) != EG_OK) {
         eg_buf_done(&r->owned); /* an answer without a body is still an answer */
     }
     r->bytes = eg_buf_bytes(&r->owned);

@@ -62,7 +62,40 @@ static eg_err not_met(eg_problem *p) {
     return eg_fail(p, EG_ERR_CONDITION_NOT_MET, "The condition specified using HTTP conditional header(s) is not met.");
 }
 
+/* Azure: at most a pair of If-None-Match and If-Modified-Since, or of If-Match and If-Unmodified-Since; and one tag. */
+static eg_err check_combination(const eg_conditions *c, eg_problem *p) {
+    const bool first = c->if_match.len > 0 || c->has_unmodified_since;
+    const bool second = c->if_none_match.len > 0 || c->has_modified_since;
+    const bool list = memchr(c->if_match.ptr ? c->if_match.ptr : "", ',', c->if_match.len) ||
+        memchr(c->if_none_match.ptr ? c->if_none_match.ptr : "", ',', c->if_none_match.len);
+    return (first && second) || list ? eg_fail(p, EG_ERR_CONDITIONS_TOO_MANY, "Multiple condition headers are not supported.") : EG_OK;
+}
+
+/* HTTP dates have whole seconds. */
+static bool modified_after(const eg_inode *i, int64_t ns) { return i->modified_ns / 1000000000 > ns / 1000000000; }
+
+eg_err eg_conditions_check_read(const eg_conditions *c, const eg_inode *i, eg_problem *p) {
+    char etag[EG_ETAG_LEN];
+    eg_ns_etag(i, etag);
+    if (eg_str_is(c->if_none_match, "*")) {
+        return eg_fail(p, EG_ERR_CONDITION_UNSATISFIABLE, "The request includes an unsatisfiable condition for this operation.");
+    }
+    if ((c->if_match.len > 0 && !eg_str_is(c->if_match, "*") && !names_etag(c->if_match, etag)) ||
+        (c->has_unmodified_since && modified_after(i, c->unmodified_since_ns))) {
+        return not_met(p);
+    }
+    /* Either of the two that holds is enough. */
+    const bool asks = c->if_none_match.len > 0 || c->has_modified_since;
+    const bool other = c->if_none_match.len > 0 && !names_etag(c->if_none_match, etag);
+    const bool newer = c->has_modified_since && modified_after(i, c->modified_since_ns);
+    if (asks && !other && !newer) {
+        return eg_fail(p, EG_ERR_NOT_MODIFIED, "The condition specified using HTTP conditional header(s) is not met.");
+    }
+    return EG_OK;
+}
+
 eg_err eg_conditions_check(const eg_conditions *c, const eg_inode *i, eg_problem *p) {
+    EG_TRY(check_combination(c, p));
     if (!i) {
         return c->if_match.len > 0 ? not_met(p) : EG_OK;
     }
@@ -77,12 +110,10 @@ eg_err eg_conditions_check(const eg_conditions *c, const eg_inode *i, eg_problem
     if (c->if_match.len > 0 && !eg_str_is(c->if_match, "*") && !names_etag(c->if_match, etag)) {
         return not_met(p);
     }
-    /* HTTP dates have whole seconds. */
-    const int64_t modified_s = i->modified_ns / 1000000000;
-    if (c->has_modified_since && c->if_none_match.len == 0 && modified_s <= c->modified_since_ns / 1000000000) {
+    if (c->has_modified_since && c->if_none_match.len == 0 && !modified_after(i, c->modified_since_ns)) {
         return not_met(p);
     }
-    if (c->has_unmodified_since && c->if_match.len == 0 && modified_s > c->unmodified_since_ns / 1000000000) {
+    if (c->has_unmodified_since && c->if_match.len == 0 && modified_after(i, c->unmodified_since_ns)) {
         return not_met(p);
     }
     return EG_OK;

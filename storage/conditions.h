@@ -17,7 +17,11 @@ typedef struct eg_conditions {
 eg_err eg_conditions_read(const eg_request *rq, eg_conditions *ret, eg_problem *p) EG_MUST_CHECK;
 /* x-ms-source-if-match and its kin. */
 eg_err eg_conditions_read_source(const eg_request *rq, eg_conditions *ret, eg_problem *p) EG_MUST_CHECK;
-/* i: NULL when there is nothing. EG_ERR_CONDITION_NOT_MET; "If-None-Match: *" on what exists is EG_ERR_PATH_EXISTS. */
+/* For a change. i: NULL when there is nothing. EG_ERR_CONDITION_NOT_MET; "If-None-Match: *" on what exists is EG_ERR_PATH_EXISTS.
+ * EG_ERR_CONDITIONS_TOO_MANY for combinations that Azure has not. */
 eg_err eg_conditions_check(const eg_conditions *c, const eg_inode *i, eg_problem *p) EG_MUST_CHECK;
+
+/* For a read of what exists: also EG_ERR_NOT_MODIFIED; EG_ERR_CONDITION_UNSATISFIABLE for "If-None-Match: *". */
+eg_err eg_conditions_check_read(const eg_conditions *c, const eg_inode *i, eg_problem *p) EG_MUST_CHECK;
 
 #endif

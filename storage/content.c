@@ -134,7 +134,7 @@ eg_err eg_content_stage_apply(eg_kv_txn *t, void *stage, eg_problem *p) {
     if (!eg_id_eq(&found.id, &s->inode)) {
         return eg_fail(p, EG_ERR_PATH_NOT_FOUND, "The file was replaced while it was appended to.");
     }
-    EG_TRY(eg_conditions_check(&s->base.conditions, &found, p));
+    EG_TRY(eg_change_check(&s->base, &found, p));
     if (s->position < found.length) {
         return eg_fail(p, EG_ERR_APPEND_POSITION, "The position lies before the end of the file.");
     }
@@ -145,9 +145,11 @@ eg_err eg_content_stage_apply(eg_kv_txn *t, void *stage, eg_problem *p) {
     /* Attributes are borrowed from the row: it is written before anything else moves it. */
     EG_TRY(eg_ns_inode_get(t, s->base.account, &s->inode, &s->base.after));
     s->base.after.staged = found.staged;
+    eg_change_keep_lease(&s->base, &s->base.after);
     EG_TRY(eg_ns_inode_put(t, s->base.account, &s->base.after));
     EG_TRY(eg_content_segment_add(t, s->base.account, &s->segment));
-    return staged_put(t, s);
+    EG_TRY(staged_put(t, s));
+    return eg_change_finish(t, &s->base);
 }
 
 eg_err eg_content_check(eg_kv_txn *t, const eg_account *a, const eg_inode *i) {

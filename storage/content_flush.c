@@ -24,7 +24,7 @@ static eg_err find_file(eg_kv_txn *t, eg_content_flush *f, eg_inode *ret, eg_pro
     if (ret->kind != EG_KIND_FILE) {
         return eg_fail(p, EG_ERR_RESOURCE_TYPE_MISMATCH, "The path is a directory.");
     }
-    EG_TRY(eg_conditions_check(&f->base.conditions, ret, p));
+    EG_TRY(eg_change_check(&f->base, ret, p));
     return f->position < ret->length ? wrong_position(p) : EG_OK;
 }
 
@@ -112,6 +112,7 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     eg_inode fresh;
     EG_TRY(eg_ns_inode_get(t, f->base.account, &i.id, &fresh));
     memcpy(i.attr, fresh.attr, sizeof i.attr);
+    eg_change_keep_lease(&f->base, &i);
     bool attributes = false;
     for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
         if (f->set[k]) {
@@ -125,7 +126,7 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     }
     EG_TRY(eg_ns_inode_put(t, f->base.account, &i));
     f->base.after = i;
-    return EG_OK;
+    return eg_change_finish(t, &f->base);
 }
 
 eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {

@@ -80,6 +80,11 @@ eg_err eg_ns_inode_put(eg_kv_txn *t, const eg_account *a, const eg_inode *i) {
     return e;
 }
 
+bool eg_ns_inode_expired(const eg_inode *i, int64_t forward_ns) {
+    const eg_bytes at = i->attr[EG_ATTR_EXPIRES];
+    return at.len == 8 && (int64_t)eg_get_u64(at.ptr) <= forward_ns;
+}
+
 eg_err eg_ns_inode_keep(eg_inode *i, eg_arena *arena) {
     for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
         if (i->attr[k].len > 0) {

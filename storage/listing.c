@@ -54,15 +54,18 @@ static eg_err resume(walk *w) {
 }
 
 static eg_err give(walk *w, size_t parent_len, eg_str name, const eg_entry *e) {
-    w->path.len = parent_len;
-    EG_TRY(eg_buf_addf(&w->path, "%s%.*s", parent_len ? "/" : "", EG_FMT(name)));
-    eg_buf_reset(&w->full);
-    EG_TRY(eg_buf_addf(&w->full, "%.*s%s%.*s", EG_FMT(w->l->prefix), w->l->prefix.len ? "/" : "", EG_FMT(eg_buf_str(&w->path))));
     eg_inode i;
     EG_TRY(eg_ns_inode_get(w->t, w->l->account, &e->child, &i));
     if (i.kind != e->kind) {
         return eg_record_corrupt();
     }
+    if (eg_ns_inode_expired(&i, w->l->forward_ns)) {
+        return EG_OK;
+    }
+    w->path.len = parent_len;
+    EG_TRY(eg_buf_addf(&w->path, "%s%.*s", parent_len ? "/" : "", EG_FMT(name)));
+    eg_buf_reset(&w->full);
+    EG_TRY(eg_buf_addf(&w->full, "%.*s%s%.*s", EG_FMT(w->l->prefix), w->l->prefix.len ? "/" : "", EG_FMT(eg_buf_str(&w->path))));
     w->given++;
     return w->l->each(w->l->ctx, eg_buf_str(&w->full), &i);
 }

@@ -88,6 +88,8 @@ eg_err eg_ns_empty(eg_kv_txn *t, const eg_id *directory, bool *ret) EG_MUST_CHEC
 /* Inodes. A missing one is EG_ERR_CORRUPT: somebody named it. Attributes are borrowed from the transaction. */
 eg_err eg_ns_inode_get(eg_kv_txn *t, const eg_account *a, const eg_id *id, eg_inode *ret) EG_MUST_CHECK;
 eg_err eg_ns_inode_put(eg_kv_txn *t, const eg_account *a, const eg_inode *i) EG_MUST_CHECK;
+/* EG_ATTR_EXPIRES: the file's time is over at `forward_ns`. */
+bool eg_ns_inode_expired(const eg_inode *i, int64_t forward_ns);
 /* Attributes copied into the arena, so that they outlive the transaction. */
 eg_err eg_ns_inode_keep(eg_inode *i, eg_arena *arena) EG_MUST_CHECK;
 
@@ -97,6 +99,7 @@ typedef struct eg_place {
     bool root;                 /* the path is "" */
     bool exists;
     bool blocked;              /* an ancestor is a file */
+    bool expired;              /* a file stands there whose time is over: `entry` is its, and it doesn't exist */
     bool parent_exists;
     eg_id parent;              /* of the last name; or the deepest directory that is there */
     eg_str name;               /* last name */

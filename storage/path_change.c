@@ -1,11 +1,24 @@
 /* Create, delete and update of a path; create and delete of a container. */
-#include "path_change.h"
+#include "lease_index.h"
 
 #define SUPERUSER EG_LIT("$superuser")
 
 eg_err eg_path_resolve(eg_kv_txn *t, const eg_change *where, eg_str path, eg_place *ret, eg_problem *p) {
-    const eg_err e = eg_ns_resolve(t, where->account, where->container, path, ret);
-    return e == EG_ERR_FILESYSTEM_NOT_FOUND ? eg_fail(p, e, "The specified filesystem does not exist.") : e;
+    eg_place place;
+    const eg_err e = eg_ns_resolve(t, where->account, where->container, path, &place);
+    if (e == EG_ERR_FILESYSTEM_NOT_FOUND) {
+        return eg_fail(p, e, "The specified filesystem does not exist.");
+    }
+    EG_TRY(e);
+    if (place.exists && place.entry.kind == EG_KIND_FILE) {
+        eg_inode i;
+        EG_TRY(eg_ns_inode_get(t, where->account, &place.entry.child, &i));
+        place.expired = eg_ns_inode_expired(&i, where->forward_ns);
+        place.exists = !place.expired;
+        place.missing = place.expired ? place.name : place.missing;
+    }
+    *ret = place;
+    return EG_OK;
 }
 
 eg_err eg_path_find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, eg_inode *ret, eg_problem *p) {
@@ -32,6 +45,9 @@ static eg_err put_new(eg_kv_txn *t, const eg_account *a, const eg_id *parent, eg
 
 /* Directories on the way that aren't there get the owner of what is made. */
 static eg_err make_missing(eg_kv_txn *t, const eg_path_create *c, const eg_place *place) {
+    if (place->expired) {
+        EG_TRY(eg_ns_orphan_put(t, c->base.account, EG_ORPHAN_INODE, &place->entry.child));
+    }
     eg_id parent = place->parent;
     eg_str rest = place->missing;
     for (;;) {
@@ -53,7 +69,7 @@ static eg_err create_over(eg_kv_txn *t, eg_path_create *c, const eg_place *place
     eg_inode old;
     EG_TRY(eg_ns_inode_get(t, a, &place->entry.child, &old));
     c->existing = old.kind;
-    EG_TRY(eg_conditions_check(&c->base.conditions, &old, p));
+    EG_TRY(eg_change_check(&c->base, &old, p));
     if (c->made.kind != old.kind) {
         return eg_fail(p, EG_ERR_PATH_EXISTS, old.kind == EG_KIND_FILE ? "A file of this name already exists."
                                                                        : "A directory of this name already exists.");
@@ -63,9 +79,10 @@ static eg_err create_over(eg_kv_txn *t, eg_path_create *c, const eg_place *place
         return EG_OK;
     }
     EG_TRY(eg_ns_orphan_put(t, a, EG_ORPHAN_INODE, &place->entry.child));
+    eg_change_keep_lease(&c->base, &c->made); /* it is the path's: whoever holds it may write it anew */
     EG_TRY(put_new(t, a, &place->parent, place->name, &c->made));
     c->base.after = c->made;
-    return EG_OK;
+    return eg_change_finish(t, &c->base);
 }
 
 eg_err eg_path_create_apply(eg_kv_txn *t, void *create, eg_problem *p) {
@@ -75,15 +92,17 @@ eg_err eg_path_create_apply(eg_kv_txn *t, void *create, eg_problem *p) {
     if (place.blocked) {
         return eg_fail(p, EG_ERR_PATH_CONFLICT, "An element of the path is a file.");
     }
+    c->base.creates = true;
     c->made.change = 1;
     c->made.created_ns = c->made.modified_ns = c->base.now_ns;
     if (place.exists) {
         return create_over(t, c, &place, p);
     }
-    EG_TRY(eg_conditions_check(&c->base.conditions, NULL, p));
+    EG_TRY(eg_change_check(&c->base, NULL, p));
+    eg_change_keep_lease(&c->base, &c->made);
     EG_TRY(make_missing(t, c, &place));
     c->base.after = c->made;
-    return EG_OK;
+    return eg_change_finish(t, &c->base);
 }
 
 eg_err eg_path_delete_apply(eg_kv_txn *t, void *del, eg_problem *p) {
@@ -94,7 +113,11 @@ eg_err eg_path_delete_apply(eg_kv_txn *t, void *del, eg_problem *p) {
     if (place.root) {
         return eg_fail(p, EG_ERR_PATH_INVALID, "The root directory can't be deleted; delete the filesystem instead.");
     }
-    EG_TRY(eg_conditions_check(&d->base.conditions, &i, p));
+    EG_TRY(eg_change_check(&d->base, &i, p));
+    if (i.kind == EG_KIND_DIRECTORY) {
+        const eg_lease_spot at = {d->base.account, place.container.root, d->base.path};
+        EG_TRY(eg_lease_index_beneath(t, &at, d->base.forward_ns, p));
+    }
     if (i.kind == EG_KIND_DIRECTORY && !d->recursive) {
         bool empty = false;
         EG_TRY(eg_ns_empty(t, &i.id, &empty));
@@ -112,7 +135,7 @@ eg_err eg_path_update_apply(eg_kv_txn *t, void *update, eg_problem *p) {
     eg_place place;
     eg_inode i;
     EG_TRY(eg_path_find(t, &u->base, &place, &i, p));
-    EG_TRY(eg_conditions_check(&u->base.conditions, &i, p));
+    EG_TRY(eg_change_check(&u->base, &i, p));
     for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
         if (u->set[k]) {
             i.attr[k] = u->attr[k];
@@ -156,6 +179,13 @@ eg_err eg_container_delete_apply(eg_kv_txn *t, void *change, eg_problem *p) {
     if (e != EG_OK) {
         return e == EG_ERR_FILESYSTEM_NOT_FOUND ? eg_fail(p, e, "The specified filesystem does not exist.") : e;
     }
+    eg_inode root;
+    eg_lease lease;
+    EG_TRY(eg_ns_inode_get(t, c->account, &found.root, &root));
+    const eg_err met = eg_conditions_check(&c->conditions, &root, p);
+    EG_TRY(met == EG_ERR_PATH_EXISTS ? EG_ERR_CONDITION_NOT_MET : met);
+    EG_TRY(eg_lease_decode(root.attr[EG_ATTR_LEASE], &lease));
+    EG_TRY(eg_lease_check_write(&lease, c->has_lease ? &c->lease : NULL, c->forward_ns, EG_LEASE_OF_CONTAINER, p));
     uint8_t key[EG_CONTAINER_KEY_MAX];
     EG_TRY(eg_kv_del(t, EG_DB_FS_ACCOUNT, (eg_bytes){key, eg_ns_container_key(c->account, c->container, key)}));
     return eg_ns_orphan_put(t, c->account, EG_ORPHAN_INODE, &found.root);

@@ -3,16 +3,33 @@
 #define EG_STORAGE_PATH_CHANGE_H
 
 #include "conditions.h"
+#include "lease.h"
 
-/* Common to all: where, under which conditions, when. */
+/* Common to all: where, under which conditions and lease, when. */
 typedef struct eg_change {
     const eg_account *account;
     eg_str container;
     eg_str path;              /* "" = the root directory */
     eg_conditions conditions;
     int64_t now_ns;
+    int64_t forward_ns;       /* eg_storage_forward_ns: of leases and expiry */
+    bool has_lease;           /* the asker names a lease id */
+    eg_id lease;
+    eg_lease_ask lease_ask;   /* what an append, a flush or a create does with the lease in the same step */
+    bool creates;             /* "If-None-Match: *" is about what stands there: set by create and rename themselves */
+    bool lease_moved;         /* out: acquired or renewed in this step */
+    size_t lease_len;         /* out: the lease afterwards, as EG_ATTR_LEASE has it */
+    uint8_t lease_row[EG_LEASE_ROW_LEN];
     eg_inode after;           /* out: the inode afterwards; its attributes are not to be used */
 } eg_change;
+
+/* For every change of something that has a path, inside its transaction and before its first write: conditions and lease.
+ * i: NULL when nothing stands there. Sets the lease attribute of *i to what it is after the change: a lease that ran out is gone. */
+eg_err eg_change_check(eg_change *c, eg_inode *i, eg_problem *p) EG_MUST_CHECK;
+/* The same attribute again, for an inode that was read anew after the check. */
+void eg_change_keep_lease(const eg_change *c, eg_inode *i);
+/* After the last write of the change: makes a lease that it acquired findable. */
+eg_err eg_change_finish(eg_kv_txn *t, const eg_change *c) EG_MUST_CHECK;
 
 typedef struct eg_path_create {
     eg_change base;
@@ -28,6 +45,8 @@ typedef struct eg_path_rename {
     eg_change base;           /* path, conditions: of the destination */
     eg_str source;
     eg_conditions source_conditions;
+    bool has_source_lease;
+    eg_id source_lease;
     eg_str transaction_id;    /* kept with the inode; len 0 = none */
 } eg_path_rename;
 /* Onto an existing directory: into it. The ETag stays. */
@@ -55,10 +74,24 @@ typedef struct eg_container_change {
     eg_str container;
     int64_t now_ns;
     eg_bytes encryption_scope; /* of a new one: attribute of its root directory */
+    eg_conditions conditions;
+    int64_t forward_ns;
+    bool has_lease;
+    eg_id lease;
     eg_inode after;
 } eg_container_change;
 eg_err eg_container_create_apply(eg_kv_txn *t, void *change, eg_problem *p);  /* EG_ERR_FILESYSTEM_EXISTS */
 eg_err eg_container_delete_apply(eg_kv_txn *t, void *change, eg_problem *p);
+
+/* A step of its own for a lease: acquire, renew, change, release, break; of a path, or of a container (path ""). The ETag stays. */
+typedef struct eg_path_lease {
+    eg_change base;
+    eg_lease_ask ask;
+    eg_lease_of of;
+    eg_lease lease;           /* out */
+    uint32_t remaining_s;     /* out: after a break */
+} eg_path_lease;
+eg_err eg_path_lease_apply(eg_kv_txn *t, void *lease, eg_problem *p);
 
 /* Resolves an existing path and its inode in one go; EG_ERR_PATH_NOT_FOUND, EG_ERR_FILESYSTEM_NOT_FOUND. */
 eg_err eg_path_find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, eg_inode *ret, eg_problem *p) EG_MUST_CHECK;

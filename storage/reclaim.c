@@ -3,6 +3,7 @@
 #include "reclaim.h"
 
 #include "blocks.h"
+#include "lease_index.h"
 #include "readers.h"
 
 #include <stdlib.h>
@@ -261,10 +262,12 @@ static bool wait_for_work(eg_reclaim *r) {
 
 static void *run(void *arg) {
     eg_reclaim *r = arg;
+    eg_lease_sweep leases = {.at_len = 0};
     (void)!eg_reclaim_sweep(r->store, &r->stop);
     while (wait_for_work(r)) {
         size_t left = 0;
         (void)pass(r->store, &r->stop, &left);
+        (void)!eg_lease_index_sweep(r->store, &leases);
     }
     return NULL;
 }

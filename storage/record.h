@@ -20,6 +20,10 @@ typedef enum eg_row_kind {
     EG_ROW_BLOCK,
     EG_ROW_BLOCK_LIST,
     EG_ROW_SCOPE = 40,
+    EG_ROW_LEASE = 50,
+    EG_ROW_DELETED,
+    EG_ROW_DUE,
+    EG_ROW_SNAPSHOT,
 } eg_row_kind;
 
 #define EG_ROW_VERSION 1

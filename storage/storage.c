@@ -23,6 +23,7 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
     s->max_file_bytes = o->max_file_bytes ? o->max_file_bytes : EG_FILE_MAX_DEFAULT;
     s->boot = eg_content_boot();
     pthread_mutex_init(&s->accounts_lock, NULL);
+    eg_forward_clock_init(&s->forward);
     eg_err e = eg_segment_store_open(o->dir, o->min_free_bytes ? o->min_free_bytes : EG_FREE_MIN_DEFAULT, o->clock, &s->segments, p);
     if (e == EG_OK) {
         e = eg_key_cache_new(o->keys, o->clock, &s->key_cache);
@@ -56,6 +57,7 @@ void eg_storage_close(eg_storage *s) {
         s->accounts = next;
     }
     pthread_mutex_destroy(&s->accounts_lock);
+    eg_forward_clock_done(&s->forward);
     free(s);
 }
 

@@ -42,6 +42,16 @@ typedef struct eg_account {
     struct eg_account *next;
 } eg_account;
 
+/* For eg_storage_forward_ns. */
+typedef struct eg_forward_clock {
+    pthread_mutex_t lock;
+    bool begun;
+    int64_t last_ns;
+    int64_t last_mono_ns;
+} eg_forward_clock;
+void eg_forward_clock_init(eg_forward_clock *c);
+void eg_forward_clock_done(eg_forward_clock *c);
+
 typedef struct eg_segment_store eg_segment_store;
 typedef struct eg_key_cache eg_key_cache;
 typedef struct eg_readers eg_readers;
@@ -55,6 +65,7 @@ struct eg_storage {
     eg_usage_sink usage;
     uint64_t max_file_bytes;
     uint64_t boot;               /* of which boot of the machine this process is */
+    eg_forward_clock forward;
     pthread_mutex_t accounts_lock;
     eg_account *accounts;
     size_t account_count;
@@ -68,5 +79,7 @@ struct eg_storage {
 eg_err eg_storage_account(eg_storage *s, eg_str name, const eg_account **ret) EG_MUST_CHECK;
 /* The same without blocking: NULL when it isn't loaded yet. */
 const eg_account *eg_storage_account_loaded(eg_storage *s, eg_str name);
+/* Nanoseconds since 1970 by a clock that never goes back, even when the machine's does: for leases, expiry, retention. */
+int64_t eg_storage_forward_ns(eg_storage *s);
 
 #endif

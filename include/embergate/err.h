@@ -9,6 +9,7 @@
 typedef enum eg_category {
     EG_CAT_INTERNAL = 0,     /* 500  failed  */
     EG_CAT_OK,               /* 200  allowed */
+    EG_CAT_NOT_MODIFIED,     /* 304  allowed: a read whose asker has it already */
     EG_CAT_INVALID,          /* 400  failed  */
     EG_CAT_UNAUTHENTICATED,  /* 401  denied  */
     EG_CAT_DENIED,           /* 403  denied  */
@@ -121,7 +122,21 @@ typedef enum eg_category {
     X(CONDITION_NOT_MET, PRECONDITION, "ConditionNotMet")                               \
     X(RANGE, RANGE, "InvalidRange")                                                     \
     X(MD5_MISMATCH, INVALID, "Md5Mismatch")                                             \
-    X(LEASE_ID, CONFLICT, "LeaseIdMissing")                                             \
+    X(NOT_MODIFIED, NOT_MODIFIED, "ConditionNotMet")                                    \
+    X(CONDITION_UNSATISFIABLE, INVALID, "UnsatisfiableCondition")                       \
+    X(CONDITIONS_TOO_MANY, INVALID, "MultipleConditionHeadersNotSupported")             \
+    X(LEASE_ID_MISSING, PRECONDITION, "LeaseIdMissing")                                 \
+    X(LEASE_ID_MISMATCH, PRECONDITION, "LeaseIdMismatchWithBlobOperation")              \
+    X(LEASE_ID_MISMATCH_CONTAINER, PRECONDITION, "LeaseIdMismatchWithContainerOperation")\
+    X(LEASE_NOT_PRESENT, PRECONDITION, "LeaseNotPresentWithBlobOperation")              \
+    X(LEASE_NOT_PRESENT_CONTAINER, PRECONDITION, "LeaseNotPresentWithContainerOperation")\
+    X(LEASE_LOST, PRECONDITION, "LeaseLost")                                            \
+    X(LEASE_PRESENT, CONFLICT, "LeaseAlreadyPresent")                                   \
+    X(LEASE_OTHER, CONFLICT, "LeaseIdMismatchWithLeaseOperation")                       \
+    X(LEASE_NONE, CONFLICT, "LeaseNotPresentWithLeaseOperation")                        \
+    X(LEASE_BREAKING_ACQUIRE, CONFLICT, "LeaseIsBreakingAndCannotBeAcquired")           \
+    X(LEASE_BREAKING_CHANGE, CONFLICT, "LeaseIsBreakingAndCannotBeChanged")             \
+    X(LEASE_BROKEN_RENEW, CONFLICT, "LeaseIsBrokenAndCannotBeRenewed")                  \
     X(KEY_DESTROYED, DENIED, "KeyDestroyed")                                            \
     X(CUSTOMER_KEY_MISSING, CONFLICT, "BlobUsesCustomerSpecifiedEncryption")            \
     X(CUSTOMER_KEY_MISMATCH, CONFLICT, "BlobCustomerSpecifiedEncryptionMismatch")       \

@@ -24,6 +24,7 @@ typedef struct eg_committer eg_committer;
     X(FS_BLOCK_LIST, "fs.block_list")   /* (inode, index) → block of a blob */  \
     X(FS_SNAPSHOT, "fs.snapshot")       /* (inode, time) → snapshot or version */ \
     X(FS_DELETED, "fs.deleted")         /* what was soft-deleted */             \
+    X(FS_LEASE, "fs.lease")             /* (root, path) → there may be a lease */ \
     X(FS_SCOPE, "fs.scope")             /* encryption scopes of an account */   \
     X(FS_REPLAY, "fs.replay")           /* first answers, for repeated requests */ \
     X(BATCH, "compute.batch")           /* compute/ */                          \

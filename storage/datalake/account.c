@@ -9,10 +9,14 @@
 typedef struct page {
     eg_buf body;
     bool xml;
+    int64_t forward_ns;       /* of leases */
     size_t count;
 } page;
 
 static void add_container(page *g, eg_str name, const eg_inode *root) {
+    eg_lease l = {0};
+    (void)!eg_lease_decode(root->attr[EG_ATTR_LEASE], &l);
+    const eg_lease_state state = eg_lease_state_at(&l, g->forward_ns);
     char etag[EG_ETAG_LEN];
     char date[EG_HTTP_DATE_LEN];
     eg_ns_etag(root, etag);
@@ -25,9 +29,10 @@ static void add_container(page *g, eg_str name, const eg_inode *root) {
         (void)eg_buf_adds(b, "<Container><Name>");
         (void)eg_xml_text(b, name);
         (void)eg_buf_addf(b, "</Name><Properties><Last-Modified>%s</Last-Modified><Etag>\"%s\"</Etag>"
-            "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
+            "<LeaseStatus>%s</LeaseStatus><LeaseState>%s</LeaseState>"
             "<DefaultEncryptionScope>%.*s</DefaultEncryptionScope><DenyEncryptionScopeOverride>%s</DenyEncryptionScopeOverride>"
-            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties></Container>", date, etag, EG_FMT(scope), deny ? "true" : "false");
+            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties></Container>", date, etag,
+            eg_lease_status_text(state), eg_lease_state_text(state), EG_FMT(scope), deny ? "true" : "false");
         return;
     }
     (void)eg_buf_adds(b, g->count ? ",{\"name\":" : "{\"name\":");
@@ -93,6 +98,7 @@ static eg_err run(eg_request *rq, bool xml) {
     eg_str next = {NULL, 0};
     page g = {.xml = xml};
     EG_TRY(eg_target_open_account(rq, &d));
+    g.forward_ns = eg_storage_forward_ns(d.store);
     EG_TRY(read_name(rq, "prefix", &after[0]));
     EG_TRY(read_name(rq, xml ? "marker" : "continuation", &after[1]));
     eg_buf_init(&g.body, BODY_MAX);

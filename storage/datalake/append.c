@@ -2,6 +2,7 @@
 #include "datalake.h"
 
 #include "encryption.h"
+#include "lease_request.h"
 #include "md5_stream.h"
 #include "reclaim.h"
 #include "upload.h"
@@ -119,18 +120,20 @@ static eg_err stage(eg_request *rq, const eg_target *d, append *a, const eg_inod
     eg_content_stage s = {.inode = file->id, .position = a->position, .max_file_bytes = d->store->max_file_bytes,
         .boot = d->store->boot};
     EG_TRY(eg_target_change(rq, d, &s.base));
+    EG_TRY(eg_lease_read_action(rq, &s.base, a->flush ? EG_LEASE_STEP_APPEND_FIRST : EG_LEASE_STEP_APPEND));
     EG_TRY(finish_segment(rq, a));
     EG_TRY(eg_upload_ref(a->upload, eg_file_key_bytes(key), &file->id, &s.segment));
     const eg_txn_op op = {eg_content_stage_apply, &s};
     const eg_err e = eg_commit(d->store->committer, &op, 1, &rq->problem);
     eg_upload_settle(a->upload, e);
-    return e;
+    return e == EG_OK ? eg_lease_renewed(rq, &s.base) : e;
 }
 
 static eg_err flush(eg_request *rq, const eg_target *d, eg_content_flush *f, int status) {
     eg_txn_op record;
     f->boot = d->store->boot;
     EG_TRY(eg_target_change(rq, d, &f->base));
+    EG_TRY(eg_lease_read_action(rq, &f->base, status == 202 ? EG_LEASE_STEP_FLUSH_SECOND : EG_LEASE_STEP_FLUSH));
     EG_TRY(eg_target_query_bool(rq, "retainUncommittedData", false, &f->retain));
     EG_TRY(eg_dfs_read_attributes(rq, f->set, f->attr));
     f->set[EG_ATTR_PROPERTIES] = false; /* not of a flush */
@@ -174,6 +177,7 @@ eg_err eg_dfs_flush(eg_request *rq) {
     EG_TRY(eg_target_find(rq, &d, &file));
     EG_TRY(eg_encryption_require(rq, &file));
     EG_TRY(flush(rq, &d, &f, 200));
+    EG_TRY(eg_lease_renewed(rq, &f.base));
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
     EG_TRY(eg_encryption_echo(rq, &file));
     return eg_respond_empty(rq, 200);

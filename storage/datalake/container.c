@@ -2,12 +2,15 @@
 #include "datalake.h"
 
 #include "encryption.h"
+#include "lease_request.h"
 #include "reclaim.h"
 
 static eg_err start(eg_request *rq, eg_target *d, eg_container_change *c) {
     EG_TRY(eg_target_open(rq, d));
-    *c = (eg_container_change){.account = d->account, .container = d->container, .now_ns = eg_wall_ns(d->store->clock)};
-    return EG_OK;
+    *c = (eg_container_change){.account = d->account, .container = d->container, .now_ns = eg_wall_ns(d->store->clock),
+        .forward_ns = eg_storage_forward_ns(d->store)};
+    EG_TRY(eg_conditions_read(rq, &c->conditions, &rq->problem));
+    return eg_lease_read_id(rq, "x-ms-lease-id", &c->has_lease, &c->lease);
 }
 
 eg_err eg_dfs_container_create(eg_request *rq) {
@@ -38,8 +41,7 @@ eg_err eg_dfs_container_properties(eg_request *rq) {
     EG_TRY(eg_target_find(rq, &d, &root));
     EG_TRY(eg_target_etag(rq, &root));
     (void)eg_response_header(rq, "x-ms-namespace-enabled", "true");
-    (void)eg_response_header(rq, "x-ms-lease-status", "unlocked");
-    (void)eg_response_header(rq, "x-ms-lease-state", "available");
+    EG_TRY(eg_lease_headers(rq, &root));
     EG_TRY(eg_encryption_describe_container(rq, &root));
     (void)eg_response_header(rq, "x-ms-has-immutability-policy", "false");
     (void)eg_response_header(rq, "x-ms-has-legal-hold", "false");

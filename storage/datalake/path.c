@@ -2,6 +2,7 @@
 #include "datalake.h"
 
 #include "encryption.h"
+#include "lease_request.h"
 #include "permissions.h"
 #include "reclaim.h"
 #include "segment_store.h"
@@ -67,6 +68,7 @@ static eg_err create(eg_request *rq, eg_kind kind) {
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_segment_store_room(d.store->segments, &rq->problem));
     EG_TRY(eg_target_change(rq, &d, &c.base));
+    EG_TRY(eg_lease_read_proposed(rq, &c.base));
     EG_TRY(fill_inode(rq, kind, &c));
     if (kind == EG_KIND_FILE) {
         EG_TRY(eg_encryption_make(rq, &d, &key, &c.made, &customer));
@@ -134,6 +136,7 @@ eg_err eg_dfs_rename(eg_request *rq) {
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &r.base));
     EG_TRY(eg_conditions_read_source(rq, &r.source_conditions, &rq->problem));
+    EG_TRY(eg_lease_read_id(rq, "x-ms-source-lease-id", &r.has_source_lease, &r.source_lease));
     EG_TRY(read_source(rq, &d, &r.source));
     EG_TRY(transaction_id(rq, &r.transaction_id));
     rq->record_details = json_pack("{s:s%}", "source", r.source.ptr, r.source.len);

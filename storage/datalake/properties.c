@@ -2,6 +2,7 @@
 #include "datalake.h"
 
 #include "encryption.h"
+#include "lease_request.h"
 #include "permissions.h"
 
 #include <embergate/encoding.h>
@@ -111,8 +112,7 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
     EG_TRY(eg_response_header(rq, "x-ms-creation-time", "%s", created));
     EG_TRY(eg_encryption_describe(rq, i));
     EG_TRY(eg_response_header(rq, "x-ms-blob-type", "BlockBlob"));
-    EG_TRY(eg_response_header(rq, "x-ms-lease-status", "unlocked"));
-    EG_TRY(eg_response_header(rq, "x-ms-lease-state", "available"));
+    EG_TRY(eg_lease_headers(rq, i));
     EG_TRY(eg_response_header(rq, "Accept-Ranges", "bytes"));
     for (size_t k = 0; k < sizeof content_headers / sizeof content_headers[0]; k++) {
         const eg_str v = eg_bytes_str(i->attr[content_headers[k].attr]);
@@ -137,11 +137,9 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
 
 static eg_err find_for_head(eg_request *rq, eg_inode *ret) {
     eg_target d;
-    eg_conditions c;
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_find(rq, &d, ret));
-    EG_TRY(eg_conditions_read(rq, &c, &rq->problem));
-    return eg_conditions_check(&c, ret, &rq->problem);
+    return eg_target_check_read(rq, ret);
 }
 
 eg_err eg_dfs_status(eg_request *rq) {

@@ -165,9 +165,7 @@ static eg_err respond(eg_request *rq, reading *r, const eg_inode *i) {
 }
 
 static eg_err check(eg_request *rq, const eg_inode *i) {
-    eg_conditions conditions;
-    EG_TRY(eg_conditions_read(rq, &conditions, &rq->problem));
-    EG_TRY(eg_conditions_check(&conditions, i, &rq->problem));
+    EG_TRY(eg_target_check_read(rq, i));
     return i->kind == EG_KIND_FILE ? EG_OK : eg_fail(&rq->problem, EG_ERR_RESOURCE_TYPE_MISMATCH, "The path is a directory.");
 }
 

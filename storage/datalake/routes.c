@@ -1,6 +1,8 @@
 /* The rows of the Data Lake API, and of the Blob API as far as the Azure SDKs for the Data Lake speak it. */
 #include "datalake.h"
 
+#include "lease_request.h"
+
 #include <embergate/actions.h>
 
 #define DATA (EG_ROUTE_BLOCKING | EG_ROUTE_DATA_ACTION | EG_ROUTE_JOB_TOKEN)
@@ -36,6 +38,7 @@ static const eg_route routes[] = {
     ACCOUNT_ROW("resource=account", eg_dfs_account_list_json),
     ACCOUNT_ROW(NULL, not_built),
 
+    ROW("PUT", FS, "comp=lease", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_lease_container, "storage.filesystem.lease"),
     /* What isn't built stands first where a later row would take it for something else. */
     ROW("PUT", FS, "comp", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, not_built, "storage.filesystem.other"),
     ROW("GET", FS, "comp", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL, not_built, "storage.filesystem.other"),
@@ -58,6 +61,7 @@ static const eg_route routes[] = {
 
     /* Files and directories. */
     ROW("PUT", PATH, "comp=metadata", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_metadata, "storage.path.set_properties"),
+    ROW("PUT", PATH, "comp=lease", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_lease_path, "storage.path.lease"),
     ROW("PUT", PATH, "comp", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, not_built, "storage.path.other"),
     ROW("PUT", PATH, "resource=file", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_file, "storage.file.create"),
     ROW("PUT", PATH, "resource=directory", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_directory, "storage.directory.create"),
@@ -68,7 +72,7 @@ static const eg_route routes[] = {
     ROW("PATCH", PATH, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),
     ROW("PATCH", PATH, "action=setAccessControl", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_control, "storage.path.set_access"),
     ROW("PATCH", PATH, NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, not_built, "storage.path.other"),
-    ROW("POST", PATH, NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, not_built, "storage.path.other"),
+    ROW("POST", PATH, NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_lease_path, "storage.path.lease"),
     ROW("HEAD", PATH, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_access_control, "storage.path.status"),
     ROW("HEAD", PATH, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_check_access, "storage.path.status"),
     ROW("HEAD", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_status, "storage.path.status"),

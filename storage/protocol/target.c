@@ -1,6 +1,7 @@
 /* Reading of requests and common parts of answers. */
 #include "target.h"
 
+#include "lease_request.h"
 #include "reclaim.h"
 
 #include <embergate/encoding.h>
@@ -19,10 +20,8 @@ eg_err eg_target_refuse_unbuilt(eg_request *rq) {
         const char *header;
         const char *what;
     } unbuilt[] = {
-        {"x-ms-lease-id", "A lease"},
-        {"x-ms-source-lease-id", "A lease"},
-        {"x-ms-proposed-lease-id", "A lease"},
-        {"x-ms-lease-action", "A lease"},
+        {"x-ms-if-tags", "A condition on tags"},
+        {"x-ms-source-if-tags", "A condition on tags"},
         {"x-ms-expiry-option", "Expiry of a file"},
         {"x-ms-expiry-time", "Expiry of a file"},
         {"x-ms-structured-body", "A structured message body"},
@@ -105,8 +104,10 @@ eg_err eg_target_open(eg_request *rq, eg_target *ret) {
 }
 
 eg_err eg_target_change(eg_request *rq, const eg_target *d, eg_change *ret) {
-    eg_change c = {.account = d->account, .container = d->container, .path = d->path, .now_ns = eg_wall_ns(d->store->clock)};
+    eg_change c = {.account = d->account, .container = d->container, .path = d->path, .now_ns = eg_wall_ns(d->store->clock),
+        .forward_ns = eg_storage_forward_ns(d->store)};
     EG_TRY(eg_conditions_read(rq, &c.conditions, &rq->problem));
+    EG_TRY(eg_lease_read_id(rq, "x-ms-lease-id", &c.has_lease, &c.lease));
     *ret = c;
     return EG_OK;
 }
@@ -145,6 +146,22 @@ eg_err eg_target_find(eg_request *rq, const eg_target *d, eg_inode *ret) {
     EG_TRY(eg_ns_inode_keep(&i, rq->arena));
     *ret = i;
     return EG_OK;
+}
+
+eg_err eg_target_check_read(eg_request *rq, const eg_inode *i) {
+    eg_conditions c;
+    eg_lease l;
+    bool has = false;
+    eg_id id;
+    EG_TRY(eg_conditions_read(rq, &c, &rq->problem));
+    const eg_err met = eg_conditions_check_read(&c, i, &rq->problem);
+    if (met == EG_ERR_NOT_MODIFIED) {
+        EG_TRY(eg_target_etag(rq, i)); /* RFC 9110 section 15.4.5 */
+    }
+    EG_TRY(met);
+    EG_TRY(eg_lease_read_id(rq, "x-ms-lease-id", &has, &id));
+    EG_TRY(eg_lease_decode(i->attr[EG_ATTR_LEASE], &l));
+    return eg_lease_check_read(&l, has ? &id : NULL, eg_storage_forward_ns(rq->room), EG_LEASE_OF_PATH, &rq->problem);
 }
 
 eg_err eg_target_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) {

@@ -52,8 +52,8 @@ def test_wrong_secret_is_refused(gateway):
 
 
 def test_what_is_not_built_answers_501_in_azures_shape(gateway):
-    status, body, headers = gateway.json("PUT", "/data/sdk/once?comp=lease", gateway.token(audience="storage"),
-                                         headers={"x-ms-lease-action": "acquire", "x-ms-version": "2023-11-03"})
+    status, body, headers = gateway.json("PUT", "/data/sdk/once?comp=tags", gateway.token(audience="storage"),
+                                         headers={"x-ms-version": "2023-11-03"})
     assert status == 501 and headers["x-ms-request-id"]
 
 
