@@ -1,4 +1,5 @@
 /* Makes, shares and frees principals. */
+#include <embergate/encoding.h>
 #include <embergate/principal.h>
 
 #include <stdlib.h>
@@ -19,8 +20,50 @@ eg_principal *eg_principal_ref(eg_principal *p) {
 void eg_principal_unref(eg_principal *p) {
     if (p && __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) == 0) {
         free(p->groups);
+        free(p->group_ids);
         free(p);
     }
+}
+
+/* Ten bits of a GUID; those that say its version are not among them. */
+static unsigned filter_bit(const uint8_t id[16]) {
+    const uint64_t h = (eg_get_u64(id) ^ eg_get_u64(id + 8)) * 0x9e3779b97f4a7c15u;
+    return (unsigned)(h >> 54);
+}
+
+void eg_principal_index_groups(eg_principal *p) {
+    static const struct { uint8_t at, len; } parts[] = {{0, 8}, {9, 4}, {14, 4}, {19, 4}, {24, 12}};
+    uint8_t (*ids)[16] = p->group_count ? calloc(p->group_count, sizeof *ids) : NULL;
+    for (size_t i = 0; ids && i < p->group_count; i++) {
+        size_t n = 0;
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+            size_t got = 0;
+            if (strlen(p->groups[i]) != EG_UUID_LEN - 1 ||
+                eg_unhex((eg_str){p->groups[i] + parts[k].at, parts[k].len}, ids[i] + n, sizeof ids[i] - n, &got) != EG_OK) {
+                free(ids);
+                return;
+            }
+            n += got;
+        }
+    }
+    p->group_ids = ids;
+    for (size_t i = 0; ids && i < p->group_count; i++) {
+        const unsigned bit = filter_bit(ids[i]);
+        p->group_filter[bit / 64] |= (uint64_t)1 << (bit % 64);
+    }
+}
+
+bool eg_principal_in_group(const eg_principal *p, const uint8_t id[16]) {
+    const unsigned bit = filter_bit(id);
+    if (!(p->group_filter[bit / 64] & ((uint64_t)1 << (bit % 64)))) {
+        return false;
+    }
+    for (size_t i = 0; i < p->group_count; i++) {
+        if (memcmp(p->group_ids[i], id, 16) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *eg_principal_kind_name(eg_principal_kind k) {

@@ -1,7 +1,9 @@
 /* Role-based decisions: which assignment, if any, grants an action at a scope to a principal. */
-#include "policy_model.h"
+#include "condition.h"
 
 #include <stdio.h>
+
+#define SCOPE_SIDE_MAX 64 /* assignments at the scopes above a resource that are looked at one by one */
 
 /* Object ids are random (version 4) in Entra, but an administrator writes the files: multiply, so that no choice of ids piles up. */
 size_t eg_policy_guid_hash(const eg_policy_guid *id) {
@@ -37,21 +39,34 @@ static bool any(const eg_policy_patterns *patterns, eg_str action) {
     return false;
 }
 
+bool eg_policy_permission_grants(const eg_policy_permission *m, eg_str action, bool data_action) {
+    return any(data_action ? &m->data_actions : &m->actions, action) && !any(data_action ? &m->not_data_actions : &m->not_actions, action);
+}
+
 /* Actions minus NotActions within each permission of the role, union over its permissions. */
 bool eg_policy_role_grants(const eg_policy_role *r, eg_str action, bool data_action) {
     for (size_t i = 0; i < r->permission_count; i++) {
-        const eg_policy_permission *m = &r->permissions[i];
-        const eg_policy_patterns *yes = data_action ? &m->data_actions : &m->actions;
-        const eg_policy_patterns *no = data_action ? &m->not_data_actions : &m->not_actions;
-        if (any(yes, action) && !any(no, action)) {
+        if (eg_policy_permission_grants(&r->permissions[i], action, data_action)) {
             return true;
         }
     }
     return false;
 }
 
+/* Without a clock nothing that begins or ends is in force. */
+static bool in_force(const eg_policy_assignment *m, int64_t now_ns) {
+    if (m->starts_ns == 0 && m->ends_ns == 0) {
+        return true;
+    }
+    return now_ns > 0 && now_ns >= m->starts_ns && (m->ends_ns == 0 || now_ns < m->ends_ns);
+}
+
 static const eg_policy_assignment *first_of(const eg_policy *pol, const eg_policy_guid *id) {
-    size_t at = eg_policy_guid_hash(id) & pol->bucket_mask;
+    const size_t hash = eg_policy_guid_hash(id);
+    if (!(pol->present[(hash >> 6) % (EG_POLICY_PRESENT_BITS / 64)] & ((uint64_t)1 << (hash & 63)))) {
+        return NULL;
+    }
+    size_t at = hash & pol->bucket_mask;
     for (; pol->buckets[at] != 0; at = (at + 1) & pol->bucket_mask) {
         const eg_policy_assignment *a = &pol->assignments[pol->buckets[at] - 1];
         if (eg_policy_guid_order(&a->principal, id) == 0) {
@@ -61,26 +76,106 @@ static const eg_policy_assignment *first_of(const eg_policy *pol, const eg_polic
     return NULL;
 }
 
-static const eg_policy_assignment *granting(const eg_policy *pol, const eg_access *a, const char *object_id, eg_policy_assignee kind) {
-    eg_policy_guid id;
-    if (eg_policy_guid_parse(eg_str_of(object_id), &id) != EG_OK) {
-        return NULL;
-    }
+/* What is asked, and the scopes above it. */
+typedef struct question {
+    const eg_policy *pol;
+    const eg_access *a;
+    eg_policy_levels levels;
+    eg_policy_guid person;
+    bool person_known;
+} question;
+
+/* All but whom it is for. */
+static bool applies(const question *q, const eg_policy_assignment *m) {
+    const eg_access *a = q->a;
+    return in_force(m, a->now_ns) && eg_policy_scope_covers(m->scope, a->scope) && eg_policy_role_grants(&q->pol->roles[m->role], a->action, a->data_action) &&
+           eg_policy_condition_holds(m->condition, a) == EG_TRUTH_TRUE;
+}
+
+static const eg_policy_assignment *granting(const question *q, const eg_policy_guid *id, eg_policy_assignee kind) {
+    const eg_policy *pol = q->pol;
     const eg_policy_assignment *end = pol->assignments + pol->assignment_count;
-    for (const eg_policy_assignment *m = first_of(pol, &id); m && m < end && eg_policy_guid_order(&m->principal, &id) == 0; m++) {
-        if ((m->kind & kind) && eg_policy_scope_covers(m->scope, a->scope) && eg_policy_role_grants(&pol->roles[m->role], a->action, a->data_action)) {
+    for (const eg_policy_assignment *m = first_of(pol, id); m && m < end && eg_policy_guid_order(&m->principal, id) == 0; m++) {
+        if ((m->kind & kind) && eg_policy_levels_may_hold(&q->levels, m->scope_hash) && applies(q, m)) {
             return m;
         }
     }
     return NULL;
 }
 
-static const eg_policy_assignment *find(const eg_policy *pol, const eg_access *a) {
-    const eg_policy_assignment *m = granting(pol, a, a->who->object_id, EG_ASSIGNEE_PRINCIPAL);
-    for (size_t i = 0; !m && !a->who->groups_unknown && i < a->who->group_count; i++) {
-        m = granting(pol, a, a->who->groups[i], EG_ASSIGNEE_GROUP);
+/* From the principal and its groups to their assignments. */
+static const eg_policy_assignment *find_by_principal(const question *q) {
+    const eg_principal *who = q->a->who;
+    const eg_policy_assignment *m = q->person_known ? granting(q, &q->person, EG_ASSIGNEE_PRINCIPAL) : NULL;
+    for (size_t i = 0; !m && !who->groups_unknown && i < who->group_count; i++) {
+        eg_policy_guid id;
+        if (who->group_ids) {
+            memcpy(id.b, who->group_ids[i], sizeof id.b);
+        } else if (eg_policy_guid_parse((eg_str){who->groups[i], strnlen(who->groups[i], EG_UUID_LEN)}, &id) != EG_OK) {
+            continue;
+        }
+        m = granting(q, &id, EG_ASSIGNEE_GROUP);
     }
     return m;
+}
+
+static bool is_for(const question *q, const eg_policy_assignment *m) {
+    const eg_principal *who = q->a->who;
+    if ((m->kind & EG_ASSIGNEE_PRINCIPAL) && q->person_known && eg_policy_guid_order(&m->principal, &q->person) == 0) {
+        return true;
+    }
+    return (m->kind & EG_ASSIGNEE_GROUP) && !who->groups_unknown && eg_principal_in_group(who, m->principal.b);
+}
+
+/* Of the assignments at one of the levels: by_scope[*ret_from…] for as long as the hash is the same. */
+static size_t at_level(const eg_policy *pol, uint64_t hash, size_t *ret_from) {
+    size_t at = hash & pol->bucket_mask;
+    for (; pol->scope_buckets[at] != 0; at = (at + 1) & pol->bucket_mask) {
+        const size_t from = pol->scope_buckets[at] - 1;
+        if (pol->assignments[pol->by_scope[from]].scope_hash == hash) {
+            size_t n = 1;
+            while (n <= SCOPE_SIDE_MAX && from + n < pol->assignment_count && pol->assignments[pol->by_scope[from + n]].scope_hash == hash) {
+                n++;
+            }
+            *ret_from = from;
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* From the scopes above the resource to the assignments there. false: there are too many, and the other way is shorter. */
+static bool find_by_scope(const question *q, const eg_policy_assignment **ret) {
+    const eg_policy *pol = q->pol;
+    size_t from[EG_POLICY_LEVELS_MAX], count[EG_POLICY_LEVELS_MAX], all = 0;
+    if (q->levels.all || (q->a->who->group_count > 0 && !q->a->who->group_ids)) {
+        return false;
+    }
+    for (size_t i = 0; i < q->levels.n; i++) {
+        all += count[i] = at_level(pol, q->levels.hashes[i], &from[i]);
+    }
+    if (all > SCOPE_SIDE_MAX) {
+        return false;
+    }
+    *ret = NULL;
+    for (size_t i = 0; i < q->levels.n; i++) {
+        for (size_t k = 0; k < count[i]; k++) {
+            const eg_policy_assignment *m = &pol->assignments[pol->by_scope[from[i] + k]];
+            if (is_for(q, m) && applies(q, m)) {
+                *ret = m;
+                return true;
+            }
+        }
+    }
+    return true;
+}
+
+static const eg_policy_assignment *find(const eg_policy *pol, const eg_access *a) {
+    question q = {.pol = pol, .a = a};
+    const eg_policy_assignment *m = NULL;
+    eg_policy_levels_of(a->scope, &q.levels);
+    q.person_known = eg_policy_guid_parse(eg_str_of(a->who->object_id), &q.person) == EG_OK;
+    return find_by_scope(&q, &m) ? m : find_by_principal(&q);
 }
 
 static void deny(eg_decision *d, eg_err e, const char *rule) {
@@ -93,12 +188,18 @@ void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret
     eg_decision d = {.policy_version = pol->version};
     eg_err no_role = a->data_action ? EG_ERR_DENIED_DATA : EG_ERR_DENIED_ROLE;
     const eg_policy_assignment *m;
+    const eg_policy_deny *no;
     if (!a->who || a->who->kind == EG_PRINCIPAL_NONE || a->action.len == 0) {
         deny(&d, no_role, "default deny");
         snprintf(d.reason, sizeof d.reason, "Nobody is signed in.");
     } else if (a->resource_tenant.len == 0 || !eg_str_ieq(eg_str_of(a->who->tenant), a->resource_tenant)) {
         deny(&d, EG_ERR_DENIED_TENANT, "tenant separation");
         snprintf(d.reason, sizeof d.reason, "The resource does not belong to the principal's tenant.");
+    } else if ((no = eg_policy_deny_find(pol, a))) {
+        char rule[sizeof d.rule];
+        snprintf(rule, sizeof rule, "denyAssignment %.*s at %.*s", EG_FMT(no->name), EG_FMT(no->scope));
+        deny(&d, no_role, rule);
+        snprintf(d.reason, sizeof d.reason, "The deny assignment \"%.*s\" forbids it.", EG_FMT(no->title));
     } else if ((m = find(pol, a))) {
         d.allowed = true;
         d.error = EG_OK;

@@ -102,6 +102,10 @@ typedef struct flow {
     bool destination_known;
 } flow;
 
+bool eg_policy_rule_reaches(const eg_policy_rule *r, const eg_policy_subnet *subnet) { return matches_subnet(&r->destinations, subnet, r->allow); }
+
+bool eg_policy_rule_from(const eg_policy_rule *r, const eg_policy_subnet *subnet, const eg_policy_cidr *source) { return matches_address(&r->sources, subnet, source); }
+
 static bool matches(const eg_policy_rule *r, const flow *f) {
     return matches_port(&r->destination_ports, f->given->destination_port) && matches_port(&r->source_ports, f->given->source_port) &&
            matches_address(&r->sources, f->subnet, &f->source) &&
@@ -114,14 +118,25 @@ static void verdict(eg_decision *d, bool allowed, const char *reason) {
     snprintf(d->reason, sizeof d->reason, "%s", reason);
 }
 
-static void by_group(const eg_policy_group *g, const flow *f, eg_decision *d) {
+static const eg_policy_rule *first_match(const eg_policy_group *g, const flow *f) {
+    if (f->subnet->index && !f->destination_known) {
+        const size_t i = eg_policy_rule_index_first(f->subnet->index, &f->source, f->given->source_port, f->given->destination_port);
+        return i == SIZE_MAX ? NULL : &g->rules[i];
+    }
     for (size_t i = 0; i < g->rule_count; i++) {
-        const eg_policy_rule *r = &g->rules[i];
-        if (matches(r, f)) {
-            snprintf(d->rule, sizeof d->rule, "securityRule %.*s/%.*s", EG_FMT(g->name), EG_FMT(r->name));
-            verdict(d, r->allow, r->allow ? "A security rule allows the source address." : "A security rule denies the source address.");
-            return;
+        if (matches(&g->rules[i], f)) {
+            return &g->rules[i];
         }
+    }
+    return NULL;
+}
+
+static void by_group(const eg_policy_group *g, const flow *f, eg_decision *d) {
+    const eg_policy_rule *r = first_match(g, f);
+    if (r) {
+        snprintf(d->rule, sizeof d->rule, "securityRule %.*s/%.*s", EG_FMT(g->name), EG_FMT(r->name));
+        verdict(d, r->allow, r->allow ? "A security rule allows the source address." : "A security rule denies the source address.");
+        return;
     }
     /* AllowVnetInBound, 65000. AllowAzureLoadBalancerInBound, 65001, has no source here. DenyAllInBound, 65500. */
     bool vnet = within(&f->subnet->vnet, &f->source) && (!f->destination_known || within(&f->subnet->vnet, &f->destination));

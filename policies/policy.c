@@ -116,7 +116,7 @@ static eg_err check_top(int dir, names *list, eg_problem *p) {
         struct stat st;
         bool folder = fstatat(dir, list->v[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode);
         if (!known && (folder || eg_str_ends(eg_str_of(list->v[i]), ".json"))) {
-            e = refuse(p, list->v[i], "This would not be read: roleDefinitions, roleAssignments, networkSecurityGroups and virtualNetworks are.");
+            e = refuse(p, list->v[i], "This would not be read; docs/POLICIES.md names the folders that are.");
         }
     }
     names_done(list);
@@ -159,8 +159,16 @@ void eg_policy_unref(eg_policy *p) {
     }
     free(p->roles);
     free(p->assignments);
+    free(p->eligible);
+    free(p->denies);
     free(p->buckets);
+    free(p->by_scope);
+    free(p->scope_buckets);
+    free(p->present);
     free(p->groups);
+    for (size_t i = 0; i < p->subnet_count; i++) {
+        eg_policy_rule_index_free(p->subnets[i].index);
+    }
     free(p->subnets);
     eg_arena_free(p->arena);
     free(p);

@@ -8,6 +8,9 @@
 const char *const eg_policy_folders[EG_POLICY_KIND_COUNT] = {
     [EG_POLICY_ROLES] = "roleDefinitions",
     [EG_POLICY_ASSIGNMENTS] = "roleAssignments",
+    [EG_POLICY_SCHEDULES] = "roleAssignmentSchedules",
+    [EG_POLICY_ELIGIBLE] = "roleEligibilitySchedules",
+    [EG_POLICY_DENIES] = "denyAssignments",
     [EG_POLICY_GROUPS] = "networkSecurityGroups",
     [EG_POLICY_VNETS] = "virtualNetworks",
 };
@@ -53,13 +56,45 @@ static eg_err add_role(eg_policy_builder *b, const eg_policy_at *at, const json_
     return EG_OK;
 }
 
-static eg_err add_assignment(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+/* Lasting assignments and those with a time lie in one array; its capacity is kept with the first of the two kinds. */
+static eg_err add_assignment_of(eg_policy_builder *b, eg_policy_assignment_form form, const eg_policy_at *at, const json_t *v, eg_problem *p) {
     eg_policy *pol = b->pol;
     void *array = pol->assignments;
     EG_TRY(grow(b, EG_POLICY_ASSIGNMENTS, &array, pol->assignment_count, sizeof *pol->assignments, p));
     pol->assignments = array;
-    EG_TRY(eg_policy_assignment_read(pol, at, v, &pol->assignments[pol->assignment_count], p));
+    EG_TRY(eg_policy_assignment_read(pol, form, at, v, &pol->assignments[pol->assignment_count], p));
     pol->assignments[pol->assignment_count++].file = b->file;
+    return EG_OK;
+}
+
+static eg_err add_assignment(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    return add_assignment_of(b, EG_FORM_ASSIGNMENT, at, v, p);
+}
+
+static eg_err add_schedule(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    return add_assignment_of(b, EG_FORM_SCHEDULE, at, v, p);
+}
+
+static eg_err add_eligible(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    eg_policy *pol = b->pol;
+    void *array = pol->eligible;
+    EG_TRY(grow(b, EG_POLICY_ELIGIBLE, &array, pol->eligible_count, sizeof *pol->eligible, p));
+    pol->eligible = array;
+    EG_TRY(eg_policy_assignment_read(pol, EG_FORM_ELIGIBILITY, at, v, &pol->eligible[pol->eligible_count], p));
+    pol->eligible[pol->eligible_count++].file = b->file;
+    return EG_OK;
+}
+
+static eg_err add_deny(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    eg_policy *pol = b->pol;
+    if (pol->deny_count >= EG_POLICY_DENIES_MAX) {
+        return eg_policy_refuse(at, p, "There are more than %d deny assignments.", EG_POLICY_DENIES_MAX);
+    }
+    void *array = pol->denies;
+    EG_TRY(grow(b, EG_POLICY_DENIES, &array, pol->deny_count, sizeof *pol->denies, p));
+    pol->denies = array;
+    EG_TRY(eg_policy_deny_read(pol->arena, at, v, &pol->denies[pol->deny_count], p));
+    pol->denies[pol->deny_count++].file = b->file;
     return EG_OK;
 }
 
@@ -135,6 +170,38 @@ static eg_err seal_roles(eg_policy *pol, eg_problem *p) {
     return sort_unique(pol->roles, pol->role_count, sizeof *pol->roles, role_order, file_of_role, p);
 }
 
+static int scope_order(const void *x, const void *y, void *ctx) {
+    const eg_policy *pol = ctx;
+    const uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+    const uint64_t p = pol->assignments[a].scope_hash, q = pol->assignments[b].scope_hash;
+    return p != q ? (p < q ? -1 : 1) : a < b ? -1 : a > b;
+}
+
+static eg_err index_scopes(eg_policy *pol, eg_problem *p) {
+    const size_t n = pol->assignment_count;
+    pol->by_scope = calloc(n + 1, sizeof *pol->by_scope);
+    pol->scope_buckets = calloc(pol->bucket_mask + 1, sizeof *pol->scope_buckets);
+    if (!pol->by_scope || !pol->scope_buckets) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < n; i++) {
+        pol->by_scope[i] = (uint32_t)i;
+    }
+    qsort_r(pol->by_scope, n, sizeof *pol->by_scope, scope_order, pol);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t hash = pol->assignments[pol->by_scope[i]].scope_hash;
+        if (i > 0 && pol->assignments[pol->by_scope[i - 1]].scope_hash == hash) {
+            continue;
+        }
+        size_t at = hash & pol->bucket_mask;
+        while (pol->scope_buckets[at] != 0) {
+            at = (at + 1) & pol->bucket_mask;
+        }
+        pol->scope_buckets[at] = (uint32_t)i + 1;
+    }
+    return EG_OK;
+}
+
 static eg_err seal_assignments(eg_policy *pol, eg_problem *p) {
     if (pol->assignment_count > 1) {
         qsort(pol->assignments, pol->assignment_count, sizeof *pol->assignments, assignment_order);
@@ -143,7 +210,9 @@ static eg_err seal_assignments(eg_policy *pol, eg_problem *p) {
     while (buckets < pol->assignment_count * 2) {
         buckets *= 2;
     }
-    if (!(pol->buckets = calloc(buckets, sizeof *pol->buckets))) {
+    pol->buckets = calloc(buckets, sizeof *pol->buckets);
+    pol->present = calloc(EG_POLICY_PRESENT_BITS / 64, sizeof *pol->present);
+    if (!pol->buckets || !pol->present) {
         return no_memory(p);
     }
     pol->bucket_mask = buckets - 1;
@@ -152,13 +221,42 @@ static eg_err seal_assignments(eg_policy *pol, eg_problem *p) {
         if (i > 0 && eg_policy_guid_order(id, &pol->assignments[i - 1].principal) == 0) {
             continue;
         }
-        size_t at = eg_policy_guid_hash(id) & pol->bucket_mask;
+        const size_t hash = eg_policy_guid_hash(id);
+        pol->present[(hash >> 6) % (EG_POLICY_PRESENT_BITS / 64)] |= (uint64_t)1 << (hash & 63);
+        size_t at = hash & pol->bucket_mask;
         while (pol->buckets[at] != 0) {
             at = (at + 1) & pol->bucket_mask;
         }
         pol->buckets[at] = (uint32_t)i + 1;
     }
+    return index_scopes(pol, p);
+}
+
+static int deny_order(const void *x, const void *y) {
+    const eg_policy_deny *a = x, *b = y;
+    const int order = eg_policy_id_order(a->scope, b->scope);
+    return order ? order : eg_policy_id_order(a->name, b->name);
+}
+
+/* What the last file of the folder before added is sorted when all assignments are there. */
+static eg_err seal_none(eg_policy *pol, eg_problem *p) {
+    (void)pol;
+    (void)p;
     return EG_OK;
+}
+
+static eg_err seal_eligible(eg_policy *pol, eg_problem *p) {
+    (void)p;
+    if (pol->eligible_count > 1) {
+        qsort(pol->eligible, pol->eligible_count, sizeof *pol->eligible, assignment_order);
+    }
+    return EG_OK;
+}
+
+static const char *file_of_deny(const void *v) { return ((const eg_policy_deny *)v)->file; }
+
+static eg_err seal_denies(eg_policy *pol, eg_problem *p) {
+    return sort_unique(pol->denies, pol->deny_count, sizeof *pol->denies, deny_order, file_of_deny, p);
 }
 
 static eg_err seal_groups(eg_policy *pol, eg_problem *p) {
@@ -166,7 +264,15 @@ static eg_err seal_groups(eg_policy *pol, eg_problem *p) {
 }
 
 static eg_err seal_subnets(eg_policy *pol, eg_problem *p) {
-    return sort_unique(pol->subnets, pol->subnet_count, sizeof *pol->subnets, subnet_order, file_of_subnet, p);
+    size_t budget = 0;
+    EG_TRY(sort_unique(pol->subnets, pol->subnet_count, sizeof *pol->subnets, subnet_order, file_of_subnet, p));
+    for (size_t i = 0; i < pol->subnet_count; i++) {
+        eg_policy_subnet *s = &pol->subnets[i];
+        if (s->has_group && eg_policy_rule_index_new(&pol->groups[s->group], s, &budget, &s->index) != EG_OK) {
+            return no_memory(p);
+        }
+    }
+    return EG_OK;
 }
 
 /* seal runs when all of a kind were read, before the next kind, which refers to it. */
@@ -175,7 +281,10 @@ static const struct {
     eg_err (*seal)(eg_policy *pol, eg_problem *p);
 } kinds[EG_POLICY_KIND_COUNT] = {
     [EG_POLICY_ROLES] = {add_role, seal_roles},
-    [EG_POLICY_ASSIGNMENTS] = {add_assignment, seal_assignments},
+    [EG_POLICY_ASSIGNMENTS] = {add_assignment, seal_none},
+    [EG_POLICY_SCHEDULES] = {add_schedule, seal_assignments},
+    [EG_POLICY_ELIGIBLE] = {add_eligible, seal_eligible},
+    [EG_POLICY_DENIES] = {add_deny, seal_denies},
     [EG_POLICY_GROUPS] = {add_group, seal_groups},
     [EG_POLICY_VNETS] = {add_vnet, seal_subnets},
 };

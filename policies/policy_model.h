@@ -12,6 +12,8 @@
 #define EG_POLICY_BYTES_MAX (64u << 20)
 #define EG_POLICY_ROWS_MAX 100000
 #define EG_POLICY_ROLES_MAX 5000
+#define EG_POLICY_DENIES_MAX 2000
+#define EG_POLICY_PRESENT_BITS ((size_t)1 << 18)
 #define EG_POLICY_MEMORY_MAX (512u << 20)
 
 typedef struct eg_policy_guid { uint8_t b[16]; } eg_policy_guid;
@@ -44,6 +46,8 @@ typedef struct eg_policy_role {
 /* Whom an assignment names: a group's id never matches a person's and the other way round, unless the file leaves the type open. */
 typedef enum eg_policy_assignee { EG_ASSIGNEE_NOBODY = 0, EG_ASSIGNEE_PRINCIPAL = 1, EG_ASSIGNEE_GROUP = 2, EG_ASSIGNEE_ANY = 3 } eg_policy_assignee;
 
+struct eg_policy_condition;
+
 typedef struct eg_policy_assignment {
     eg_policy_guid principal;
     eg_policy_assignee kind;
@@ -51,7 +55,34 @@ typedef struct eg_policy_assignment {
     eg_str scope;         /* as written, without a slash at its end */
     eg_str name;
     const char *file;
+    uint64_t scope_hash;  /* eg_policy_scope_hash */
+    int64_t starts_ns;    /* wall clock; 0 = always did */
+    int64_t ends_ns;      /* 0 = never */
+    const struct eg_policy_condition *condition;  /* NULL = none */
+    bool eligible;        /* grants nothing until it is activated: not among what decides */
 } eg_policy_assignment;
+
+typedef struct eg_policy_party {
+    eg_policy_guid id;
+    eg_policy_assignee kind;
+} eg_policy_party;
+
+typedef struct eg_policy_parties {
+    eg_policy_party *v;
+    size_t n;
+} eg_policy_parties;
+
+/* Denies whoever is among the principals and not among the excluded. */
+typedef struct eg_policy_deny {
+    eg_str name, title, scope;
+    const char *file;
+    bool this_scope_only;
+    bool everyone;
+    eg_policy_parties principals, excluded;
+    eg_policy_permission *permissions;
+    const struct eg_policy_condition **conditions;  /* one a permission; NULL = none */
+    size_t permission_count;
+} eg_policy_deny;
 
 typedef struct eg_policy_cidr {
     uint8_t address[16];  /* IPv4 as ::ffff:a.b.c.d */
@@ -102,6 +133,7 @@ typedef struct eg_policy_subnet {
     eg_policy_cidrs prefixes;  /* the subnet's own */
     bool has_group;
     uint32_t group;            /* index */
+    struct eg_policy_rule_index *index; /* of the group's rules, for this subnet; NULL = tried one after the other. Owned by the snapshot */
 } eg_policy_subnet;
 
 /* The snapshot. Arrays are sorted by what they are looked up by. */
@@ -114,6 +146,13 @@ struct eg_policy {
     size_t role_count;
     eg_policy_assignment *assignments;  /* by principal */
     size_t assignment_count;
+    eg_policy_assignment *eligible;     /* by principal */
+    size_t eligible_count;
+    eg_policy_deny *denies;             /* by scope and name */
+    size_t deny_count;
+    uint32_t *by_scope;                 /* assignments by the hash of their scope */
+    uint32_t *scope_buckets;            /* hash of scope → 1 + index in by_scope of its first; 0 = free. As many as buckets */
+    uint64_t *present;                  /* a bit for each hash of a principal that has assignments: most groups have none */
     uint32_t *buckets;                  /* hash of principal → 1 + index of its first assignment; 0 = free */
     size_t bucket_mask;
     eg_policy_group *groups;            /* by id */
@@ -123,7 +162,7 @@ struct eg_policy {
 };
 
 /* The folders of a policy directory, in the order in which they are read: what is referred to comes first. */
-typedef enum eg_policy_kind { EG_POLICY_ROLES = 0, EG_POLICY_ASSIGNMENTS, EG_POLICY_GROUPS, EG_POLICY_VNETS, EG_POLICY_KIND_COUNT } eg_policy_kind;
+typedef enum eg_policy_kind { EG_POLICY_ROLES = 0, EG_POLICY_ASSIGNMENTS, EG_POLICY_SCHEDULES, EG_POLICY_ELIGIBLE, EG_POLICY_DENIES, EG_POLICY_GROUPS, EG_POLICY_VNETS, EG_POLICY_KIND_COUNT } eg_policy_kind;
 extern const char *const eg_policy_folders[EG_POLICY_KIND_COUNT];
 
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
@@ -163,8 +202,14 @@ int eg_policy_guid_order(const eg_policy_guid *a, const eg_policy_guid *b);
 int eg_policy_id_order(eg_str a, eg_str b);  /* as memcmp, ASCII case folded */
 
 /* role_json.c */
+eg_err eg_policy_permission_read(eg_arena *a, const eg_policy_at *at, const json_t *v, const eg_policy_field *fields, eg_policy_permission *ret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_policy_type_check(const eg_policy_at *at, const json_t *v, const char *type, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_policy_role_read(eg_arena *a, const eg_policy_at *at, const json_t *v, eg_policy_role *ret, eg_problem *p) EG_MUST_CHECK;
-eg_err eg_policy_assignment_read(const eg_policy *pol, const eg_policy_at *at, const json_t *v, eg_policy_assignment *ret, eg_problem *p) EG_MUST_CHECK;
+/* assignment_json.c */
+typedef enum eg_policy_assignment_form { EG_FORM_ASSIGNMENT = 0, EG_FORM_SCHEDULE, EG_FORM_ELIGIBILITY } eg_policy_assignment_form;
+eg_err eg_policy_assignment_read(const eg_policy *pol, eg_policy_assignment_form form, const eg_policy_at *at, const json_t *v, eg_policy_assignment *ret, eg_problem *p) EG_MUST_CHECK;
+/* deny_json.c */
+eg_err eg_policy_deny_read(eg_arena *a, const eg_policy_at *at, const json_t *v, eg_policy_deny *ret, eg_problem *p) EG_MUST_CHECK;
 /* network_json.c */
 eg_err eg_policy_group_read(eg_arena *a, const eg_policy_at *at, const json_t *v, eg_policy_group *ret, eg_problem *p) EG_MUST_CHECK;
 /* subnet_json.c: calls add for each subnet. pol gives the security groups that are known. */
@@ -180,6 +225,18 @@ bool eg_policy_pattern_matches(const eg_policy_pattern *pat, eg_str action);
 /* resource_scope.c */
 eg_err eg_policy_scope_parse(eg_str text, eg_str *ret) EG_MUST_CHECK;  /* EG_ERR_INVALID; *ret is a part of text */
 bool eg_policy_scope_covers(eg_str scope, eg_str resource);
+uint64_t eg_policy_scope_hash(eg_str scope);  /* without regard to case */
+/* The scopes that lie above a resource, and itself: what covers it, without comparing texts for each assignment. */
+#define EG_POLICY_LEVELS_MAX 64
+typedef struct eg_policy_levels {
+    uint64_t hashes[EG_POLICY_LEVELS_MAX];
+    uint64_t seen[4];    /* a bit for each hash: most assignments of other scopes are told apart by it */
+    size_t n;
+    bool all;            /* more levels than fit: nothing is ruled out */
+} eg_policy_levels;
+void eg_policy_levels_of(eg_str resource, eg_policy_levels *ret);
+/* false: certainly none of the levels. */
+bool eg_policy_levels_may_hold(const eg_policy_levels *l, uint64_t scope_hash);
 /* address_prefix.c */
 eg_err eg_policy_address_parse(eg_str text, eg_policy_cidr *ret) EG_MUST_CHECK; /* one address: 128 bits */
 eg_err eg_policy_cidr_parse(eg_str text, eg_policy_cidr *ret) EG_MUST_CHECK;    /* address or prefix; EG_ERR_INVALID */
@@ -187,8 +244,20 @@ bool eg_policy_cidr_contains(const eg_policy_cidr *outer, const eg_policy_cidr *
 /* decide.c */
 size_t eg_policy_guid_hash(const eg_policy_guid *id);
 const eg_policy_role *eg_policy_role_find(const eg_policy *pol, const eg_policy_guid *id);
+bool eg_policy_permission_grants(const eg_policy_permission *m, eg_str action, bool data_action);
 bool eg_policy_role_grants(const eg_policy_role *r, eg_str action, bool data_action);
+/* The deny assignment that forbids it; NULL = none. deny.c */
+const eg_policy_deny *eg_policy_deny_find(const eg_policy *pol, const eg_access *a);
 /* network.c */
+/* Whether the rule may concern the subnet at all, its destination not being known: see there. */
+bool eg_policy_rule_reaches(const eg_policy_rule *r, const eg_policy_subnet *subnet);
+bool eg_policy_rule_from(const eg_policy_rule *r, const eg_policy_subnet *subnet, const eg_policy_cidr *source);
+/* rule_index.c. *ret NULL: the group is small, or *budget (bytes of the policy's indexes so far) would be too large. EG_ERR_NO_MEMORY. */
+typedef struct eg_policy_rule_index eg_policy_rule_index;
+eg_err eg_policy_rule_index_new(const eg_policy_group *g, const eg_policy_subnet *subnet, size_t *budget, eg_policy_rule_index **ret) EG_MUST_CHECK;
+void eg_policy_rule_index_free(eg_policy_rule_index *x);
+/* The first rule that fits, for a destination that is known only to be in the subnet; SIZE_MAX = none. */
+size_t eg_policy_rule_index_first(const eg_policy_rule_index *x, const eg_policy_cidr *source, uint16_t source_port, uint16_t destination_port);
 const eg_policy_group *eg_policy_group_find(const eg_policy *pol, eg_str id);
 
 #endif

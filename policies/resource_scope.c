@@ -44,3 +44,58 @@ bool eg_policy_scope_covers(eg_str scope, eg_str resource) {
     }
     return resource.len == scope.len || resource.ptr[scope.len] == '/';
 }
+
+#define HASH_START 0xcbf29ce484222325u
+#define HASH_STEP 0x100000001b3u
+
+static uint64_t hash_byte(uint64_t h, char c) {
+    return (h ^ (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c)) * HASH_STEP;
+}
+
+/* The sum spreads what FNV leaves in the high bits. */
+static uint64_t finish(uint64_t h) { return h ^ (h >> 29); }
+
+uint64_t eg_policy_scope_hash(eg_str scope) {
+    uint64_t h = HASH_START;
+    for (size_t i = 0; i < scope.len; i++) {
+        h = hash_byte(h, scope.ptr[i]);
+    }
+    return finish(h);
+}
+
+static void add_level(eg_policy_levels *l, uint64_t hash) {
+    if (l->n == EG_POLICY_LEVELS_MAX) {
+        l->all = true;
+        return;
+    }
+    l->hashes[l->n++] = hash;
+    l->seen[(hash >> 6) & 3] |= (uint64_t)1 << (hash & 63);
+}
+
+void eg_policy_levels_of(eg_str resource, eg_policy_levels *ret) {
+    uint64_t h = HASH_START;
+    *ret = (eg_policy_levels){.n = 0};
+    add_level(ret, eg_policy_scope_hash(EG_LIT("/")));
+    for (size_t i = 0; i < resource.len; i++) {
+        if (resource.ptr[i] == '/' && i > 0) {
+            add_level(ret, finish(h));
+        }
+        h = hash_byte(h, resource.ptr[i]);
+    }
+    add_level(ret, finish(h));
+}
+
+bool eg_policy_levels_may_hold(const eg_policy_levels *l, uint64_t scope_hash) {
+    if (l->all) {
+        return true;
+    }
+    if (!(l->seen[(scope_hash >> 6) & 3] & ((uint64_t)1 << (scope_hash & 63)))) {
+        return false;
+    }
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->hashes[i] == scope_hash) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -313,6 +313,7 @@ static eg_err add_groups(check *c, const json_t *groups, eg_problem *p) {
         }
         eg_claims_derived_id(claim(c, "iss"), "group", name, to);
     }
+    eg_principal_index_groups(c->who);
     return EG_OK;
 }
 

@@ -6,7 +6,7 @@
 
 typedef struct eg_policy eg_policy;  /* immutable snapshot, reference-counted */
 
-/* Reads every *.json beneath dir (roleDefinitions/, roleAssignments/, networkSecurityGroups/, virtualNetworks/), in Azure's shapes,
+/* Reads every *.json beneath dir (roleDefinitions/, roleAssignments/, denyAssignments/, …: docs/POLICIES.md), in Azure's shapes,
  * over the built-in roles. Bounded in files, bytes and rows. Any invalid file refuses the whole directory (the old
  * snapshot stays in force): EG_ERR_POLICY_INVALID, the problem names file and field. `version` is the snapshot's number. */
 eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
@@ -23,20 +23,28 @@ typedef struct eg_access {
     eg_str action;            /* "Microsoft.HDInsight/clusters/jobs/submit/action" */
     bool data_action;
     eg_str scope;             /* resource id; compared without case, segment by segment */
+    int64_t now_ns;           /* wall clock; 0 = not known: then nothing that begins or ends at a time grants, and all of it denies */
+    /* What conditions ask about; ptr NULL = the request has no such attribute, and a condition that needs it doesn't grant. */
+    eg_str account, container, path;  /* the path without a slash at its beginning */
+    eg_str prefix;            /* of a listing */
+    eg_str encryption_scope;
+    eg_str sub_operation;     /* "Blob.List" */
+    eg_str subnet;            /* resource id of the subnet that the request came in by */
 } eg_access;
 
 /* 0 is deny. */
 typedef struct eg_decision {
     bool allowed;
     eg_err error;             /* why not: EG_ERR_DENIED_ROLE, _DATA, _TENANT, _NETWORK; EG_OK when allowed */
-    char rule[192];           /* "roleAssignment {name} ({role name}) at {scope}", "securityRule {nsg}/{rule}", "default deny" */
+    char rule[192];           /* "roleAssignment {name} ({role name}) at {scope}", "denyAssignment {name} at {scope}", "securityRule {nsg}/{rule}", "default deny" */
     char reason[256];         /* a sentence for a person */
     uint64_t policy_version;
 } eg_decision;
 
 /* Pure: no allocation, no clock, no I/O. Default deny; a principal of another tenant than the resource's is always denied
  * (EG_ERR_DENIED_TENANT). Azure semantics: Actions minus NotActions within one role, union over assignments; wildcards;
- * inheritance from scope to what lies below; assignments to the principal's object id or to one of its groups. */
+ * inheritance from scope to what lies below; assignments to the principal's object id or to one of its groups. A deny assignment goes before every grant;
+ * an assignment counts within its time and where its condition holds; what can't be known of a request never grants, and always denies. */
 void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret);
 
 typedef struct eg_flow {

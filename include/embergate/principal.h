@@ -28,11 +28,17 @@ typedef struct eg_principal {
     bool groups_unknown;                     /* overage: never "no groups" */
     size_t group_count;
     char (*groups)[EG_UUID_LEN];             /* owned */
+    uint8_t (*group_ids)[16];                /* the same as bytes, for decisions; owned; NULL = not made */
+    uint64_t group_filter[16];               /* a bit for each of group_ids: most questions end at it */
 } eg_principal;
 
 eg_principal *eg_principal_new(void);        /* zeroed, one reference; NULL without memory. core/principal.c */
 eg_principal *eg_principal_ref(eg_principal *p);
 void eg_principal_unref(eg_principal *p);    /* NULL is harmless */
+/* Fills group_ids when groups are complete. A group that is no GUID, or no memory: stays NULL, and decisions read the texts. */
+void eg_principal_index_groups(eg_principal *p);
+/* By group_ids, which must have been made. */
+bool eg_principal_in_group(const eg_principal *p, const uint8_t id[16]);
 const char *eg_principal_kind_name(eg_principal_kind k); /* "none", "user", "service", "job" */
 EG_DEFINE_CLEANUP(eg_principal, eg_principal_unref)
 

@@ -9,7 +9,7 @@ import time
 
 import side_by_side
 
-AREAS = {"requests": "small_requests", "connections": "new_connections", "blobs": "blobs", "latency": "latency", "idle": "idle"}
+AREAS = {"requests": "small_requests", "connections": "new_connections", "blobs": "blobs", "latency": "latency", "idle": "idle", "policy": "policy_decisions"}
 
 
 def main():

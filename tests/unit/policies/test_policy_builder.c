@@ -37,7 +37,7 @@ static const refusal refusals[] = {
     {EG_POLICY_ASSIGNMENTS, "\"principalId\"", "\"principal\"", "properties.principal"},
     {EG_POLICY_ASSIGNMENTS, "\"User\"", "\"ForeignGroup\"", "properties.principalType"},
     {EG_POLICY_ASSIGNMENTS, "\"User\"", "\"Everyone\"", "properties.principalType"},
-    {EG_POLICY_ASSIGNMENTS, "\"condition\":null", "\"condition\":\"@Resource[x] StringEquals 'y'\"", "properties.condition"},
+    {EG_POLICY_ASSIGNMENTS, "\"condition\":null", "\"condition\":\"@Resource[x] StringEquals 'y'\",\"conditionVersion\":\"2.0\"", "properties.condition"},
     {EG_POLICY_ASSIGNMENTS, "roleDefinitions/1", "roleDefinitions/2", "properties.roleDefinitionId"},
     {EG_POLICY_ASSIGNMENTS, "roleDefinitions/1", "roles/1", "properties.roleDefinitionId"},
     {EG_POLICY_ASSIGNMENTS, "\"roleDefinitionId\":\"" SUB "/providers/Microsoft.Authorization/roleDefinitions/11111111-1111-4111-8111-111111111111\"",
