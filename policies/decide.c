@@ -194,11 +194,13 @@ void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret
         snprintf(d.reason, sizeof d.reason, "Nobody is signed in.");
     } else if (a->resource_tenant.len == 0 || !eg_str_ieq(eg_str_of(a->who->tenant), a->resource_tenant)) {
         deny(&d, EG_ERR_DENIED_TENANT, "tenant separation");
+        d.forbidden = true;
         snprintf(d.reason, sizeof d.reason, "The resource does not belong to the principal's tenant.");
     } else if ((no = eg_policy_deny_find(pol, a))) {
         char rule[sizeof d.rule];
         snprintf(rule, sizeof rule, "denyAssignment %.*s at %.*s", EG_FMT(no->name), EG_FMT(no->scope));
         deny(&d, no_role, rule);
+        d.forbidden = true;
         snprintf(d.reason, sizeof d.reason, "The deny assignment \"%.*s\" forbids it.", EG_FMT(no->title));
     } else if ((m = find(pol, a))) {
         d.allowed = true;

@@ -36,8 +36,7 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
         snprintf(rq->decided_by, sizeof rq->decided_by, "%s", same ? "any principal of the tenant" : "tenant separation");
         return same ? EG_OK : EG_ERR_DENIED_TENANT;
     }
-    eg_access a = {.who = rq->principal, .resource_tenant = rq->tenant, .action = eg_str_of(rq->route->action),
-                   .data_action = rq->route->flags & EG_ROUTE_DATA_ACTION, .scope = scope};
+    const eg_access a = eg_pipeline_access(rq, rq->route->action, rq->route->flags & EG_ROUTE_DATA_ACTION, scope);
     eg_decision d;
     eg_policy_decide(pol, &a, &d);
     keep_decision(rq, &d);
@@ -99,7 +98,7 @@ eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_act
     if (!rq->principal) {
         return eg_fail(p, EG_ERR_DENIED_ROLE, "Nobody is signed in.");
     }
-    eg_access a = {.who = rq->principal, .resource_tenant = rq->tenant, .action = eg_str_of(action), .data_action = data_action, .scope = rq->scope};
+    const eg_access a = eg_pipeline_access(rq, action, data_action, rq->scope);
     eg_decision d;
     eg_policy_decide(c->policy, &a, &d);
     if (d.allowed) {

@@ -51,6 +51,8 @@ eg_step_verdict eg_pipeline_network(eg_pipeline_request *c);
 eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c);
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p);
 /* The part of authorize that only computes: EG_OK, or the error for the record with the one to be shown in *ret_shown. */
+/* access_attributes.c. The question to the policies, with all that conditions may ask of the request; borrows from it. */
+eg_access eg_pipeline_access(eg_request *rq, const char *action, bool data_action, eg_str scope);
 eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_err *ret_shown);
 /* record_request.c */
 void eg_pipeline_respond(eg_request *rq);

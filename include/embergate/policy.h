@@ -35,6 +35,7 @@ typedef struct eg_access {
 /* 0 is deny. */
 typedef struct eg_decision {
     bool allowed;
+    bool forbidden;           /* by a deny assignment, or because of the tenant: no access control list may allow it either */
     eg_err error;             /* why not: EG_ERR_DENIED_ROLE, _DATA, _TENANT, _NETWORK; EG_OK when allowed */
     char rule[192];           /* "roleAssignment {name} ({role name}) at {scope}", "denyAssignment {name} at {scope}", "securityRule {nsg}/{rule}", "default deny" */
     char reason[256];         /* a sentence for a person */
