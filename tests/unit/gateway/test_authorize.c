@@ -1,4 +1,4 @@
-/* Checks what is decided about a routed request, and what a refusal gives away. */
+/* Checks what is decided about a routed request, what a refusal gives away, and what conditions see. covers: access_attributes.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -143,7 +143,41 @@ static void openness(void **state) {
     }
 }
 
+/* Surface, method, path and query of a request, and the container, path, prefix and sub-operation that conditions find in it; NULL = none. */
+static const struct { eg_surface surface; const char *method, *path, *query, *container, *blob, *prefix, *sub; } seen[] = {
+    {EG_SURFACE_DFS, "GET", "/flights/raw/jan.csv", "", "flights", "raw/jan.csv", NULL, NULL},
+    {EG_SURFACE_BLOB, "GET", "/flights", "restype=container&comp=list&prefix=raw%2F", "flights", NULL, "raw/", "Blob.List"},
+    {EG_SURFACE_DFS, "GET", "/flights", "resource=filesystem&directory=raw&recursive=true", "flights", NULL, "raw", "Blob.List"},
+    {EG_SURFACE_DFS, "GET", "/flights", "resource=filesystem&recursive=true", "flights", NULL, NULL, "Blob.List"},
+    {EG_SURFACE_DFS, "PUT", "/flights", "resource=filesystem", "flights", NULL, NULL, NULL},
+    {EG_SURFACE_BLOB, "GET", "/", "comp=list", NULL, NULL, NULL, "Blob.List"},
+    {EG_SURFACE_LIVY, "GET", "/batches/1", "", NULL, NULL, NULL, NULL},
+};
+
+static void is(eg_str got, const char *owed, size_t row) {
+    if (owed ? !eg_str_is(got, owed) : got.len != 0) {
+        fail_msg("row %zu: '%.*s' instead of '%s'", row, EG_FMT(got), owed ? owed : "");
+    }
+}
+
+static void attributes(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++) {
+        eg_request rq = {.arena = eg_arena_new(1 << 16), .surface = seen[i].surface, .method = eg_str_of(seen[i].method), .path = eg_str_of(seen[i].path),
+                         .query = eg_str_of(seen[i].query), .account = EG_LIT("lake"), .received_ns = 77};
+        snprintf(rq.peer.subnet, sizeof rq.peer.subnet, "%s", SUB "/n");
+        const eg_access a = eg_pipeline_access(&rq, "x/read", true, EG_LIT(LAKE));
+        is(a.container, seen[i].container, i);
+        is(a.path, seen[i].blob, i);
+        is(a.prefix, seen[i].prefix, i);
+        is(a.sub_operation, seen[i].sub, i);
+        is(a.subnet, SUB "/n", i);
+        assert_int_equal(a.now_ns, 77);
+        eg_arena_free(rq.arena);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(judged), cmocka_unit_test(openness)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(judged), cmocka_unit_test(openness), cmocka_unit_test(attributes)};
     return cmocka_run_group_tests(tests, open_policy, close_policy);
 }
