@@ -25,6 +25,7 @@ static const phrase phrases[] = {
     {"storage.file.create", "created", true, false},
     {"storage.file.append", "wrote to", true, false},
     {"storage.file.flush", "finished writing to", true, false},
+    {"storage.blob.put", "wrote", true, false},
     {"storage.directory.create", "created the directory", true, false},
     {"storage.directory.list", "listed", true, false},
     {"storage.path.status", "looked at", true, false},

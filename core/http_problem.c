@@ -37,6 +37,19 @@ typedef struct answer {
     char message[640];
 } answer;
 
+/* What both storage protocols have, and the Blob API calls otherwise. A sentence stands here when the other's names the wrong thing. */
+static const struct {
+    eg_err code;
+    const char *wire;
+    const char *message;
+} blob_names[] = {
+    {EG_ERR_FILESYSTEM_NOT_FOUND, "ContainerNotFound", "The specified container does not exist."},
+    {EG_ERR_FILESYSTEM_EXISTS, "ContainerAlreadyExists", "The specified container already exists."},
+    {EG_ERR_PATH_NOT_FOUND, "BlobNotFound", "The specified blob does not exist."},
+    {EG_ERR_PATH_EXISTS, "BlobAlreadyExists", "The specified blob already exists."},
+    {EG_ERR_DIRECTORY_NOT_EMPTY, "DirectoryIsNotEmpty", "This operation is not permitted on a non-empty directory."},
+};
+
 /* What failed inside is for the operator's log; the peer gets the request id that leads there. */
 static void fill_message(const eg_request *rq, const eg_problem *p, answer *a) {
     eg_category cat = eg_err_category(a->code);
@@ -164,6 +177,15 @@ static void add_headers(eg_request *rq, const answer *a) {
     }
 }
 
+static void name_for_blob(answer *a) {
+    for (size_t i = 0; i < sizeof blob_names / sizeof blob_names[0]; i++) {
+        if (blob_names[i].code == a->code) {
+            a->wire = blob_names[i].wire;
+            snprintf(a->message, sizeof a->message, "%s", blob_names[i].message);
+        }
+    }
+}
+
 void eg_respond_problem(eg_request *rq, eg_err e, const eg_problem *p) {
     answer a = {.code = e == EG_OK || (unsigned)e >= EG_ERR_COUNT ? EG_ERR_INTERNAL : e};
     a.wire = eg_err_code(a.code);
@@ -171,6 +193,9 @@ void eg_respond_problem(eg_request *rq, eg_err e, const eg_problem *p) {
         rq->surface = EG_SURFACE_OPS;
     }
     fill_message(rq, p, &a);
+    if (rq->surface == EG_SURFACE_BLOB) {
+        name_for_blob(&a);
+    }
     eg_response *r = &rq->response;
     r->error = a.code;
     r->status = eg_err_http_status(a.code);

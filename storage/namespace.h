@@ -39,6 +39,7 @@ typedef enum eg_attr {
 } eg_attr;
 
 #define EG_ATTR_MAX 4096           /* bytes of one attribute, as long as a header may be */
+#define EG_PROPERTIES_MAX 14000    /* of EG_ATTR_PROPERTIES: 8 KiB of metadata in base64 */
 #define EG_INODE_ROW_MAX 32768
 
 typedef struct eg_inode {

@@ -48,6 +48,9 @@ eg_err eg_router_route(const eg_router *r, eg_request *rq) EG_MUST_CHECK;
 const eg_router_options *eg_router_config(const eg_router *r);
 eg_err eg_router_place(const eg_router *r, eg_request *rq) EG_MUST_CHECK;
 
+/* router_protocol.c: DFS or BLOB. `host`: which of them the host name is for; OPS = it is for both. */
+eg_surface eg_router_protocol(const eg_request *rq, eg_surface host);
+
 /* router_match.c */
 bool eg_router_pattern_valid(const char *pattern);
 bool eg_router_pattern_matches(const char *pattern, eg_str path, eg_str params[EG_ROUTE_PARAMS_MAX]);

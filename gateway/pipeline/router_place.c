@@ -178,13 +178,13 @@ static bool is_oauth(eg_str first, eg_str rest) {
 /* Path style: /{account}/{container}/…, else the default account's /{container}/…. */
 static eg_err place_by_path(const eg_router_options *o, eg_request *rq, eg_str first, eg_str rest) {
     if (find(o->accounts, o->account_count, first)) {
-        return place_storage(o, rq, EG_SURFACE_DFS, first, rest);
+        return place_storage(o, rq, eg_router_protocol(rq, EG_SURFACE_OPS), first, rest);
     }
     /* "/" alone is nobody's; with a query it asks the account for its containers. */
     if (o->default_account.len == 0 || (first.len == 0 && rq->query.len == 0)) {
         return eg_fail(&rq->problem, EG_ERR_ROUTE_UNKNOWN, "Nothing is served at this path.");
     }
-    return place_storage(o, rq, EG_SURFACE_DFS, o->default_account, rq->path);
+    return place_storage(o, rq, eg_router_protocol(rq, EG_SURFACE_OPS), o->default_account, rq->path);
 }
 
 eg_err eg_router_place(const eg_router *r, eg_request *rq) {
@@ -195,7 +195,7 @@ eg_err eg_router_place(const eg_router *r, eg_request *rq) {
         return eg_fail(&rq->problem, EG_ERR_HOST_UNKNOWN, "This gateway does not serve the host name of the request.");
     }
     if (host == HOST_DFS || host == HOST_BLOB) {
-        return place_storage(o, rq, host == HOST_DFS ? EG_SURFACE_DFS : EG_SURFACE_BLOB, label, path);
+        return place_storage(o, rq, eg_router_protocol(rq, host == HOST_DFS ? EG_SURFACE_DFS : EG_SURFACE_BLOB), label, path);
     }
     eg_str first = first_segment(path, &rest);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {

@@ -172,6 +172,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         {g->plan->config->loopback_details ? eg_ops_routes_loopback : eg_ops_routes, g->ops, {EG_SURFACE_OPS}, 1},
         {eg_identity_routes, g->identity, {EG_SURFACE_OAUTH}, 1},
         {eg_compute_routes, g->compute, {EG_SURFACE_LIVY}, 1},
+        {eg_storage_blob_routes, g->storage, {EG_SURFACE_BLOB}, 1},
         {eg_storage_routes, g->storage, {EG_SURFACE_DFS, EG_SURFACE_BLOB}, 2},
         {eg_audit_routes, g->audit, {EG_SURFACE_AUDIT}, 1},
     };

@@ -59,6 +59,7 @@ typedef enum eg_category {
     X(HTTP_FRAMING, INVALID, "AmbiguousRequest")                                        \
     X(HTTP_TARGET, INVALID, "InvalidUri")                                               \
     X(HTTP_HEADER, INVALID, "InvalidHeaderValue")                                       \
+    X(HTTP_HEADER_MISSING, INVALID, "MissingRequiredHeader")                            \
     X(HTTP_HEAD_TOO_LARGE, HEAD_TOO_LARGE, "RequestHeaderFieldsTooLarge")               \
     X(HTTP_URI_TOO_LONG, URI_TOO_LONG, "UriTooLong")                                    \
     X(HTTP_BODY_TOO_LARGE, TOO_LARGE, "RequestBodyTooLarge")                            \
@@ -137,6 +138,11 @@ typedef enum eg_category {
     X(LEASE_BREAKING_ACQUIRE, CONFLICT, "LeaseIsBreakingAndCannotBeAcquired")           \
     X(LEASE_BREAKING_CHANGE, CONFLICT, "LeaseIsBreakingAndCannotBeChanged")             \
     X(LEASE_BROKEN_RENEW, CONFLICT, "LeaseIsBrokenAndCannotBeRenewed")                  \
+    X(MD5_INVALID, INVALID, "InvalidMd5")                                               \
+    X(BLOB_TYPE, CONFLICT, "InvalidBlobType")                                           \
+    X(CRC64_MISMATCH, INVALID, "Crc64Mismatch")                                         \
+    X(METADATA, INVALID, "InvalidMetadata")                                             \
+    X(METADATA_TOO_LARGE, INVALID, "MetadataTooLarge")                                  \
     X(KEY_DESTROYED, DENIED, "KeyDestroyed")                                            \
     X(CUSTOMER_KEY_MISSING, CONFLICT, "BlobUsesCustomerSpecifiedEncryption")            \
     X(CUSTOMER_KEY_MISMATCH, CONFLICT, "BlobCustomerSpecifiedEncryptionMismatch")       \

@@ -92,7 +92,7 @@ typedef struct eg_body_source {
     void *ctx;
 } eg_body_source;
 
-#define EG_RESPONSE_HEADERS_MAX 32
+#define EG_RESPONSE_HEADERS_MAX 96   /* a blob has about 30, and its metadata one each */
 
 typedef struct eg_response {
     int status;

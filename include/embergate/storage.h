@@ -38,5 +38,7 @@ eg_err eg_storage_scope_list(eg_storage *s, eg_str account, eg_buf *ret_json, eg
 
 /* Data Lake routes; the router has set rq->account, rq->tenant and rq->scope, and rq->path = "/{filesystem}[/{path}]". room = eg_storage*. */
 const eg_route *eg_storage_routes(size_t *ret_n);
+/* Blob routes, the same way; mounted before the others. */
+const eg_route *eg_storage_blob_routes(size_t *ret_n);
 
 #endif

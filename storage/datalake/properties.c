@@ -3,12 +3,11 @@
 
 #include "encryption.h"
 #include "lease_request.h"
+#include "metadata.h"
 #include "permissions.h"
 
 #include <embergate/encoding.h>
 #include <stdio.h>
-
-#define PROPERTY_NAME_MAX 128
 
 /* Request header → attribute → response header. */
 static const struct {
@@ -24,34 +23,6 @@ static const struct {
     {EG_ATTR_CONTENT_MD5, "x-ms-content-md5", NULL}, /* of the whole file: not the range that is sent */
 };
 
-static bool name_ok(eg_str name) {
-    if (name.len == 0 || name.len > PROPERTY_NAME_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < name.len; i++) {
-        const char c = name.ptr[i];
-        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!letter && !(i > 0 && ((c >= '0' && c <= '9') || c == '-' || c == '.'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* "name=base64,…" */
-static bool properties_ok(eg_str all) {
-    uint8_t raw[EG_ATTR_MAX];
-    for (eg_str rest = all; rest.ptr;) {
-        eg_str value = eg_str_cut(&rest, ',');
-        const eg_str name = eg_str_cut(&value, '=');
-        size_t n;
-        if (!value.ptr || !name_ok(name) || eg_unbase64(value, raw, sizeof raw, &n) != EG_OK) {
-            return false;
-        }
-    }
-    return true;
-}
-
 eg_err eg_dfs_read_attributes(eg_request *rq, bool set[EG_ATTR_COUNT], eg_bytes attr[EG_ATTR_COUNT]) {
     for (size_t i = 0; i < sizeof content_headers / sizeof content_headers[0]; i++) {
         const eg_str v = eg_request_header(rq, content_headers[i].asked);
@@ -64,7 +35,7 @@ eg_err eg_dfs_read_attributes(eg_request *rq, bool set[EG_ATTR_COUNT], eg_bytes 
         }
     }
     const eg_str properties = eg_request_header(rq, "x-ms-properties");
-    if (properties.len > EG_ATTR_MAX || (properties.len > 0 && !properties_ok(properties))) {
+    if (properties.len > EG_PROPERTIES_MAX || (properties.len > 0 && !eg_metadata_ok(properties))) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-properties is not a list of name=base64 pairs.");
     }
     if (properties.ptr) {
@@ -72,20 +43,6 @@ eg_err eg_dfs_read_attributes(eg_request *rq, bool set[EG_ATTR_COUNT], eg_bytes 
         attr[EG_ATTR_PROPERTIES] = eg_str_bytes(properties);
     }
     return EG_OK;
-}
-
-/* The Blob API's view of properties: one header each. What can't stand in a header is left to x-ms-properties. */
-static void metadata_headers(eg_request *rq, eg_str all) {
-    for (eg_str rest = all; rest.ptr && all.len > 0;) {
-        eg_str value = eg_str_cut(&rest, ',');
-        const eg_str name = eg_str_cut(&value, '=');
-        uint8_t raw[EG_ATTR_MAX];
-        size_t n = 0;
-        const eg_str header = eg_arena_printf(rq->arena, "x-ms-meta-%.*s", EG_FMT(name));
-        if (header.ptr && eg_unbase64(value, raw, sizeof raw, &n) == EG_OK) {
-            (void)eg_response_header(rq, header.ptr, "%.*s", (int)n, (const char *)raw);
-        }
-    }
 }
 
 static eg_err access_headers(eg_request *rq, const eg_inode *i) {
@@ -130,7 +87,9 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
     const eg_str properties = eg_bytes_str(i->attr[EG_ATTR_PROPERTIES]);
     if (properties.len > 0) {
         EG_TRY(eg_response_header(rq, "x-ms-properties", "%.*s", EG_FMT(properties)));
-        metadata_headers(rq, properties);
+        if (properties.len <= EG_ATTR_MAX) { /* both forms at once must fit an answer's head */
+            EG_TRY(eg_metadata_headers(rq, properties));
+        }
     }
     return EG_OK;
 }
@@ -201,22 +160,10 @@ eg_err eg_dfs_set_metadata(eg_request *rq) {
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(require_key(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));
-    eg_buf all;
-    eg_buf_init(&all, EG_ATTR_MAX);
-    for (size_t i = 0; i < rq->header_count; i++) {
-        const eg_header *h = &rq->headers[i];
-        if (h->name.len > 10 && eg_str_ieq((eg_str){h->name.ptr, 10}, EG_LIT("x-ms-meta-"))) {
-            (void)eg_buf_addf(&all, "%s%.*s=", all.len ? "," : "", (int)(h->name.len - 10), h->name.ptr + 10);
-            (void)eg_base64(eg_str_bytes(h->value), &all);
-        }
-    }
-    const eg_str copy = all.err == EG_OK ? eg_arena_str(rq->arena, all.len ? eg_buf_str(&all) : EG_LIT("")) : (eg_str){NULL, 0};
-    eg_buf_done(&all);
-    if (!copy.ptr || (copy.len > 0 && !properties_ok(copy))) {
-        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The metadata is too long, or one of its names is not a name.");
-    }
+    eg_str all;
+    EG_TRY(eg_metadata_of_headers(rq, NULL, &all));
     u.set[EG_ATTR_PROPERTIES] = true;
-    u.attr[EG_ATTR_PROPERTIES] = eg_str_bytes(copy);
+    u.attr[EG_ATTR_PROPERTIES] = eg_str_bytes(all);
     return update(rq, &d, &u, 200);
 }
 

@@ -12,24 +12,12 @@
 #define FS "/{filesystem}"
 #define PATH "/{filesystem}/{path*}"
 
-static eg_err container_scope(eg_request *rq, eg_str *ret) {
-    eg_str container;
-    eg_str path;
-    EG_TRY(eg_target_split(rq, &container, &path));
-    const eg_str scope = eg_arena_printf(rq->arena, "%.*s/blobServices/default/containers/%.*s", EG_FMT(rq->scope), EG_FMT(container));
-    if (!scope.ptr) {
-        return EG_ERR_NO_MEMORY;
-    }
-    *ret = scope;
-    return EG_OK;
-}
-
 static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
 
 /* The SDKs speak to both host names, and in path style both are one address: so both surfaces get every row. */
 #define BOTH(...) {EG_SURFACE_DFS, __VA_ARGS__}, {EG_SURFACE_BLOB, __VA_ARGS__}
 #define ROW(method, pattern, query, action, mode, flags, handler, event) \
-    BOTH(method, pattern, query, action, container_scope, mode, flags, 0, NULL, NULL, handler, event)
+    BOTH(method, pattern, query, action, eg_target_container_scope, mode, flags, 0, NULL, NULL, handler, event)
 #define ACCOUNT_ROW(query, handler) \
     BOTH("GET", ROOT, query, EG_ACTION_CONTAINER_READ, NULL, EG_RECORD_FIRST, CONTROL, 0, NULL, NULL, handler, "storage.account.list")
 
@@ -66,7 +54,7 @@ static const eg_route routes[] = {
     ROW("PUT", PATH, "resource=file", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_file, "storage.file.create"),
     ROW("PUT", PATH, "resource=directory", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_directory, "storage.directory.create"),
     ROW("PUT", PATH, NULL, EG_ACTION_BLOB_MOVE, EG_RECORD_EACH, DATA, eg_dfs_rename, "storage.path.rename"),
-    BOTH("PATCH", PATH, "action=append", EG_ACTION_BLOB_WRITE, container_scope, EG_RECORD_FIRST, DATA, EG_APPEND_MAX,
+    BOTH("PATCH", PATH, "action=append", EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_FIRST, DATA, EG_APPEND_MAX,
         eg_dfs_append_begin, eg_dfs_append_body, eg_dfs_append_end, "storage.file.append"),
     ROW("PATCH", PATH, "action=flush", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_flush, "storage.file.flush"),
     ROW("PATCH", PATH, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),

@@ -25,7 +25,6 @@ eg_err eg_target_refuse_unbuilt(eg_request *rq) {
         {"x-ms-expiry-option", "Expiry of a file"},
         {"x-ms-expiry-time", "Expiry of a file"},
         {"x-ms-structured-body", "A structured message body"},
-        {"x-ms-content-crc64", "CRC64 validation"},
     };
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
         if (eg_request_header(rq, unbuilt[i].header).len > 0) {
@@ -52,6 +51,18 @@ eg_err eg_target_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) 
     EG_TRY(eg_ns_path_check(path, &rq->problem));
     *ret_container = container;
     *ret_path = path;
+    return EG_OK;
+}
+
+eg_err eg_target_container_scope(eg_request *rq, eg_str *ret) {
+    eg_str container;
+    eg_str path;
+    EG_TRY(eg_target_split(rq, &container, &path));
+    const eg_str scope = eg_arena_printf(rq->arena, "%.*s/blobServices/default/containers/%.*s", EG_FMT(rq->scope), EG_FMT(container));
+    if (!scope.ptr) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *ret = scope;
     return EG_OK;
 }
 

@@ -13,6 +13,8 @@ typedef struct eg_target {
     eg_str path;             /* "" = the root directory; checked */
 } eg_target;
 
+/* The resource id of the container, for a route's scope. */
+eg_err eg_target_container_scope(eg_request *rq, eg_str *ret) EG_MUST_CHECK;
 /* Splits rq->path. Never blocks. EG_ERR_PATH_INVALID. */
 eg_err eg_target_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) EG_MUST_CHECK;
 /* Headers that ask for what isn't built: leases, customer-provided keys, … Never blocks. EG_ERR_STORAGE_NOT_BUILT. */

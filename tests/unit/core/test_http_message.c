@@ -128,8 +128,11 @@ static const struct {
 } shapes[] = {
     {EG_SURFACE_LIVY, EG_ERR_BATCH_NOT_FOUND, "{\"msg\":\"No <b>.\"}", NULL, NULL},
     {EG_SURFACE_DFS, EG_ERR_PATH_NOT_FOUND, "{\"error\":{\"code\":\"PathNotFound\",\"message\":\"No <b>.\"}}", "x-ms-error-code", "PathNotFound"},
+    {EG_SURFACE_BLOB, EG_ERR_MD5_MISMATCH,
+     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>Md5Mismatch</Code><Message>No &lt;b&gt;.</Message></Error>", "Content-Type", "application/xml"},
     {EG_SURFACE_BLOB, EG_ERR_PATH_NOT_FOUND,
-     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>PathNotFound</Code><Message>No &lt;b&gt;.</Message></Error>", "Content-Type", "application/xml"},
+     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>BlobNotFound</Code><Message>The specified blob does not exist.</Message></Error>",
+     "x-ms-error-code", "BlobNotFound"},
     {EG_SURFACE_ARM, EG_ERR_DENIED_ROLE, "{\"error\":{\"code\":\"AuthorizationFailed\",\"message\":\"No <b>.\"}}", NULL, NULL},
     {EG_SURFACE_OAUTH, EG_ERR_OAUTH_CLIENT, "{\"error\":\"invalid_client\",\"error_description\":\"No <b>.\"}", "WWW-Authenticate", "Basic realm=\"embergate\""},
     {EG_SURFACE_OAUTH, EG_ERR_BUSY, "{\"error\":\"temporarily_unavailable\",\"error_description\":\"No <b>.\"}", "Retry-After", "1"},

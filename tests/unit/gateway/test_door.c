@@ -135,7 +135,7 @@ static void test_long_answer_headers(void **state) {
     assert_true(client_read(c, false, &a));
     assert_int_equal(a.status, 200);
     assert_true(strlen(a.head) > 3500);
-    assert_true(client_sends(c, "GET /headers?n=13000" AT_HEAD "\r\n")); /* more than EG_DOOR_RESPONSE_HEAD_MAX */
+    assert_true(client_sends(c, "GET /headers?n=17000" AT_HEAD "\r\n")); /* more than EG_DOOR_RESPONSE_HEAD_MAX */
     assert_true(client_read(c, false, &a));
     assert_int_equal(a.status, 500);
     client_close(c);

@@ -1,4 +1,4 @@
-/* Checks that each request finds its row, and that hostile hosts, paths and methods find none. covers: router_match.c router_place.c */
+/* Checks that each request finds its row, and that hostile hosts, paths and methods find none. covers: router_match.c router_place.c router_protocol.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -223,6 +223,42 @@ static void refusals_have_a_shape(void **state) {
     }
 }
 
+static void protocols(void **state) {
+    (void)state;
+    static const struct { const char *host, *method, *query, *name, *value; eg_surface owed; } cases[] = {
+        {"127.0.0.1", "GET", "", NULL, NULL, EG_SURFACE_DFS},
+        {"127.0.0.1", "GET", "", "Accept", "application/json, application/xml", EG_SURFACE_BLOB},
+        {"127.0.0.1", "GET", "timeout=5", "Accept", "application/json", EG_SURFACE_DFS},
+        {"127.0.0.1", "GET", "comp=list&restype=container", NULL, NULL, EG_SURFACE_BLOB},
+        {"lake.dfs.lab.test", "GET", "timeout=1&comp=list", NULL, NULL, EG_SURFACE_BLOB},
+        {"lake.dfs.lab.test", "GET", "", "Accept", "application/xml", EG_SURFACE_DFS},
+        {"lake.blob.lab.test", "GET", "resource=filesystem", "Accept", "application/xml", EG_SURFACE_DFS},
+        {"lake.blob.lab.test", "HEAD", "", NULL, NULL, EG_SURFACE_BLOB},
+        {"127.0.0.1", "PUT", "", "x-ms-blob-type", "BlockBlob", EG_SURFACE_BLOB},
+        {"127.0.0.1", "PUT", "", "x-ms-copy-source", "https://x/y", EG_SURFACE_BLOB},
+        {"127.0.0.1", "PUT", "", "x-ms-rename-source", "/a/b", EG_SURFACE_DFS},
+        {"127.0.0.1", "PUT", "comp=block", "X-HTTP-Method-Override", "PATCH", EG_SURFACE_DFS}, /* an override is never overlooked */
+        {"127.0.0.1", "PATCH", "comp=block", NULL, NULL, EG_SURFACE_DFS},
+        {"127.0.0.1", "DELETE", "recursive=true", "Accept", "application/xml", EG_SURFACE_DFS},
+        {"127.0.0.1", "GET", "companion=1&xcomp=2", NULL, NULL, EG_SURFACE_DFS},
+    };
+    EG_CLEANUP(eg_router_free_p) eg_router *r = make();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_request rq;
+        eg_header headers[2];
+        fill(&rq, &(row){.host = cases[i].host, .method = cases[i].method, .path = "/fs/a", .query = cases[i].query}, headers);
+        if (cases[i].name) {
+            headers[0] = (eg_header){eg_str_of(cases[i].name), eg_str_of(cases[i].value)};
+            rq.header_count = 1;
+        }
+        (void)!eg_router_route(r, &rq);
+        if (rq.surface != cases[i].owed) {
+            fail_msg("case %zu speaks %d", i, rq.surface);
+        }
+        eg_arena_free(rq.arena);
+    }
+}
+
 /* Each row asks for other query parameters; a hostile query must not exhaust the arena by being decoded for each of them. */
 static void long_queries_are_decoded_once(void **state) {
     (void)state;
@@ -259,7 +295,8 @@ static void malformed_rows_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_rows), cmocka_unit_test(allow_is_named), cmocka_unit_test(refusals_have_a_shape), cmocka_unit_test(long_queries_are_decoded_once),
+        cmocka_unit_test(all_rows), cmocka_unit_test(allow_is_named), cmocka_unit_test(refusals_have_a_shape), cmocka_unit_test(protocols),
+        cmocka_unit_test(long_queries_are_decoded_once),
         cmocka_unit_test(malformed_rows_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,14 +172,17 @@ static inline bool store_query_has(const char *query, const char *want) {
 
 /* The router in small: as http.h describes it. */
 static inline const eg_route *store_route(const call *c) {
-    size_t n = 0;
-    const eg_route *rows = eg_storage_routes(&n);
+    static const eg_route *(*const tables[])(size_t *) = {eg_storage_blob_routes, eg_storage_routes};
     const char *rest = strchr(c->path + 1, '/');
     const char *pattern = c->path[1] == '\0' ? "/" : rest && rest[1] ? "/{filesystem}/{path*}" : "/{filesystem}";
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].surface == (c->surface ? c->surface : EG_SURFACE_DFS) && strcmp(rows[i].method, c->method) == 0 &&
-            strcmp(rows[i].pattern, pattern) == 0 && store_query_has(c->query, rows[i].query)) {
-            return &rows[i];
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+        size_t n = 0;
+        const eg_route *rows = tables[t](&n);
+        for (size_t i = 0; i < n; i++) {
+            if (rows[i].surface == (c->surface ? c->surface : EG_SURFACE_DFS) && strcmp(rows[i].method, c->method) == 0 &&
+                strcmp(rows[i].pattern, pattern) == 0 && store_query_has(c->query, rows[i].query)) {
+                return &rows[i];
+            }
         }
     }
     return NULL;

@@ -1,4 +1,4 @@
-/* The Data Lake operations through the route table, as the SDK and the ABFS driver send them. covers: target.c account.c append.c container.c list.c path.c properties.c read.c */
+/* The Data Lake operations through the route table, as the SDK and the ABFS driver send them. covers: target.c account.c append.c container.c list.c path.c properties.c read.c read_answer.c request_body.c */
 #include "storage_fixture.h"
 
 static void happy_path(void **state) {

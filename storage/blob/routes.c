@@ -1,0 +1,38 @@
+/* The rows of the Blob API. */
+#include "blob.h"
+
+#include "lease_request.h"
+
+#include <embergate/actions.h>
+
+#define DATA (EG_ROUTE_BLOCKING | EG_ROUTE_DATA_ACTION | EG_ROUTE_JOB_TOKEN)
+#define CONTAINER "/{filesystem}"
+#define BLOB "/{filesystem}/{path*}"
+
+#define ROW(method, pattern, query, action, mode, flags, handler, event) \
+    {EG_SURFACE_BLOB, method, pattern, query, action, eg_target_container_scope, mode, flags, 0, NULL, NULL, handler, event}
+#define READ(method, query, handler, event) ROW(method, BLOB, query, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, handler, event)
+#define WRITE(query, handler, event) ROW("PUT", BLOB, query, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, handler, event)
+
+static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
+
+static const eg_route routes[] = {
+    /* Blobs. */
+    WRITE("comp=metadata", eg_blob_metadata_set, "storage.path.set_properties"),
+    WRITE("comp=properties", eg_blob_set_properties, "storage.path.set_properties"),
+    WRITE("comp=lease", eg_lease_path, "storage.path.lease"),
+    WRITE("comp", not_built, "storage.path.other"),
+    {EG_SURFACE_BLOB, "PUT", BLOB, NULL, EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_EACH, DATA, EG_BLOB_PUT_MAX,
+        eg_blob_put_begin, eg_blob_put_body, eg_blob_put_end, "storage.blob.put"},
+    READ("HEAD", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
+    READ("HEAD", NULL, eg_blob_head, "storage.path.status"),
+    READ("GET", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
+    READ("GET", "comp", not_built, "storage.path.other"),
+    READ("GET", NULL, eg_blob_get, "storage.file.read"),
+    ROW("DELETE", BLOB, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_blob_delete, "storage.path.delete"),
+};
+
+const eg_route *eg_storage_blob_routes(size_t *ret_n) {
+    *ret_n = sizeof routes / sizeof routes[0];
+    return routes;
+}
