@@ -154,9 +154,9 @@ static const struct { eg_surface surface; const char *method, *path, *query, *co
     {EG_SURFACE_LIVY, "GET", "/batches/1", "", NULL, NULL, NULL, NULL},
 };
 
-static void is(eg_str got, const char *owed, size_t row) {
+static void is(eg_str got, const char *owed, size_t at) {
     if (owed ? !eg_str_is(got, owed) : got.len != 0) {
-        fail_msg("row %zu: '%.*s' instead of '%s'", row, EG_FMT(got), owed ? owed : "");
+        fail_msg("row %zu: %.*s instead of %s", at, EG_FMT(got), owed ? owed : "");
     }
 }
 
