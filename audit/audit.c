@@ -191,6 +191,13 @@ eg_err eg_audit_open(const eg_audit_options *o, eg_audit **ret, eg_problem *p) {
     return EG_OK;
 }
 
+void eg_audit_forget_tenant(eg_audit *a, eg_str tenant) { eg_logs_forget(a->logs, tenant); }
+
+eg_err eg_audit_rewrap(void *audit, const eg_rewrap *what, uint64_t *ret_moved) {
+    eg_audit *a = audit;
+    return eg_logs_rewrap(a->logs, what, ret_moved);
+}
+
 void eg_audit_close(eg_audit *a) {
     if (!a) {
         return;

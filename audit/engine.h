@@ -70,6 +70,8 @@ struct eg_audit {
     uint64_t integrated_seq;
     bool urgent;                 /* the journal waits for room */
     bool poked;
+    bool held;                   /* from outside: no batch begins */
+    bool in_batch;
     bool sequencer_stopping;
     pthread_t sequencer_thread;
     bool sequencer_started;

@@ -283,6 +283,30 @@ eg_err eg_logs_for_record(eg_logs *l, eg_str id, eg_log **ret) {
     return no_such_tenant ? eg_logs_get(l, EG_LIT("server"), ret, NULL) : e;
 }
 
+static eg_err rewrap_rows(eg_logs *l, const eg_rewrap *what, eg_log *g, rows *r) {
+    char purpose[EG_LOG_ID_MAX + 16];
+    const size_t n = purpose_of(purpose, sizeof purpose, eg_str_of(g->id));
+    const eg_key_use use = {what->tenant, what->key, {purpose, n}};
+    EG_TRY(l->o.keys->rewrap(l->o.keys->ctx, &use, (eg_bytes){r->wrapped, r->wrapped_len}, r->wrapped, &r->wrapped_len));
+    EG_TRY(eg_commit(l->o.committer, &(eg_txn_op){put_key, r}, 1, NULL));
+    return write_companions(g, r, NULL);
+}
+
+eg_err eg_logs_rewrap(eg_logs *l, const eg_rewrap *what, uint64_t *ret_moved) {
+    for (eg_log *g = eg_logs_next(l, NULL); g; g = eg_logs_next(l, g)) {
+        rows r = {0};
+        if (!eg_str_eq(tenant_of(eg_str_of(g->id)), what->tenant)) {
+            continue;
+        }
+        EG_TRY(rows_read(l, eg_str_of(g->id), &r));
+        if (eg_rewrap_wants(what, (eg_bytes){r.wrapped, r.wrapped_len})) {
+            EG_TRY(rewrap_rows(l, what, g, &r));
+            ++*ret_moved;
+        }
+    }
+    return EG_OK;
+}
+
 /* The ids of the logs that the state knows: copied, because no read transaction is held while the keeper is asked. */
 static eg_err known_ids(eg_kv *kv, char (*ids)[EG_LOG_ID_MAX + 1], size_t cap, size_t *ret_n) {
     eg_kv_txn *raw = NULL;
@@ -364,8 +388,16 @@ eg_log *eg_logs_next(eg_logs *l, const eg_log *after) {
     return g;
 }
 
+void eg_logs_forget(eg_logs *l, eg_str tenant) {
+    for (eg_log *g = eg_logs_next(l, NULL); g; g = eg_logs_next(l, g)) {
+        if (eg_str_eq(tenant_of(eg_str_of(g->id)), tenant)) {
+            atomic_store(&g->key_destroyed, true);
+        }
+    }
+}
+
 eg_bytes eg_log_key(const eg_log *log) {
-    return log->key ? eg_secret_bytes(log->key) : (eg_bytes){NULL, 0};
+    return log->key && !atomic_load(&log->key_destroyed) ? eg_secret_bytes(log->key) : (eg_bytes){NULL, 0};
 }
 
 int eg_log_dup_dir(const eg_log *log) {

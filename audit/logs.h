@@ -18,6 +18,7 @@ typedef struct eg_log {
     struct eg_log *next;          /* never removed, so a pointer to a log stays good */
     char id[EG_LOG_ID_MAX + 1];
     char origin[EG_ORIGIN_MAX];
+    atomic_bool key_destroyed;    /* since the log was opened: the key is used no more */
     eg_secret *key;               /* NULL: destroyed or never there, so that nothing more can be sealed or opened */
     uint8_t public_key[32];
     int dir_fd;
@@ -56,5 +57,10 @@ eg_bytes eg_log_key(const eg_log *log); /* empty when destroyed */
 size_t eg_state_key(char *out, size_t cap, const char *kind, eg_str id); /* "log/server" */
 #define EG_STATE_LOG_LEN (1 + 8 + EG_SHA256_LEN) /* version, size, root */
 void eg_state_log_write(uint64_t size, const uint8_t root[EG_SHA256_LEN], uint8_t ret[EG_STATE_LOG_LEN]);
+
+/* The log's data key is neither used nor given any more; it goes on without sealed halves. */
+void eg_logs_forget(eg_logs *l, eg_str tenant);
+/* Moves the wrapped data key of the tenant's log to the newest version. */
+eg_err eg_logs_rewrap(eg_logs *l, const eg_rewrap *what, uint64_t *ret_moved) EG_MUST_CHECK;
 
 #endif

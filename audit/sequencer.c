@@ -63,6 +63,43 @@ static bool wait_for_work(eg_audit *a, int64_t began, int64_t *deadline) {
     return !stopping;
 }
 
+/* Waits while a backup holds the logs. A hold that is never let go of ends with the log itself. */
+static void enter(eg_audit *a) {
+    pthread_mutex_lock(&a->ready_lock);
+    while (a->held && !a->sequencer_stopping) {
+        pthread_cond_wait(&a->ready_changed, &a->ready_lock);
+    }
+    a->in_batch = true;
+    pthread_mutex_unlock(&a->ready_lock);
+}
+
+static void leave(eg_audit *a) {
+    pthread_mutex_lock(&a->ready_lock);
+    a->in_batch = false;
+    pthread_cond_broadcast(&a->ready_changed);
+    pthread_mutex_unlock(&a->ready_lock);
+}
+
+eg_err eg_audit_hold(eg_audit *a) {
+    pthread_mutex_lock(&a->ready_lock);
+    const eg_err e = a->held || a->sequencer_stopping ? EG_ERR_BUSY : EG_OK;
+    if (e == EG_OK) {
+        a->held = true;
+        while (a->in_batch) {
+            pthread_cond_wait(&a->ready_changed, &a->ready_lock);
+        }
+    }
+    pthread_mutex_unlock(&a->ready_lock);
+    return e;
+}
+
+void eg_audit_release(eg_audit *a) {
+    pthread_mutex_lock(&a->ready_lock);
+    a->held = false;
+    pthread_cond_broadcast(&a->ready_changed);
+    pthread_mutex_unlock(&a->ready_lock);
+}
+
 /* Sums whose time has come become records. */
 static void close_sums(eg_audit *a) {
     int64_t now = eg_mono_ns(a->clock);
@@ -80,6 +117,7 @@ void *eg_sequencer_run(void *audit) {
     while (wait_for_work(a, began, &deadline)) {
         bool more = true;
         eg_err e = EG_OK;
+        enter(a);
         while (more && e == EG_OK && now_ms() < deadline + a->checkpoint_ms) {
             e = eg_batch_integrate(a, &more);
         }
@@ -89,6 +127,7 @@ void *eg_sequencer_run(void *audit) {
             began = now_ms();
             deadline = began + a->checkpoint_ms;
         }
+        leave(a);
     }
     for (int i = 0; i < DRAIN_TRIES && eg_sequencer_drain(a) != EG_OK; i++) {
         continue;

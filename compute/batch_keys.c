@@ -29,6 +29,15 @@ eg_batch_keys *eg_batch_keys_new(const eg_keys *keys, const eg_clock *clock) {
     return k;
 }
 
+void eg_batch_keys_clear(eg_batch_keys *k) {
+    pthread_mutex_lock(&k->lock);
+    for (size_t i = 0; i < SLOTS; i++) {
+        eg_secret_free(k->slots[i].key);
+        k->slots[i].key = NULL;
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
 void eg_batch_keys_free(eg_batch_keys *k) {
     for (size_t i = 0; k && i < SLOTS; i++) {
         eg_secret_free(k->slots[i].key);

@@ -38,10 +38,7 @@ typedef struct change {
     const eg_cluster_record *record;
 } change;
 
-static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)p;
-    const change *c = ctx;
-    const eg_cluster_record *r = c->record;
+static eg_err write_record(eg_kv_txn *t, const char *name, const eg_cluster_record *r) {
     uint8_t v[HEAD + EG_WRAPPED_KEY_MAX];
     eg_put_u16(v, FORMAT);
     eg_put_u64(v + 2, r->generation);
@@ -49,7 +46,68 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     eg_put_u16(v + 12, r->ui_port);
     eg_put_u16(v + 14, (uint16_t)r->wrapped_len);
     memcpy(v + HEAD, r->wrapped, r->wrapped_len);
-    return eg_kv_put(t, EG_DB_CLUSTER, eg_str_bytes(eg_str_of(c->name)), (eg_bytes){v, HEAD + r->wrapped_len});
+    return eg_kv_put(t, EG_DB_CLUSTER, eg_str_bytes(eg_str_of(name)), (eg_bytes){v, HEAD + r->wrapped_len});
+}
+
+static eg_err get_record(eg_kv_txn *t, const char *name, eg_cluster_record *ret) {
+    eg_bytes v;
+    EG_TRY(eg_kv_get(t, EG_DB_CLUSTER, eg_str_bytes(eg_str_of(name)), &v));
+    return decode(v, ret);
+}
+
+static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)p;
+    const change *c = ctx;
+    eg_cluster_record next = *c->record;
+    eg_cluster_record stored = {0};
+    const eg_err e = get_record(t, c->name, &stored);
+    if (e == EG_OK) {
+        next.wrapped_len = stored.wrapped_len;
+        memcpy(next.wrapped, stored.wrapped, stored.wrapped_len);
+    }
+    return e == EG_OK || e == EG_ERR_NOT_FOUND ? write_record(t, c->name, &next) : e;
+}
+
+typedef struct rewrapping {
+    const char *name;
+    eg_cluster_record was;
+    uint8_t now[EG_WRAPPED_KEY_MAX];
+    size_t now_n;
+} rewrapping;
+
+static eg_err apply_rewrap(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)p;
+    const rewrapping *w = ctx;
+    eg_cluster_record r = {0};
+    EG_TRY(get_record(t, w->name, &r));
+    if (r.wrapped_len != w->was.wrapped_len || memcmp(r.wrapped, w->was.wrapped, r.wrapped_len) != 0) {
+        return EG_OK;
+    }
+    memcpy(r.wrapped, w->now, w->now_n);
+    r.wrapped_len = w->now_n;
+    return write_record(t, w->name, &r);
+}
+
+static eg_str purpose_of(const char *name, char buf[96]) {
+    const int n = snprintf(buf, 96, "cluster:%s", name);
+    return (eg_str){buf, n < 96 ? (size_t)n : 95};
+}
+
+eg_err eg_cluster_record_rewrap(const eg_compute_options *o, const eg_cluster_config *c, const eg_rewrap *what, uint64_t *ret_moved) {
+    rewrapping w = {.name = c->name};
+    char purpose[96];
+    const eg_err e = read_record(o->kv, c->name, &w.was);
+    const eg_bytes was = {w.was.wrapped, w.was.wrapped_len};
+    if (e == EG_ERR_NOT_FOUND || (e == EG_OK && !eg_rewrap_wants(what, was))) {
+        return EG_OK;
+    }
+    EG_TRY(e);
+    const eg_key_use use = {what->tenant, what->key, purpose_of(c->name, purpose)};
+    EG_TRY(o->keys->rewrap(o->keys->ctx, &use, was, w.now, &w.now_n));
+    const eg_txn_op op = {apply_rewrap, &w};
+    EG_TRY(eg_commit(o->committer, &op, 1, NULL));
+    ++*ret_moved;
+    return EG_OK;
 }
 
 eg_err eg_cluster_record_save(const eg_compute_options *o, const eg_cluster_config *c, const eg_cluster_record *r, eg_problem *p) {
@@ -60,8 +118,7 @@ eg_err eg_cluster_record_save(const eg_compute_options *o, const eg_cluster_conf
 
 eg_err eg_cluster_record_load(const eg_compute_options *o, const eg_cluster_config *c, eg_cluster_record *ret, eg_secret **ret_key, eg_problem *p) {
     char purpose[96];
-    int n = snprintf(purpose, sizeof purpose, "cluster:%s", c->name);
-    eg_str what = {purpose, (size_t)n};
+    const eg_str what = purpose_of(c->name, purpose);
     eg_cluster_record r = {0};
     eg_secret *key = NULL;
     eg_err e = read_record(o->kv, c->name, &r);

@@ -14,7 +14,11 @@ typedef struct eg_cluster_record {
 
 /* Reads the record and unwraps its key; makes both the first time. Blocks on store and keeper. */
 eg_err eg_cluster_record_load(const eg_compute_options *o, const eg_cluster_config *c, eg_cluster_record *ret, eg_secret **ret_key, eg_problem *p) EG_MUST_CHECK;
+/* Keeps the wrapped key that is stored: who has loaded the record long ago doesn't undo a rotation. */
 eg_err eg_cluster_record_save(const eg_compute_options *o, const eg_cluster_config *c, const eg_cluster_record *r, eg_problem *p) EG_MUST_CHECK;
+
+/* Moves its wrapped key to the newest version; a record that isn't there yet is EG_OK. */
+eg_err eg_cluster_record_rewrap(const eg_compute_options *o, const eg_cluster_config *c, const eg_rewrap *what, uint64_t *ret_moved) EG_MUST_CHECK;
 
 #define EG_CLUSTER_SECRET_TEXT 65 /* 256 bits in hex, and NUL */
 void eg_cluster_record_rpc_secret(const eg_secret *key, uint64_t generation, char ret[EG_CLUSTER_SECRET_TEXT]);

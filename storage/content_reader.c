@@ -82,6 +82,9 @@ static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *
 
 eg_err eg_content_reader_read(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {
     size_t given = 0;
+    if (atomic_load(&r->account->destroyed)) {
+        return EG_ERR_KEY_DESTROYED; /* an open stream ends with its tenant's keys */
+    }
     while (given < cap && r->at < r->to) {
         size_t n = 0;
         EG_TRY(read_some(r, buf + given, cap - given, &n));

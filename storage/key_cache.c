@@ -63,6 +63,17 @@ eg_err eg_key_cache_new(const eg_keys *keys, const eg_clock *clock, eg_key_cache
     return EG_OK;
 }
 
+void eg_key_cache_clear(eg_key_cache *c) {
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < SETS; i++) {
+        for (size_t j = 0; j < WAYS; j++) {
+            eg_file_key_unref(c->slots[i][j].key);
+            c->slots[i][j] = (slot){.until_ns = 0};
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 void eg_key_cache_free(eg_key_cache *c) {
     if (!c) {
         return;

@@ -14,6 +14,8 @@ EG_DEFINE_CLEANUP(eg_file_key, eg_file_key_unref)
 
 eg_err eg_key_cache_new(const eg_keys *keys, const eg_clock *clock, eg_key_cache **ret) EG_MUST_CHECK;
 void eg_key_cache_free(eg_key_cache *c);
+/* Lets go of all keys. Who uses one keeps it until done. */
+void eg_key_cache_clear(eg_key_cache *c);
 /* A new key for a new file. Blocks on the keeper. */
 eg_err eg_key_cache_create(eg_key_cache *c, eg_str tenant, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) EG_MUST_CHECK;
 /* The same under use->key of use->tenant; use->purpose is not looked at. */

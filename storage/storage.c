@@ -46,6 +46,7 @@ void eg_storage_close(eg_storage *s) {
     if (!s) {
         return;
     }
+    eg_storage_rotation_stop(s);
     eg_reclaim_stop(s->reclaim);
     eg_readers_free(s->readers);
     eg_key_cache_free(s->key_cache);
@@ -83,8 +84,8 @@ static eg_bytes account_key(eg_str name, uint8_t ret[ACCOUNT_KEY_MAX]) {
     return (eg_bytes){ret, 2 + name.len};
 }
 
-static eg_str purpose_of(eg_str account, char buf[96]) {
-    snprintf(buf, 96, "fs-mac:%.*s", EG_FMT(account));
+eg_str eg_storage_account_purpose(eg_str account, char buf[EG_ACCOUNT_PURPOSE_MAX]) {
+    snprintf(buf, EG_ACCOUNT_PURPOSE_MAX, "fs-mac:%.*s", EG_FMT(account));
     return eg_str_of(buf);
 }
 
@@ -148,14 +149,14 @@ static eg_err read_account(eg_storage *s, eg_str name, eg_account *a, eg_buf *re
 }
 
 static eg_err unlock_account(eg_storage *s, eg_account *a, eg_bytes row) {
-    char purpose[96];
+    char purpose[EG_ACCOUNT_PURPOSE_MAX];
     uint8_t key[ACCOUNT_KEY_MAX];
     eg_record_reader r;
     EG_TRY(eg_record_peek(row, &r));
     (void)eg_record_get_text(&r);
     const eg_bytes wrapped = eg_record_get_text(&r);
     EG_TRY(eg_record_end(&r));
-    EG_TRY(s->keys->unwrap(s->keys->ctx, eg_str_of(a->tenant), purpose_of(eg_str_of(a->name), purpose), wrapped, &a->mac_key));
+    EG_TRY(s->keys->unwrap(s->keys->ctx, eg_str_of(a->tenant), eg_storage_account_purpose(eg_str_of(a->name), purpose), wrapped, &a->mac_key));
     return eg_record_open(a, EG_ROW_ACCOUNT, account_key(eg_str_of(a->name), key), row, &r);
 }
 
@@ -163,7 +164,7 @@ eg_err eg_storage_account(eg_storage *s, eg_str name, const eg_account **ret) {
     const eg_account *loaded = eg_storage_account_loaded(s, name);
     if (loaded) {
         *ret = loaded;
-        return EG_OK;
+        return atomic_load(&loaded->destroyed) ? EG_ERR_KEY_DESTROYED : EG_OK;
     }
     if (!account_name_ok(name)) {
         return EG_ERR_ACCOUNT_NOT_FOUND;
@@ -193,29 +194,98 @@ typedef struct new_account {
     size_t wrapped_len;
 } new_account;
 
-static eg_err put_account(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)p;
-    const new_account *n = ctx;
+typedef eg_err put_fn(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value);
+
+static eg_err write_account(eg_kv_txn *t, const eg_account *a, eg_bytes wrapped, put_fn *put) {
     uint8_t key[ACCOUNT_KEY_MAX];
-    const eg_bytes k = account_key(eg_str_of(n->account.name), key);
+    const eg_bytes k = account_key(eg_str_of(a->name), key);
     eg_buf b;
     eg_record_start(&b, 1024);
-    eg_record_text(&b, eg_str_bytes(eg_str_of(n->account.tenant)));
-    eg_record_text(&b, (eg_bytes){n->wrapped, n->wrapped_len});
-    eg_err e = eg_record_seal(&n->account, EG_ROW_ACCOUNT, k, &b);
+    eg_record_text(&b, eg_str_bytes(eg_str_of(a->tenant)));
+    eg_record_text(&b, wrapped);
+    eg_err e = eg_record_seal(a, EG_ROW_ACCOUNT, k, &b);
     if (e == EG_OK) {
-        e = eg_kv_put_new(t, EG_DB_FS_ACCOUNT, k, eg_buf_bytes(&b));
+        e = put(t, EG_DB_FS_ACCOUNT, k, eg_buf_bytes(&b));
     }
     eg_buf_done(&b);
     return e;
 }
 
+static eg_err put_account(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)p;
+    const new_account *n = ctx;
+    return write_account(t, &n->account, (eg_bytes){n->wrapped, n->wrapped_len}, eg_kv_put_new);
+}
+
+eg_err eg_storage_account_rewrap(eg_kv_txn *t, const eg_account *a, eg_bytes wrapped) { return write_account(t, a, wrapped, eg_kv_put); }
+
+eg_err eg_storage_account_wrapped(eg_kv_txn *t, const eg_account *a, eg_bytes *ret) {
+    uint8_t key[ACCOUNT_KEY_MAX];
+    const eg_bytes k = account_key(eg_str_of(a->name), key);
+    eg_bytes stored;
+    eg_record_reader r;
+    EG_TRY(eg_kv_get(t, EG_DB_FS_ACCOUNT, k, &stored));
+    EG_TRY(eg_record_open(a, EG_ROW_ACCOUNT, k, stored, &r));
+    (void)eg_record_get_text(&r);
+    const eg_bytes wrapped = eg_record_get_text(&r);
+    EG_TRY(eg_record_end(&r));
+    *ret = wrapped;
+    return EG_OK;
+}
+
+typedef char account_name[EG_ACCOUNT_NAME_MAX + 1];
+
+static eg_err account_names(eg_storage *s, account_name *names, size_t *ret_n) {
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    EG_TRY(eg_kv_read_begin(s->kv, &t));
+    EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
+    EG_TRY(eg_kv_cursor_open(t, EG_DB_FS_ACCOUNT, eg_str_bytes(EG_LIT("a/")), &c));
+    eg_bytes k;
+    eg_bytes v;
+    size_t n = 0;
+    eg_err e;
+    while ((e = eg_kv_cursor_next(c, &k, &v)) == EG_OK && eg_str_starts(eg_bytes_str(k), "a/") && n < EG_ACCOUNTS_MAX) {
+        if (k.len - 2 <= EG_ACCOUNT_NAME_MAX) {
+            memcpy(names[n], k.ptr + 2, k.len - 2);
+            names[n++][k.len - 2] = '\0';
+        }
+    }
+    *ret_n = n;
+    return e == EG_ERR_NOT_FOUND ? EG_OK : e;
+}
+
+eg_err eg_storage_each_account_loaded(eg_storage *s, eg_str tenant, eg_err (*each)(void *ctx, const eg_account *a), void *ctx) {
+    pthread_mutex_lock(&s->accounts_lock);
+    const eg_account *a = s->accounts; /* only ever grows at this end */
+    pthread_mutex_unlock(&s->accounts_lock);
+    for (; a; a = a->next) {
+        if (eg_str_is(tenant, a->tenant)) {
+            EG_TRY(each(ctx, a));
+        }
+    }
+    return EG_OK;
+}
+
+eg_err eg_storage_each_account(eg_storage *s, eg_str tenant, eg_err (*each)(void *ctx, const eg_account *a), void *ctx) {
+    account_name *names = calloc(EG_ACCOUNTS_MAX, sizeof *names);
+    size_t n = 0;
+    eg_err e = names ? account_names(s, names, &n) : EG_ERR_NO_MEMORY;
+    for (size_t i = 0; e == EG_OK && i < n; i++) {
+        const eg_account *a = NULL;
+        if (eg_storage_account(s, eg_str_of(names[i]), &a) == EG_OK && (tenant.len == 0 || eg_str_is(tenant, a->tenant))) {
+            e = each(ctx, a);
+        }
+    }
+    free(names);
+    return e;
+}
+
 static eg_err make_account(eg_storage *s, eg_str account, eg_str tenant, eg_problem *p) {
     new_account n = {0};
-    char purpose[96];
+    char purpose[EG_ACCOUNT_PURPOSE_MAX];
     memcpy(n.account.name, account.ptr, account.len);
     memcpy(n.account.tenant, tenant.ptr, tenant.len);
-    eg_err e = s->keys->new_data_key(s->keys->ctx, tenant, purpose_of(account, purpose), &n.account.mac_key, n.wrapped, &n.wrapped_len);
+    eg_err e = s->keys->new_data_key(s->keys->ctx, tenant, eg_storage_account_purpose(account, purpose), &n.account.mac_key, n.wrapped, &n.wrapped_len);
     if (e != EG_OK) {
         return eg_fail(p, e, "The keeper made no key for the storage account \"%.*s\".", EG_FMT(account));
     }

@@ -5,6 +5,7 @@
 #include <embergate/crypto.h>
 #include <embergate/storage.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* Bounds. A segment of a path has at most 255 UTF-16 units in Azure: 765 bytes of UTF-8. */
 enum {
@@ -39,6 +40,7 @@ typedef struct eg_account {
     char name[EG_ACCOUNT_NAME_MAX + 1];
     char tenant[EG_ACCOUNT_NAME_MAX + 1];
     eg_secret *mac_key;          /* authenticates every row of this account */
+    atomic_bool destroyed;       /* its tenant's keys were destroyed while it was open: everything answers EG_ERR_KEY_DESTROYED */
     struct eg_account *next;
 } eg_account;
 
@@ -56,6 +58,7 @@ typedef struct eg_segment_store eg_segment_store;
 typedef struct eg_key_cache eg_key_cache;
 typedef struct eg_readers eg_readers;
 typedef struct eg_reclaim eg_reclaim;
+typedef struct eg_rotation eg_rotation;
 
 struct eg_storage {
     eg_kv *kv;
@@ -73,10 +76,20 @@ struct eg_storage {
     eg_key_cache *key_cache;
     eg_readers *readers;
     eg_reclaim *reclaim;
+    eg_rotation *rotation;       /* NULL until it is started */
 };
 
 /* storage.c. The account with its key; EG_ERR_ACCOUNT_NOT_FOUND. Blocks on the keeper at the first use. */
 eg_err eg_storage_account(eg_storage *s, eg_str name, const eg_account **ret) EG_MUST_CHECK;
+/* Calls each for every account of the tenant ("" = of all), opened; those that can't be opened are left out. */
+eg_err eg_storage_each_account(eg_storage *s, eg_str tenant, eg_err (*each)(void *ctx, const eg_account *a), void *ctx) EG_MUST_CHECK;
+/* The same for those that are open already, destroyed ones too. */
+eg_err eg_storage_each_account_loaded(eg_storage *s, eg_str tenant, eg_err (*each)(void *ctx, const eg_account *a), void *ctx) EG_MUST_CHECK;
+/* What the keeper binds an account's MAC key to, and the row that holds it under another version. */
+#define EG_ACCOUNT_PURPOSE_MAX 96
+eg_str eg_storage_account_purpose(eg_str account, char buf[EG_ACCOUNT_PURPOSE_MAX]);
+eg_err eg_storage_account_wrapped(eg_kv_txn *t, const eg_account *a, eg_bytes *ret) EG_MUST_CHECK;
+eg_err eg_storage_account_rewrap(eg_kv_txn *t, const eg_account *a, eg_bytes wrapped) EG_MUST_CHECK;
 /* The same without blocking: NULL when it isn't loaded yet. */
 const eg_account *eg_storage_account_loaded(eg_storage *s, eg_str name);
 /* Nanoseconds since 1970 by a clock that never goes back, even when the machine's does: for leases, expiry, retention. */

@@ -73,6 +73,15 @@ void eg_audit_access_close(eg_audit *a, eg_str job);
 /* True while records can be made durable; false = fail closed (healthz says so). */
 bool eg_audit_healthy(const eg_audit *a);
 
+/* After a tenant's keys were destroyed: its log goes on without sealed halves, and those that are there are opened for nobody. */
+void eg_audit_forget_tenant(eg_audit *a, eg_str tenant);
+/* For eg_rewrapper: the data keys of the logs, in the state and beside the logs. room = eg_audit*. */
+eg_err eg_audit_rewrap(void *audit, const eg_rewrap *what, uint64_t *ret_moved) EG_MUST_CHECK;
+/* Holds the logs as they are, between two batches: the store then says exactly what their files hold, and neither checkpoint nor journal file is replaced. For the moment
+ * of a backup's snapshot, not longer: records queue up meanwhile. EG_ERR_BUSY while somebody else holds them. */
+eg_err eg_audit_hold(eg_audit *a) EG_MUST_CHECK;
+void eg_audit_release(eg_audit *a);
+
 /* GET /audit/{log}/checkpoint, /tile/…, /records?job=&actor=&from=&to=&outcome=&after=, mounted by the gateway. room = eg_audit*. */
 const eg_route *eg_audit_routes(size_t *ret_n);
 

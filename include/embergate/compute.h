@@ -70,6 +70,10 @@ eg_err eg_compute_job_by_credential(eg_compute *c, eg_bytes credential, eg_job_i
 bool eg_compute_job_running(eg_compute *c, eg_str job);
 /* Where storage tells what jobs moved. */
 eg_usage_sink eg_compute_usage_sink(eg_compute *c);
+/* After a tenant's keys were destroyed: no batch's key is used from memory. */
+void eg_compute_forget_keys(eg_compute *c);
+/* For eg_rewrapper: the data keys of batches and clusters. room = eg_compute*. */
+eg_err eg_compute_rewrap(void *compute, const eg_rewrap *what, uint64_t *ret_moved) EG_MUST_CHECK;
 /* {"clusters":[{name,state,workers,…}],"isolation":[…missing…]} for /healthz; taken by the caller. */
 json_t *eg_compute_health(eg_compute *c);
 

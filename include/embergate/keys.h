@@ -63,6 +63,25 @@ typedef struct eg_keys {
 #define EG_STATEMENT_BACKUP "embergate backup manifest v1"
 #define EG_STATEMENT_MAX ((size_t)65536)
 
+/* A rotation as other rooms take part in it: each moves the wrapped keys of its own rows that are under version `below` - 1 or earlier of a key
+ * to the newest one, in bounded transactions, and adds how many to *ret_moved. Runs on the rotation's thread, and again until a pass moves none. */
+typedef struct eg_rewrap {
+    eg_str tenant;
+    eg_str key;
+    uint32_t below;
+} eg_rewrap;
+typedef struct eg_rewrapper {
+    const char *name;          /* "storage", "audit", … */
+    eg_err (*run)(void *room, const eg_rewrap *what, uint64_t *ret_moved);
+    void *room;
+} eg_rewrapper;
+/* Whether a wrapped key is one that `what` moves. */
+static inline bool eg_rewrap_wants(const eg_rewrap *what, eg_bytes wrapped) {
+    eg_str key;
+    uint32_t version;
+    return eg_wrapped_key_head(wrapped, &key, &version) && version < what->below && eg_str_eq(key, what->key);
+}
+
 /* storage/keys/ implements both sides. */
 
 /* Client of the keeper's socket. */

@@ -36,6 +36,23 @@ eg_err eg_storage_scope_key(eg_storage *s, eg_str account, eg_str scope, eg_str 
 /* {"account","scopes":[{"name","state","keySource","key","created"}]}; the first, named "", is the account itself. */
 eg_err eg_storage_scope_list(eg_storage *s, eg_str account, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
 
+/* Rotation, online: a new version of a tenant's key, then every data key under an older one is wrapped anew in the background, no data is rewritten, and the older
+ * versions are retired. Goes on after a restart. EG_ERR_EXISTS while one of this key runs. */
+eg_err eg_storage_rotate(eg_storage *s, eg_str tenant, eg_str key, uint32_t *ret_version, eg_problem *p) EG_MUST_CHECK;
+/* {"rotations":[{"tenant","key","version","state":"running"|"done","moved","started","ended"}]} */
+eg_err eg_storage_rotation_status(eg_storage *s, eg_buf *ret_json) EG_MUST_CHECK;
+/* Starts the thread, which also goes on with what was interrupted. Other rooms' rows take part; `others` is copied. */
+eg_err eg_storage_rotation_start(eg_storage *s, const eg_rewrapper *others, size_t n) EG_MUST_CHECK;
+/* Ends it: before any of the others is closed. */
+void eg_storage_rotation_stop(eg_storage *s);
+
+/* Cryptographic erase of a tenant, in this order: what it has, as {"accounts":[{"name","containers":[{"name","files","directories","bytes"}]}],"accountCount",
+ * "containerCount","fileCount","directoryCount","bytes"}; then the keeper destroys its keys; then they are forgotten here, so that open streams end; then how many
+ * wrapped keys its rows hold, and how many of those were not answered with EG_ERR_KEY_DESTROYED: 0 or something is wrong. */
+eg_err eg_storage_inventory(eg_storage *s, eg_str tenant, eg_buf *ret_json) EG_MUST_CHECK;
+eg_err eg_storage_forget_tenant(eg_storage *s, eg_str tenant) EG_MUST_CHECK;
+eg_err eg_storage_probe_tenant(eg_storage *s, eg_str tenant, uint64_t *ret_wrapped, uint64_t *ret_opened) EG_MUST_CHECK;
+
 /* Data Lake routes; the router has set rq->account, rq->tenant and rq->scope, and rq->path = "/{filesystem}[/{path}]". room = eg_storage*. */
 const eg_route *eg_storage_routes(size_t *ret_n);
 /* Blob routes, the same way; mounted before the others. */

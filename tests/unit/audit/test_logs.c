@@ -102,6 +102,36 @@ static void a_server_key_may_come_later(void **state) {
     *b->keys = real;
 }
 
+static void keys_of_logs_are_moved(void **state) {
+    bench *b = *state;
+    bench_open(b);
+    eg_audit_record r = bench_record("before");
+    uint32_t version = 0;
+    uint64_t moved = 0;
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    assert_int_equal(b->keys->rotate_key(b->keys->ctx, EG_LIT(TENANT), EG_LIT(""), &version), EG_OK);
+    /* While it is held nothing is integrated; afterwards all is. */
+    assert_int_equal(eg_audit_hold(b->audit), EG_OK);
+    assert_int_equal(eg_audit_hold(b->audit), EG_ERR_BUSY);
+    r.resource = EG_LIT("held");
+    assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
+    eg_audit_release(b->audit);
+    const eg_rewrap what = {EG_LIT(TENANT), EG_LIT(""), version};
+    eg_audit_verdict v;
+    bench_close(b);
+    bench_open(b);
+    assert_int_equal(eg_audit_rewrap(b->audit, &what, &moved), EG_OK);
+    assert_int_equal(moved, 1);
+    moved = 0;
+    assert_int_equal(eg_audit_rewrap(b->audit, &what, &moved), EG_OK);
+    assert_int_equal(moved, 0);
+    bench_close(b);
+    bench_open(b); /* opens under the new version */
+    bench_close(b);
+    assert_int_equal(eg_audit_verify(bench_path(b, TENANT, ""), NULL, &v, NULL), EG_OK);
+    assert_int_equal(v.size, 2);
+}
+
 static void a_destroyed_key_ends_no_log(void **state) {
     bench *b = *state;
     bench_open(b);
@@ -134,6 +164,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(ids_that_are_no_folders_are_refused, bench_make, bench_drop),
         cmocka_unit_test_setup_teardown(a_server_key_may_come_later, bench_make, bench_drop),
         cmocka_unit_test_setup_teardown(a_destroyed_key_ends_no_log, bench_make, bench_drop),
+        cmocka_unit_test_setup_teardown(keys_of_logs_are_moved, bench_make, bench_drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

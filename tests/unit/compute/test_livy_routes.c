@@ -1,5 +1,5 @@
 /* Livy's API as clients see it: answers compared with a real Livy's, whose batch is whose, ids and names, deletion, recovery.
- * covers: compute.c livy_submit.c livy_proxy_user.c watcher.c batch_settle.c batch_keys.c */
+ * covers: rewrap_keys.c compute.c livy_submit.c livy_proxy_user.c watcher.c batch_settle.c batch_keys.c */
 #include "livy_fixture.h"
 
 #define GOOD "{\"file\":\"abfss://data@gw.example:8443/jobs/trivial.py\",\"args\":[\"secret-argument-4711\"],\"name\":\"%s\"}"
@@ -359,6 +359,16 @@ static void ends_are_learned_after_a_restart(void **state) {
         answer a = submit_named(l, "");
         json_decref(a.json);
     }
+    /* The tenant's key is rotated in between: keys of batches and clusters move, and open what they opened. */
+    uint32_t version = 0;
+    uint64_t moved = 0;
+    assert_int_equal(l->keys->rotate_key(l->keys->ctx, EG_LIT(TENANT), EG_LIT(""), &version), EG_OK);
+    const eg_rewrap what = {EG_LIT(TENANT), EG_LIT(""), version};
+    assert_int_equal(eg_compute_rewrap(l->c, &what, &moved), EG_OK);
+    assert_true(moved >= 2);
+    moved = 0;
+    assert_int_equal(eg_compute_rewrap(l->c, &what, &moved), EG_OK);
+    assert_int_equal(moved, 0);
     eg_compute_close(l->c);
     run_while_away(l, "0", "echo one; echo two; exit 0\n");
     run_while_away(l, "1", "echo bad >&2; exit 3\n");
