@@ -41,6 +41,9 @@ eg_err eg_ns_container_decode(const eg_account *a, eg_bytes key, eg_bytes value,
     EG_TRY(eg_record_open(a, EG_ROW_CONTAINER, key, value, &r));
     eg_container c = {.root = eg_record_get_id(&r)};
     c.created_ns = (int64_t)eg_record_get_u64(&r);
+    const bool marked = r.left > 0; /* rows of before there were marks know nothing */
+    c.longest = marked ? eg_record_get_u16(&r) : EG_PATH_MAX;
+    c.deepest = marked ? eg_record_get_u16(&r) : EG_PATH_DEPTH_MAX;
     EG_TRY(eg_record_end(&r));
     *ret = c;
     return EG_OK;
@@ -68,6 +71,8 @@ eg_err eg_ns_container_put(eg_kv_txn *t, const eg_account *a, eg_str name, const
     eg_record_start(&b, 128);
     eg_record_bytes(&b, eg_id_bytes(&c->root));
     eg_record_u64(&b, (uint64_t)c->created_ns);
+    eg_record_u16(&b, c->longest);
+    eg_record_u16(&b, c->deepest);
     eg_err e = eg_record_seal(a, EG_ROW_CONTAINER, k, &b);
     if (e == EG_OK) {
         e = eg_kv_put(t, EG_DB_FS_ACCOUNT, k, eg_buf_bytes(&b));

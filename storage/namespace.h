@@ -65,6 +65,8 @@ typedef struct eg_entry {
 typedef struct eg_container {
     eg_id root;                /* inode of its root directory */
     int64_t created_ns;
+    uint16_t longest;          /* bytes and names that no path in it has more of; storage/path_bounds.h */
+    uint16_t deepest;
 } eg_container;
 
 #define EG_CONTAINER_KEY_MAX (2 + EG_ACCOUNT_NAME_MAX + 1 + 63)

@@ -1,6 +1,8 @@
 /* Create, delete and update of a path; create and delete of a container. */
 #include "lease_index.h"
 
+#include "path_bounds.h"
+
 #define SUPERUSER EG_LIT("$superuser")
 
 eg_err eg_path_resolve(eg_kv_txn *t, const eg_change *where, eg_str path, eg_place *ret, eg_problem *p) {
@@ -101,6 +103,7 @@ eg_err eg_path_create_apply(eg_kv_txn *t, void *create, eg_problem *p) {
     EG_TRY(eg_change_check(&c->base, NULL, p));
     eg_change_keep_lease(&c->base, &c->made);
     EG_TRY(make_missing(t, c, &place));
+    EG_TRY(eg_path_bounds_note(t, c->base.account, c->base.container, &place.container, c->base.path));
     c->base.after = c->made;
     return eg_change_finish(t, &c->base);
 }
@@ -165,7 +168,7 @@ eg_err eg_container_create_apply(eg_kv_txn *t, void *change, eg_problem *p) {
     root.created_ns = root.modified_ns = c->now_ns;
     root.attr[EG_ATTR_OWNER] = root.attr[EG_ATTR_GROUP] = eg_str_bytes(SUPERUSER);
     root.attr[EG_ATTR_ENCRYPTION_SCOPE] = c->encryption_scope;
-    const eg_container made = {root.id, c->now_ns};
+    const eg_container made = {.root = root.id, .created_ns = c->now_ns};
     EG_TRY(eg_ns_inode_put(t, c->account, &root));
     EG_TRY(eg_ns_container_put(t, c->account, c->container, &made));
     c->after = root;

@@ -43,13 +43,18 @@ eg_err eg_path_create_apply(eg_kv_txn *t, void *create, eg_problem *p);
 
 typedef struct eg_path_rename {
     eg_change base;           /* path, conditions: of the destination */
+    eg_str source_container;
     eg_str source;
     eg_conditions source_conditions;
     bool has_source_lease;
     eg_id source_lease;
+    bool posix;               /* an existing directory as the destination is replaced when it is empty; else it is moved into */
+    bool set[EG_ATTR_COUNT];  /* attributes that come with it */
+    eg_bytes attr[EG_ATTR_COUNT];
     eg_str transaction_id;    /* kept with the inode; len 0 = none */
 } eg_path_rename;
-/* Onto an existing directory: into it. The ETag stays. */
+/* The ETag stays. EG_ERR_SOURCE_PATH_NOT_FOUND, EG_ERR_RENAME_PARENT_NOT_FOUND, EG_ERR_RENAME_SOURCE_INVALID (onto itself or beneath itself),
+ * EG_ERR_RENAME_TYPE, EG_ERR_PATH_EXISTS, EG_ERR_PATH_INVALID (a path would get too long), EG_ERR_SOURCE_CONDITION_NOT_MET. */
 eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p);
 
 typedef struct eg_path_delete {

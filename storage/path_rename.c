@@ -1,13 +1,15 @@
-/* Rename: one entry leaves, one comes, whatever lies beneath. */
+/* Rename: one entry leaves, one comes, whatever lies beneath; within a filesystem or from one to another. */
 #include "lease_index.h"
+#include "path_bounds.h"
 
 #include <stdio.h>
 
 typedef struct target {
+    eg_container container;
     eg_id parent;
     eg_str name;
     bool exists;
-    bool into;        /* an existing directory: parent is that directory */
+    bool into;                /* an existing directory: parent is that directory */
     eg_entry entry;
 } target;
 
@@ -17,12 +19,12 @@ static bool within(eg_str path, eg_str ancestor) {
         (path.len == ancestor.len || path.ptr[ancestor.len] == '/');
 }
 
-/* An existing directory as the destination means: into it, under the source's own name. */
+/* An existing directory as the destination means: into it, under the source's own name; or, when posix was asked for, in its place. */
 static eg_err find_target(eg_kv_txn *t, const eg_path_rename *r, const eg_place *source, target *ret, eg_problem *p) {
     eg_place d;
     EG_TRY(eg_path_resolve(t, &r->base, r->base.path, &d, p));
-    if (d.exists && d.entry.kind == EG_KIND_DIRECTORY) {
-        target into = {.parent = d.entry.child, .name = source->name, .into = true};
+    if (d.exists && d.entry.kind == EG_KIND_DIRECTORY && !(r->posix && source->entry.kind == EG_KIND_DIRECTORY && !d.root)) {
+        target into = {.container = d.container, .parent = d.entry.child, .name = source->name, .into = true};
         const eg_err e = eg_ns_entry_get(t, r->base.account, &into.parent, into.name, &into.entry);
         if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
             return e;
@@ -34,11 +36,11 @@ static eg_err find_target(eg_kv_txn *t, const eg_path_rename *r, const eg_place 
     if (!d.parent_exists) {
         return eg_fail(p, EG_ERR_RENAME_PARENT_NOT_FOUND, "The parent directory of the destination path does not exist.");
     }
-    *ret = (target){.parent = d.parent, .name = d.name, .exists = d.exists || d.expired, .entry = d.entry};
+    *ret = (target){.container = d.container, .parent = d.parent, .name = d.name, .exists = d.exists || d.expired, .entry = d.entry};
     return EG_OK;
 }
 
-/* Conditions, and that only a file is replaced, by a file. */
+/* Conditions, and that a file is replaced by a file alone, and a directory only when it is empty and that was asked for. */
 static eg_err check_target(eg_kv_txn *t, eg_path_rename *r, const eg_place *source, const target *to, eg_problem *p) {
     r->base.creates = true;
     if (!to->exists) {
@@ -50,10 +52,17 @@ static eg_err check_target(eg_kv_txn *t, eg_path_rename *r, const eg_place *sour
         return eg_change_check(&r->base, NULL, p);
     }
     EG_TRY(eg_change_check(&r->base, &old, p));
-    if (old.kind != EG_KIND_FILE || source->entry.kind != EG_KIND_FILE) {
+    if (old.kind != source->entry.kind) {
+        return eg_fail(p, EG_ERR_RENAME_TYPE, "The source and destination resource type must be identical.");
+    }
+    bool empty = old.kind == EG_KIND_FILE;
+    if (!empty && !r->posix) {
         return eg_fail(p, EG_ERR_PATH_EXISTS, "The destination already exists.");
     }
-    return EG_OK;
+    if (!empty) {
+        EG_TRY(eg_ns_empty(t, &old.id, &empty));
+    }
+    return empty ? EG_OK : eg_fail(p, EG_ERR_DIRECTORY_NOT_EMPTY, "The destination is a directory that is not empty.");
 }
 
 /* Its own lease, and those of what lies beneath: moving a directory moves them all. */
@@ -70,18 +79,21 @@ static eg_err check_source_lease(eg_kv_txn *t, const eg_path_rename *r, const eg
 
 static eg_err find_source(eg_kv_txn *t, eg_path_rename *r, eg_place *ret, eg_inode *ret_inode, eg_problem *p) {
     eg_place s;
-    EG_TRY(eg_path_resolve(t, &r->base, r->source, &s, p));
+    eg_change where = r->base;
+    where.container = r->source_container;
+    EG_TRY(eg_path_resolve(t, &where, r->source, &s, p));
     if (!s.exists) {
         return eg_fail(p, EG_ERR_SOURCE_PATH_NOT_FOUND, "The source path for a rename operation does not exist.");
     }
-    if (s.root || (s.entry.kind == EG_KIND_DIRECTORY && within(r->base.path, r->source))) {
+    const bool beneath = s.entry.kind == EG_KIND_DIRECTORY && eg_str_eq(r->source_container, r->base.container) && within(r->base.path, r->source);
+    if (s.root || beneath) {
         return eg_fail(p, EG_ERR_RENAME_SOURCE_INVALID,
             "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of it.");
     }
     EG_TRY(eg_ns_inode_get(t, r->base.account, &s.entry.child, ret_inode));
     const eg_err e = eg_conditions_check(&r->source_conditions, ret_inode, p);
-    if (e == EG_ERR_PATH_EXISTS) {
-        return eg_fail(p, EG_ERR_CONDITION_NOT_MET, "The condition on the source is not met.");
+    if (e == EG_ERR_PATH_EXISTS || e == EG_ERR_CONDITION_NOT_MET) {
+        return eg_fail(p, EG_ERR_SOURCE_CONDITION_NOT_MET, "The source condition specified using HTTP conditional header(s) is not met.");
     }
     EG_TRY(e);
     EG_TRY(check_source_lease(t, r, &s, ret_inode, p));
@@ -89,43 +101,58 @@ static eg_err find_source(eg_kv_txn *t, eg_path_rename *r, eg_place *ret, eg_ino
     return EG_OK;
 }
 
-/* The index of leases follows what was moved with its own lease. */
-static eg_err follow_lease(eg_kv_txn *t, const eg_path_rename *r, const eg_id *root, eg_str name, bool into) {
-    char path[EG_PATH_MAX + EG_NAME_MAX + 2];
-    const eg_str to = r->base.path;
-    const int n = into ? snprintf(path, sizeof path, "%.*s%s%.*s", EG_FMT(to), to.len ? "/" : "", EG_FMT(name))
-                       : snprintf(path, sizeof path, "%.*s", EG_FMT(to));
-    if (n < 0 || n > EG_PATH_MAX) {
-        return EG_OK; /* nobody can name it until it is moved back */
+/* The whole path that comes of it; `buf` holds EG_PATH_MAX + EG_NAME_MAX + 2. */
+static eg_str new_path(const eg_path_rename *r, const target *to, char *buf) {
+    const eg_str d = r->base.path;
+    const size_t cap = EG_PATH_MAX + EG_NAME_MAX + 2;
+    const int n = to->into ? snprintf(buf, cap, "%.*s%s%.*s", EG_FMT(d), d.len ? "/" : "", EG_FMT(to->name)) : snprintf(buf, cap, "%.*s", EG_FMT(d));
+    return (eg_str){buf, (size_t)n};
+}
+
+/* What comes with the request is kept with the inode, whose other attributes are borrowed from its row. */
+static eg_err keep(eg_kv_txn *t, eg_path_rename *r, eg_inode *moved) {
+    bool set = false;
+    for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
+        if (r->set[k]) {
+            moved->attr[k] = r->attr[k];
+            set = true;
+        }
     }
-    const eg_lease_spot at = {r->base.account, *root, {path, (size_t)n}};
-    return eg_lease_index_put(t, &at);
+    moved->change += set;
+    if (r->transaction_id.len > 0) {
+        moved->attr[EG_ATTR_TRANSACTION_ID] = eg_str_bytes(r->transaction_id);
+        set = true;
+    }
+    r->base.after = *moved;
+    return set ? eg_ns_inode_put(t, r->base.account, moved) : EG_OK;
 }
 
 eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p) {
     eg_path_rename *r = rename;
     const eg_account *a = r->base.account;
+    char path[EG_PATH_MAX + EG_NAME_MAX + 2];
     eg_place source;
     eg_inode moved;
     target to;
     EG_TRY(find_source(t, r, &source, &moved, p));
     EG_TRY(find_target(t, r, &source, &to, p));
     EG_TRY(check_target(t, r, &source, &to, p));
-    r->base.after = moved;
-    const bool leased = moved.attr[EG_ATTR_LEASE].len > 0;
     const bool itself = to.exists && eg_id_eq(&to.entry.child, &moved.id);
-    if (r->transaction_id.len > 0) {
-        /* First of all writes: the other attributes are borrowed from the row. */
-        moved.attr[EG_ATTR_TRANSACTION_ID] = eg_str_bytes(r->transaction_id);
-        EG_TRY(eg_ns_inode_put(t, a, &moved));
-    }
-    if (!itself && to.exists) {
-        EG_TRY(eg_ns_orphan_put(t, a, EG_ORPHAN_INODE, &to.entry.child));
-    }
+    const eg_path_move move = {.account = a, .from = r->source, .to = new_path(r, &to, path), .moved = &moved, .source = &source.container,
+        .container = r->base.container, .destination = &to.container};
+    EG_TRY(eg_path_bounds_move(t, &move, p));
+    EG_TRY(eg_ns_inode_get(t, a, &moved.id, &moved)); /* the marks may have been written: what was borrowed is gone */
+    const bool leased = moved.attr[EG_ATTR_LEASE].len > 0;
+    EG_TRY(keep(t, r, &moved));
     if (itself) {
         return EG_OK;
     }
+    if (to.exists) {
+        EG_TRY(eg_ns_orphan_put(t, a, EG_ORPHAN_INODE, &to.entry.child));
+    }
     EG_TRY(eg_ns_entry_del(t, &source.parent, source.name));
     EG_TRY(eg_ns_entry_put(t, a, &to.parent, to.name, &source.entry));
-    return leased ? follow_lease(t, r, &source.container.root, source.name, to.into) : EG_OK;
+    /* The index of leases follows what was moved with its own lease. */
+    const eg_lease_spot at = {a, to.container.root, move.to};
+    return leased ? eg_lease_index_put(t, &at) : EG_OK;
 }

@@ -114,6 +114,9 @@ typedef enum eg_category {
     X(RENAME_PARENT_NOT_FOUND, NOT_FOUND, "RenameDestinationParentPathNotFound")        \
     X(RENAME_SOURCE_INVALID, CONFLICT, "InvalidRenameSourcePath")                       \
     X(RENAME_INTO_SELF, CONFLICT, "InvalidDestinationPath")                             \
+    X(RENAME_TYPE, CONFLICT, "InvalidSourceOrDestinationResourceType")                  \
+    X(RENAME_SOURCE_URI, INVALID, "InvalidSourceUri")                                   \
+    X(SOURCE_CONDITION_NOT_MET, PRECONDITION, "SourceConditionNotMet")                  \
     X(DIRECTORY_NOT_EMPTY, CONFLICT, "DirectoryNotEmpty")                               \
     X(FLUSH_POSITION, INVALID, "InvalidFlushPosition")                                  \
     X(APPEND_POSITION, INVALID, "InvalidAppendPosition")                                \

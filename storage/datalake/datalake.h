@@ -9,6 +9,9 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
 /* x-ms-content-type and its kin, and x-ms-properties. */
 eg_err eg_dfs_read_attributes(eg_request *rq, bool set[EG_ATTR_COUNT], eg_bytes attr[EG_ATTR_COUNT]) EG_MUST_CHECK;
 
+/* x-ms-client-transaction-id, given back; len 0 = none. */
+eg_err eg_dfs_transaction_id(eg_request *rq, eg_str *ret) EG_MUST_CHECK;
+
 /* Handlers, one file a group. */
 eg_err eg_dfs_container_create(eg_request *rq);
 eg_err eg_dfs_container_delete(eg_request *rq);

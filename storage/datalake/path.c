@@ -1,4 +1,4 @@
-/* Create, rename and delete of files and directories. */
+/* Create and delete of files and directories. */
 #include "datalake.h"
 
 #include "encryption.h"
@@ -25,7 +25,7 @@ static eg_str owner_of(const eg_request *rq) {
     return rq->principal && rq->principal->object_id[0] ? eg_str_of(rq->principal->object_id) : EG_LIT("$superuser");
 }
 
-static eg_err transaction_id(eg_request *rq, eg_str *ret) {
+eg_err eg_dfs_transaction_id(eg_request *rq, eg_str *ret) {
     const eg_str v = eg_request_header(rq, "x-ms-client-transaction-id");
     if (v.len > 128) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-client-transaction-id is too long.");
@@ -41,7 +41,7 @@ static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
     bool set[EG_ATTR_COUNT] = {false};
     EG_TRY(header_mode(rq, "x-ms-umask", UMASK_DEFAULT, &umask));
     EG_TRY(header_mode(rq, "x-ms-permissions", kind == EG_KIND_FILE ? 0666 : 0777, &mode));
-    EG_TRY(transaction_id(rq, &tid));
+    EG_TRY(eg_dfs_transaction_id(rq, &tid));
     EG_TRY(eg_dfs_read_attributes(rq, set, c->made.attr));
     c->made.id = eg_id_new();
     c->made.kind = kind;
@@ -94,57 +94,6 @@ eg_err eg_dfs_create_file(eg_request *rq) {
 }
 
 eg_err eg_dfs_create_directory(eg_request *rq) { return create(rq, EG_KIND_DIRECTORY); }
-
-static eg_err bad_source(eg_request *rq) {
-    return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-rename-source is not the path of a file or directory.");
-}
-
-/* "/{filesystem}/{path}" or "/{account}/{filesystem}/{path}", percent-encoded, perhaps with a query behind it. */
-static eg_err read_source(eg_request *rq, const eg_target *d, eg_str *ret) {
-    eg_str raw = eg_request_header(rq, "x-ms-rename-source");
-    raw = eg_str_cut(&raw, '?');
-    eg_str rest;
-    if (raw.len > 3 * EG_PATH_MAX || eg_percent_decode(rq->arena, raw, false, &rest) != EG_OK || rest.len < 2 || rest.ptr[0] != '/') {
-        return bad_source(rq);
-    }
-    rest.ptr++;
-    rest.len--;
-    eg_str container = eg_str_cut(&rest, '/');
-    if (rest.ptr && !eg_str_eq(container, d->container) && eg_str_is(container, d->account->name)) {
-        container = eg_str_cut(&rest, '/');
-    }
-    if (!rest.ptr || rest.len == 0) {
-        return bad_source(rq);
-    }
-    if (!eg_str_eq(container, d->container)) {
-        return eg_target_not_built(rq, "A rename from one filesystem to another");
-    }
-    if (rest.ptr[rest.len - 1] == '/') {
-        rest.len--;
-    }
-    EG_TRY(eg_ns_path_check(rest, &rq->problem));
-    *ret = rest;
-    return rest.len > 0 ? EG_OK : bad_source(rq);
-}
-
-eg_err eg_dfs_rename(eg_request *rq) {
-    if (eg_request_header(rq, "x-ms-rename-source").len == 0) {
-        return eg_target_not_built(rq, "Put Blob");
-    }
-    eg_target d;
-    eg_path_rename r = {0};
-    EG_TRY(eg_target_open(rq, &d));
-    EG_TRY(eg_target_change(rq, &d, &r.base));
-    EG_TRY(eg_conditions_read_source(rq, &r.source_conditions, &rq->problem));
-    EG_TRY(eg_lease_read_id(rq, "x-ms-source-lease-id", &r.has_source_lease, &r.source_lease));
-    EG_TRY(read_source(rq, &d, &r.source));
-    EG_TRY(transaction_id(rq, &r.transaction_id));
-    rq->record_details = json_pack("{s:s%}", "source", r.source.ptr, r.source.len);
-    EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_rename_apply, &r}, 201));
-    eg_reclaim_wake(d.store->reclaim);
-    EG_TRY(eg_target_etag(rq, &r.base.after));
-    return eg_respond_empty(rq, 201);
-}
 
 eg_err eg_dfs_delete(eg_request *rq) {
     eg_target d;

@@ -37,6 +37,7 @@ typedef struct store {
     uint64_t read_bytes;
     uint64_t written_bytes;
     int records;
+    const char *denied;          /* a scope that ends so is denied when a handler asks a second question */
 } store;
 
 static inline int store_remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
@@ -157,6 +158,13 @@ static inline eg_txn_op store_record(eg_request *rq, int status) {
     return (eg_txn_op){store_record_apply, ((answer *)rq->pipeline)->s};
 }
 
+static inline eg_err store_decide(eg_request *rq, const char *action, bool data_action, eg_problem *p) {
+    const char *no = ((answer *)rq->pipeline)->s->denied;
+    const size_t n = no ? strlen(no) : 0;
+    assert_true(data_action);
+    return no && rq->scope.len >= n && memcmp(rq->scope.ptr + rq->scope.len - n, no, n) == 0 ? eg_fail(p, EG_ERR_DENIED_DATA, "%s", action) : EG_OK;
+}
+
 static inline bool store_query_has(const char *query, const char *want) {
     if (!want) {
         return true;
@@ -249,7 +257,7 @@ static inline eg_err store_run(const eg_route *route, eg_request *rq, const call
 
 /* The caller frees the answer. */
 static inline answer store_call(store *s, const call *c) {
-    static const eg_request_ops ops = {store_respond, store_record};
+    static const eg_request_ops ops = {store_respond, store_record, store_decide};
     answer a = {.s = s, .arena = eg_arena_new((size_t)256 << 10)};
     eg_header headers[12];
     eg_request *rq = calloc(1, sizeof *rq);

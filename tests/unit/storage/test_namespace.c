@@ -76,14 +76,18 @@ static void refused_renames(void **state) {
     assert_int_equal(store_rename(s, "/data/f", "/data/g/h"), EG_ERR_RENAME_PARENT_NOT_FOUND);
     assert_int_equal(store_rename(s, "/data/d", "/data/d/e/new"), EG_ERR_RENAME_SOURCE_INVALID);
     assert_int_equal(store_rename(s, "/data/d", "/data/d"), EG_ERR_RENAME_SOURCE_INVALID);
-    assert_int_equal(store_rename(s, "/data/d", "/data/f"), EG_ERR_PATH_EXISTS);
+    assert_int_equal(store_rename(s, "/data/d", "/data/f"), EG_ERR_RENAME_TYPE);
     assert_int_equal(store_rename(s, "/data/d", "/data/x"), EG_ERR_PATH_EXISTS);
-    assert_int_equal(store_rename(s, "/data/", "/data/h"), EG_ERR_HTTP_HEADER);
-    assert_int_equal(store_rename(s, "f", "/data/h"), EG_ERR_HTTP_HEADER);
-    assert_int_equal(store_rename(s, "/data/%zz", "/data/h"), EG_ERR_HTTP_HEADER);
+    assert_int_equal(store_rename(s, "/data/", "/data/h"), EG_ERR_RENAME_SOURCE_URI);
+    assert_int_equal(store_rename(s, "/data", "/data/h"), EG_ERR_RENAME_SOURCE_URI);
+    assert_int_equal(store_rename(s, "/Data/f", "/data/h"), EG_ERR_RENAME_SOURCE_URI);
+    assert_int_equal(store_rename(s, "f", "/data/h"), EG_ERR_RENAME_SOURCE_URI);
+    assert_int_equal(store_rename(s, "/data/%zz", "/data/h"), EG_ERR_RENAME_SOURCE_URI);
     assert_int_equal(store_rename(s, "/data/a/../f", "/data/h"), EG_ERR_PATH_INVALID);
     assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/data/h", .headers = {"x-ms-rename-source", "/data/f",
-        "x-ms-source-if-match", "0x1"}}), EG_ERR_CONDITION_NOT_MET);
+        "x-ms-source-if-match", "0x1"}}), EG_ERR_SOURCE_CONDITION_NOT_MET);
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/data/h", .query = "mode=sideways", .headers = {"x-ms-rename-source", "/data/f"}}),
+        EG_ERR_QUERY);
     /* Onto a file it replaces, onto itself it does nothing. */
     assert_int_equal(store_rename(s, "/data/f", "/data/f"), EG_OK);
     assert_int_equal(store_rename(s, "/data/f", "/data/g"), EG_OK);
@@ -91,6 +95,76 @@ static void refused_renames(void **state) {
     assert_int_equal(r.body.ptr[0], 'f');
     answer_free(&r);
     assert_int_equal(store_head(s, "/data/f"), EG_ERR_PATH_NOT_FOUND);
+}
+
+static eg_err posix_rename(store *s, const char *from, const char *to) {
+    return store_do(s, (call){.method = "PUT", .path = to, .query = "mode=posix", .headers = {"x-ms-rename-source", from}});
+}
+
+static void onto_directories(void **state) {
+    store *s = *state;
+    assert_int_equal(store_mkdir(s, "/data/from/inner"), EG_OK);
+    assert_int_equal(store_mkdir(s, "/data/empty"), EG_OK);
+    assert_int_equal(store_mkdir(s, "/data/full/inner"), EG_OK);
+    assert_int_equal(posix_rename(s, "/data/from", "/data/full"), EG_ERR_DIRECTORY_NOT_EMPTY);
+    assert_int_equal(posix_rename(s, "/data/from", "/data/empty"), EG_OK);
+    assert_int_equal(store_head(s, "/data/empty/inner"), EG_OK);
+    assert_int_equal(store_head(s, "/data/empty/from"), EG_ERR_PATH_NOT_FOUND);
+    assert_int_equal(store_rename(s, "/data/empty", "/data/full"), EG_OK);
+    assert_int_equal(store_head(s, "/data/full/empty/inner"), EG_OK);
+}
+
+static void across_filesystems(void **state) {
+    store *s = *state;
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/other", .query = "resource=filesystem"}), EG_OK);
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/" ACCOUNT, .query = "resource=filesystem"}), EG_OK);
+    store_write(s, "/data/d/e/f", "one", 3);
+    store_write(s, "/data/g", "two", 3);
+    answer before = store_call(s, &(call){.method = "HEAD", .path = "/data/d/e/f"});
+    assert_int_equal(store_rename(s, "/data/d", "/other/d"), EG_OK);
+    answer after = store_read(s, "/other/d/e/f");
+    assert_memory_equal(after.body.ptr, "one", 3);
+    assert_string_equal(answer_header(&before, "ETag"), answer_header(&after, "ETag"));
+    answer_free(&before);
+    answer_free(&after);
+    assert_int_equal(store_head(s, "/data/d"), EG_ERR_PATH_NOT_FOUND);
+    /* The same path in another filesystem is not itself, nor beneath itself. */
+    assert_int_equal(store_mkdir(s, "/data/d"), EG_OK);
+    assert_int_equal(store_rename(s, "/other/d", "/data/d/e"), EG_OK);
+    assert_int_equal(store_head(s, "/data/d/e/e/f"), EG_OK);
+    assert_int_equal(store_rename(s, "/data/g", "/other/g"), EG_OK);
+    /* A filesystem may be named like the account. */
+    assert_int_equal(store_rename(s, "/other/g", "/" ACCOUNT "/g"), EG_OK);
+    assert_int_equal(store_rename(s, "/" ACCOUNT "/g", "/other/g"), EG_OK);
+    assert_int_equal(store_head(s, "/other/g"), EG_OK);
+    /* Refused: no such filesystem, no right at the source. */
+    assert_int_equal(store_rename(s, "/missing/g", "/data/g"), EG_ERR_FILESYSTEM_NOT_FOUND);
+    assert_int_equal(store_rename(s, "/other/g", "/missing/g"), EG_ERR_FILESYSTEM_NOT_FOUND);
+    s->denied = "/containers/other";
+    assert_int_equal(store_rename(s, "/other/g", "/data/g"), EG_ERR_DENIED_DATA);
+    s->denied = NULL;
+    assert_int_equal(store_head(s, "/other/g"), EG_OK);
+    assert_int_equal(store_head(s, "/data/g"), EG_ERR_PATH_NOT_FOUND);
+    /* Onto a file of the other filesystem. */
+    store_write(s, "/data/g", "old", 3);
+    assert_int_equal(store_rename(s, "/other/g", "/data/g"), EG_OK);
+    after = store_read(s, "/data/g");
+    assert_memory_equal(after.body.ptr, "two", 3);
+    answer_free(&after);
+}
+
+static void attributes_with_a_rename(void **state) {
+    store *s = *state;
+    store_write(s, "/data/f", "x", 1);
+    answer before = store_call(s, &(call){.method = "HEAD", .path = "/data/f"});
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/data/g", .headers = {"x-ms-rename-source", "/data/f",
+        "x-ms-content-type", "text/plain"}}), EG_OK);
+    answer after = store_read(s, "/data/g");
+    assert_string_equal(answer_header(&after, "Content-Type"), "text/plain");
+    assert_string_not_equal(answer_header(&before, "ETag"), answer_header(&after, "ETag"));
+    assert_memory_equal(after.body.ptr, "x", 1);
+    answer_free(&before);
+    answer_free(&after);
 }
 
 /* Writes into the store behind the back of storage. */
@@ -244,6 +318,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(long_names, store_open, store_close),
         cmocka_unit_test_setup_teardown(renames, store_open, store_close),
         cmocka_unit_test_setup_teardown(refused_renames, store_open, store_close),
+        cmocka_unit_test_setup_teardown(onto_directories, store_open, store_close),
+        cmocka_unit_test_setup_teardown(across_filesystems, store_open, store_close),
+        cmocka_unit_test_setup_teardown(attributes_with_a_rename, store_open, store_close),
         cmocka_unit_test_setup_teardown(flipped_rows, store_open, store_close),
         cmocka_unit_test_setup_teardown(unknown_version, store_open, store_close),
         cmocka_unit_test_setup_teardown(swapped_rows, store_open, store_close),

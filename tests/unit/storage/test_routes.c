@@ -201,7 +201,6 @@ static void not_built(void **state) {
     const call calls[] = {
         {.method = "PATCH", .path = "/data/f", .query = "action=setAccessControlRecursive&mode=set"},
         {.method = "PUT", .path = "/data/g", .headers = {"x-ms-blob-type", "BlockBlob"}},
-        {.method = "PUT", .path = "/data/g", .headers = {"x-ms-rename-source", "/elsewhere/f"}},
         {.method = "PUT", .path = "/data/g", .query = "resource=file&blobtype=appendblob"},
         {.method = "GET", .path = "/data", .query = "restype=container&comp=list"},
     };
