@@ -37,10 +37,8 @@ eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode 
     return EG_OK;
 }
 
-/* Looks up the extent and opens its segment; the transaction ends here. */
-static eg_err open_segment(eg_content_reader *r) {
-    eg_segment_reader_free(r->segment);
-    r->segment = NULL;
+/* Looks up the extent and opens its segment; the transaction ends here. EG_ERR_NOT_FOUND: there is no such file. */
+static eg_err open_once(eg_content_reader *r, eg_segment_at *ret) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(r->store->kv, &t));
     EG_TRY(eg_content_extent_at(t, r->account, &r->inode, r->at, &r->extent));
@@ -52,13 +50,27 @@ static eg_err open_segment(eg_content_reader *r) {
         return eg_record_corrupt();
     }
     int fd;
-    const eg_segment_at at = {ref.id, ref.file};
-    const eg_err e = eg_segment_store_open_read(r->store->segments, &at, &fd);
-    if (e == EG_ERR_NOT_FOUND) {
-        return eg_record_corrupt();
-    }
-    EG_TRY(e);
+    *ret = (eg_segment_at){ref.id, ref.file};
+    EG_TRY(eg_segment_store_open_read(r->store->segments, ret, &fd));
     return eg_segment_reader_new(&ref, eg_file_key_bytes(r->key), fd, &r->segment);
+}
+
+/* A pack may go between the row and the opening, when its segments were moved: then the row says another one. */
+static eg_err open_segment(eg_content_reader *r) {
+    eg_segment_at last = {{{0}}, {{0}}};
+    eg_segment_reader_free(r->segment);
+    r->segment = NULL;
+    for (;;) {
+        eg_segment_at at = {{{0}}, {{0}}};
+        const eg_err e = open_once(r, &at);
+        if (e != EG_ERR_NOT_FOUND) {
+            return e;
+        }
+        if (!eg_segment_packed(&at) || eg_id_eq(&at.file, &last.file)) {
+            return eg_record_corrupt();
+        }
+        last = at;
+    }
 }
 
 static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {

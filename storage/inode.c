@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 void eg_ns_etag(const eg_inode *i, char ret[EG_ETAG_LEN]) {
-    snprintf(ret, EG_ETAG_LEN, "0x%016llX%08llX", (unsigned long long)eg_get_u64(i->id.b), (unsigned long long)i->change);
+    snprintf(ret, EG_ETAG_LEN, "0x%016llX%08llX", (unsigned long long)eg_get_u64(i->id.b + 8), (unsigned long long)i->change);
 }
 
 static eg_err decode(eg_record_reader *r, eg_inode *i) {

@@ -103,7 +103,7 @@ static eg_err keep(eg_key_cache *c, const eg_id *inode, const uint8_t digest[EG_
     }
     atomic_init(&k->refs, 2);
     k->secret = secret;
-    slot *set = c->slots[inode->b[0]];
+    slot *set = c->slots[inode->b[15]];
     pthread_mutex_lock(&c->lock);
     slot *s = &set[0];
     for (size_t i = 1; i < WAYS; i++) {
@@ -123,7 +123,7 @@ static eg_err keep(eg_key_cache *c, const eg_id *inode, const uint8_t digest[EG_
 }
 
 static eg_file_key *find(eg_key_cache *c, const eg_id *inode, const uint8_t digest[EG_SHA256_LEN]) {
-    slot *set = c->slots[inode->b[0]];
+    slot *set = c->slots[inode->b[15]];
     const int64_t now = eg_mono_ns(c->clock);
     eg_file_key *found = NULL;
     pthread_mutex_lock(&c->lock);

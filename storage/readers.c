@@ -43,7 +43,7 @@ void eg_readers_free(eg_readers *r) {
 
 /* The link that points at the entry, or at the NULL after the last. */
 static reading **place(eg_readers *r, const eg_id *inode) {
-    reading **at = &r->buckets[inode->b[0]];
+    reading **at = &r->buckets[inode->b[15]];
     while (*at && !eg_id_eq(&(*at)->inode, inode)) {
         at = &(*at)->next;
     }

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define BATCH 128
+#define BATCH 256
+#define ORPHANS 64        /* that one commit takes on */
 #define IDLE_S 5
+#define SWEEP_NS ((int64_t)6 * 3600 * 1000000000)
 
 struct eg_reclaim {
     eg_storage *store;
@@ -28,13 +30,17 @@ typedef struct orphan {
     const eg_account *account;
 } orphan;
 
-/* What one step removes. */
+/* What one step removes: rows of several orphans, so that many small files don't cost a commit each. */
 typedef struct batch {
-    const orphan *o;
-    eg_kind kind;
-    size_t count;
-    bool whole;                       /* nothing else is left: inode and orphan row go too */
+    size_t orphans;
     struct {
+        orphan o;
+        eg_location where;            /* of a segment: its bytes are gone */
+        bool whole;                   /* nothing else is left: inode and orphan row go too */
+    } of[ORPHANS];
+    size_t count;
+    struct {
+        size_t of;
         eg_kv_db db;
         uint8_t key[EG_KV_KEY_MAX];
         size_t key_len;
@@ -84,10 +90,11 @@ static eg_err next_orphan(eg_storage *s, eg_bytes after, orphan *ret) {
 /* Rows that a file has, all of them keyed by its inode first. */
 static const eg_kv_db of_a_file[] = {EG_DB_FS_EXTENT, EG_DB_FS_STAGED, EG_DB_FS_SEGMENT, EG_DB_FS_BLOCK_LIST};
 
-/* Adds rows of the orphan whose keys begin with `prefix` until the batch is full. */
-static eg_err collect(eg_kv_txn *t, const orphan *o, eg_kv_db db, eg_bytes prefix, batch *b) {
+/* Adds rows of the newest orphan whose keys begin with `prefix` until the batch is full. */
+static eg_err collect(eg_kv_txn *t, eg_kv_db db, eg_bytes prefix, batch *b) {
+    const orphan *o = &b->of[b->orphans].o;
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
-    if (!b->whole) {
+    if (!b->of[b->orphans].whole) {
         return EG_OK;
     }
     EG_TRY(eg_kv_cursor_open(t, db, prefix, &c));
@@ -100,9 +107,10 @@ static eg_err collect(eg_kv_txn *t, const orphan *o, eg_kv_db db, eg_bytes prefi
         }
         EG_TRY(e);
         if (b->count == BATCH) {
-            b->whole = false;
+            b->of[b->orphans].whole = false;
             return EG_OK;
         }
+        b->rows[b->count].of = b->orphans;
         b->rows[b->count].db = db;
         memcpy(b->rows[b->count].key, k.ptr, k.len);
         b->rows[b->count].key_len = k.len;
@@ -122,16 +130,12 @@ static eg_err collect_file(eg_kv_txn *t, const orphan *o, batch *b) {
     uint8_t blocks[17] = {'b'};
     memcpy(blocks + 1, o->id.b, 16);
     for (size_t n = 0; n < sizeof of_a_file / sizeof of_a_file[0]; n++) {
-        EG_TRY(collect(t, o, of_a_file[n], eg_id_bytes(&o->id), b));
+        EG_TRY(collect(t, of_a_file[n], eg_id_bytes(&o->id), b));
     }
-    return collect(t, o, EG_DB_FS_BLOCK, (eg_bytes){blocks, sizeof blocks}, b);
+    return collect(t, EG_DB_FS_BLOCK, (eg_bytes){blocks, sizeof blocks}, b);
 }
 
-static eg_err make_batch(eg_storage *s, const orphan *o, batch *b) {
-    *b = (batch){.o = o, .whole = true};
-    if (o->kind == EG_ORPHAN_SEGMENT) {
-        return EG_OK;
-    }
+static eg_err collect_inode(eg_storage *s, const orphan *o, batch *b) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(s->kv, &t));
     eg_bytes stored;
@@ -142,34 +146,11 @@ static eg_err make_batch(eg_storage *s, const orphan *o, batch *b) {
     EG_TRY(e);
     eg_inode i;
     EG_TRY(eg_ns_inode_get(t, o->account, &o->id, &i));
-    b->kind = i.kind;
-    if (i.kind == EG_KIND_DIRECTORY) {
-        return collect(t, o, EG_DB_FS_ENTRY, eg_id_bytes(&o->id), b);
-    }
-    return collect_file(t, o, b);
+    return i.kind == EG_KIND_DIRECTORY ? collect(t, EG_DB_FS_ENTRY, eg_id_bytes(&o->id), b) : collect_file(t, o, b);
 }
 
-static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)p;
-    const batch *b = ctx;
-    const orphan *o = b->o;
-    for (size_t n = 0; n < b->count; n++) {
-        if (b->rows[n].db == EG_DB_FS_ENTRY) {
-            EG_TRY(eg_ns_orphan_put(t, o->account, EG_ORPHAN_INODE, &b->rows[n].id));
-        } else if (b->rows[n].db == EG_DB_FS_SEGMENT) {
-            EG_TRY(eg_content_segment_drop(t, o->account, &o->id, &b->rows[n].id));
-        }
-        EG_TRY(eg_kv_del(t, b->rows[n].db, (eg_bytes){b->rows[n].key, b->rows[n].key_len}));
-    }
-    if (b->whole) {
-        EG_TRY(eg_kv_del(t, o->kind == EG_ORPHAN_SEGMENT ? EG_DB_FS_PLACE : EG_DB_FS_INODE, eg_id_bytes(&o->id)));
-        EG_TRY(eg_kv_del(t, EG_DB_FS_ORPHAN, (eg_bytes){o->key, sizeof o->key}));
-    }
-    return EG_OK;
-}
-
-/* A segment that nobody owns: its bytes go first. */
-static eg_err remove_segment(eg_storage *s, const orphan *o) {
+/* A segment that nobody owns: its bytes go before its row. Those within a pack go with the pack. */
+static eg_err remove_segment(eg_storage *s, const orphan *o, eg_location *ret) {
     eg_location where;
     {
         EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
@@ -179,18 +160,74 @@ static eg_err remove_segment(eg_storage *s, const orphan *o) {
     if (where.owners > 0) {
         return eg_record_corrupt();
     }
-    return eg_segment_store_unlink(s->segments, &where.file);
+    *ret = where;
+    return eg_id_eq(&where.file, &o->id) ? eg_segment_store_unlink(s->segments, &where.file) : EG_OK;
 }
 
-/* One bounded step on one orphan; *ret_done: it is gone. */
-static eg_err step(eg_storage *s, const orphan *o, batch *b, bool *ret_done) {
-    EG_TRY(make_batch(s, o, b));
-    if (o->kind == EG_ORPHAN_SEGMENT) {
-        EG_TRY(remove_segment(s, o));
+/* Takes one more orphan on. An orphan that fails is left out; what fits of the others stays. */
+static eg_err take_on(eg_storage *s, const orphan *o, batch *b) {
+    const size_t before = b->count;
+    b->of[b->orphans].o = *o;
+    b->of[b->orphans].whole = true;
+    const eg_err e = o->kind == EG_ORPHAN_SEGMENT ? remove_segment(s, o, &b->of[b->orphans].where) : collect_inode(s, o, b);
+    if (e != EG_OK) {
+        b->count = before;
+        return e;
     }
+    b->orphans++;
+    return EG_OK;
+}
+
+static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)p;
+    const batch *b = ctx;
+    for (size_t n = 0; n < b->count; n++) {
+        const orphan *o = &b->of[b->rows[n].of].o;
+        if (b->rows[n].db == EG_DB_FS_ENTRY) {
+            EG_TRY(eg_ns_orphan_put(t, o->account, EG_ORPHAN_INODE, &b->rows[n].id));
+        } else if (b->rows[n].db == EG_DB_FS_SEGMENT) {
+            EG_TRY(eg_content_segment_drop(t, o->account, &o->id, &b->rows[n].id));
+        }
+        EG_TRY(eg_kv_del(t, b->rows[n].db, (eg_bytes){b->rows[n].key, b->rows[n].key_len}));
+    }
+    for (size_t n = 0; n < b->orphans; n++) {
+        const orphan *o = &b->of[n].o;
+        if (b->of[n].whole) {
+            EG_TRY(eg_kv_del(t, o->kind == EG_ORPHAN_SEGMENT ? EG_DB_FS_PLACE : EG_DB_FS_INODE, eg_id_bytes(&o->id)));
+            EG_TRY(eg_kv_del(t, EG_DB_FS_ORPHAN, (eg_bytes){o->key, sizeof o->key}));
+        }
+    }
+    return EG_OK;
+}
+
+static eg_err commit_batch(eg_storage *s, batch *b) {
     const eg_txn_op op = {apply, b};
     EG_TRY(eg_commit(s->committer, &op, 1, NULL));
-    *ret_done = b->whole;
+    for (size_t n = 0; n < b->orphans; n++) {
+        if (b->of[n].o.kind == EG_ORPHAN_SEGMENT) {
+            eg_packs_dead(eg_segment_store_packs(s->segments), &b->of[n].where.file, b->of[n].where.stored);
+        }
+    }
+    return EG_OK;
+}
+
+/* Takes on as many orphans after *at as a batch holds. The last one may be taken on in part: then it is the first of the next. */
+static eg_err make_batch(eg_storage *s, uint8_t at[17], bool *first, batch *b, size_t *left) {
+    b->orphans = b->count = 0;
+    while (b->orphans < ORPHANS && b->count < BATCH) {
+        orphan o = {0};
+        const eg_err e = next_orphan(s, *first ? (eg_bytes){NULL, 0} : (eg_bytes){at, 17}, &o);
+        if (e != EG_OK && o.key[0] == 0) {
+            return e;
+        }
+        if (e != EG_OK || (o.kind == EG_ORPHAN_INODE && eg_readers_has(s->readers, &o.id)) || take_on(s, &o, b) != EG_OK) {
+            ++*left; /* a damaged row was counted and stays for whoever looks into it */
+        } else if (!b->of[b->orphans - 1].whole) {
+            return EG_OK;
+        }
+        memcpy(at, o.key, sizeof o.key);
+        *first = false;
+    }
     return EG_OK;
 }
 
@@ -200,30 +237,19 @@ static eg_err pass(eg_storage *s, const volatile bool *stop, size_t *ret_left) {
         return EG_ERR_NO_MEMORY;
     }
     eg_err e = EG_OK;
+    eg_err more = EG_OK;
     size_t left = 0;
     uint8_t at[17];
-    eg_bytes after = {NULL, 0};
-    while (!*stop) {
-        orphan o = {0};
-        e = next_orphan(s, after, &o);
-        if (e != EG_OK && o.key[0] == 0) {
-            break;
+    bool first = true;
+    while (!*stop && e == EG_OK && more == EG_OK) {
+        more = make_batch(s, at, &first, b, &left);
+        if (b->orphans > 0) {
+            e = commit_batch(s, b);
         }
-        memcpy(at, o.key, sizeof at);
-        after = (eg_bytes){at, sizeof at};
-        if (e != EG_OK || (o.kind == EG_ORPHAN_INODE && eg_readers_has(s->readers, &o.id))) {
-            left++; /* a damaged row was counted and stays for whoever looks into it */
-            continue;
-        }
-        bool done = false;
-        while (!done && !*stop && e == EG_OK) {
-            e = step(s, &o, b, &done);
-        }
-        left += !done;
     }
     free(b);
     *ret_left = left;
-    return e == EG_ERR_NOT_FOUND ? EG_OK : e;
+    return e != EG_OK || more == EG_ERR_NOT_FOUND ? e : more;
 }
 
 eg_err eg_reclaim_pass(eg_storage *s, size_t *ret_left) {
@@ -263,10 +289,16 @@ static bool wait_for_work(eg_reclaim *r) {
 static void *run(void *arg) {
     eg_reclaim *r = arg;
     eg_lease_sweep leases = {.at_len = 0};
+    int64_t swept_ns = eg_mono_ns(&eg_clock_system);
     (void)!eg_reclaim_sweep(r->store, &r->stop);
     while (wait_for_work(r)) {
         size_t left = 0;
-        (void)pass(r->store, &r->stop, &left);
+        if (eg_mono_ns(&eg_clock_system) - swept_ns > SWEEP_NS) {
+            swept_ns = eg_mono_ns(&eg_clock_system);
+            (void)!eg_reclaim_sweep(r->store, &r->stop);
+        }
+        (void)!pass(r->store, &r->stop, &left);
+        (void)!eg_relocate_pass(r->store, &r->stop);
         (void)!eg_lease_index_sweep(r->store, &leases);
     }
     return NULL;

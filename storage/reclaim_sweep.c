@@ -171,6 +171,7 @@ static eg_err sweep_homes(eg_storage *s, const volatile bool *stop) {
 
 eg_err eg_reclaim_sweep(eg_storage *s, const volatile bool *stop) {
     sweep w = {s, stop};
+    EG_TRY(eg_relocate_count(s, stop));
     for (unsigned shard = 0; shard < SHARDS && !*stop; shard++) {
         EG_TRY(eg_segment_store_each(s->segments, shard, sweep_file, &w));
     }

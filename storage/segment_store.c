@@ -24,6 +24,9 @@ struct eg_segment_store {
     int dir_fd;
     uint64_t min_free;
     const eg_clock *clock;
+    eg_packs *packs;
+    pthread_mutex_t holding;       /* while a file goes */
+    size_t holds;
     pthread_mutex_t lock;
     pending *pending;
     int64_t room_checked_ns;
@@ -33,7 +36,7 @@ struct eg_segment_store {
 static void place_of(const eg_id *id, char ret[NAME_LEN]) {
     char hex[33];
     eg_hex(eg_id_bytes(id), hex);
-    snprintf(ret, NAME_LEN, "%.2s/%s", hex, hex);
+    snprintf(ret, NAME_LEN, "%.2s/%s", hex + 30, hex); /* ids begin with the time: their ends are spread */
 }
 
 static void temp_of(const eg_id *id, char ret[NAME_LEN + 1]) {
@@ -43,7 +46,7 @@ static void temp_of(const eg_id *id, char ret[NAME_LEN + 1]) {
 }
 
 static eg_err make_dirs(int dir_fd, eg_problem *p) {
-    if (mkdirat(dir_fd, "tmp", 0700) < 0 && errno != EEXIST) {
+    if ((mkdirat(dir_fd, "tmp", 0700) < 0 && errno != EEXIST) || (mkdirat(dir_fd, "packs", 0700) < 0 && errno != EEXIST)) {
         return eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be written: %s.", strerrordesc_np(errno));
     }
     for (unsigned i = 0; i < SHARDS; i++) {
@@ -85,6 +88,7 @@ eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock 
     s->min_free = min_free;
     s->clock = clock;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->holding, NULL);
     s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     eg_err e = s->dir_fd < 0 ? eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be opened: %s.", strerrordesc_np(errno)) : EG_OK;
     if (e == EG_OK) {
@@ -92,6 +96,10 @@ eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock 
     }
     if (e == EG_OK) {
         e = empty_temp(s->dir_fd);
+    }
+    if (e == EG_OK) {
+        const int packs = openat(s->dir_fd, "packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        e = packs < 0 ? eg_err_from_errno(errno) : eg_packs_open(packs, &s->packs);
     }
     if (e != EG_OK) {
         eg_segment_store_close(s);
@@ -110,9 +118,11 @@ void eg_segment_store_close(eg_segment_store *s) {
         free(s->pending);
         s->pending = next;
     }
+    eg_packs_close(s->packs);
     if (s->dir_fd >= 0) {
         close(s->dir_fd);
     }
+    pthread_mutex_destroy(&s->holding);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -201,6 +211,9 @@ void eg_segment_store_settle(eg_segment_store *s, const eg_id *id, bool keep) {
 
 eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) {
     char name[NAME_LEN];
+    if (eg_segment_packed(at)) {
+        return eg_packs_open_read(s->packs, &at->file, ret_fd);
+    }
     place_of(&at->file, name);
     const int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
@@ -210,10 +223,44 @@ eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, 
     return EG_OK;
 }
 
+eg_packs *eg_segment_store_packs(eg_segment_store *s) { return s->packs; }
+
+void eg_segment_store_hold(eg_segment_store *s) {
+    pthread_mutex_lock(&s->holding);
+    s->holds++;
+    pthread_mutex_unlock(&s->holding);
+}
+
+void eg_segment_store_release(eg_segment_store *s) {
+    pthread_mutex_lock(&s->holding);
+    s->holds--;
+    pthread_mutex_unlock(&s->holding);
+}
+
+bool eg_segment_store_held(eg_segment_store *s) {
+    pthread_mutex_lock(&s->holding);
+    const bool held = s->holds > 0;
+    pthread_mutex_unlock(&s->holding);
+    return held;
+}
+
 eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) {
     char name[NAME_LEN];
+    eg_err e = EG_ERR_BUSY;
     place_of(id, name);
-    return unlinkat(s->dir_fd, name, 0) < 0 && errno != ENOENT ? eg_err_from_errno(errno) : EG_OK;
+    pthread_mutex_lock(&s->holding);
+    if (s->holds == 0) {
+        e = unlinkat(s->dir_fd, name, 0) < 0 && errno != ENOENT ? eg_err_from_errno(errno) : EG_OK;
+    }
+    pthread_mutex_unlock(&s->holding);
+    return e;
+}
+
+eg_err eg_segment_store_remove_pack(eg_segment_store *s, const eg_id *pack) {
+    pthread_mutex_lock(&s->holding);
+    const eg_err e = s->holds == 0 ? eg_packs_remove(s->packs, pack) : EG_ERR_BUSY;
+    pthread_mutex_unlock(&s->holding);
+    return e;
 }
 
 static eg_err sync_shard(eg_segment_store *s, unsigned shard) {
@@ -232,12 +279,18 @@ eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_
     bool touched[SHARDS] = {false};
     for (size_t i = 0; i < n; i++) {
         int fd;
+        if (eg_segment_packed(&at[i])) {
+            if (i == 0 || !eg_id_eq(&at[i - 1].file, &at[i].file)) {
+                EG_TRY(eg_packs_sync(s->packs, &at[i].file));
+            }
+            continue;
+        }
         EG_TRY(eg_segment_store_open_read(s, &at[i], &fd));
         const bool failed = fsync(fd) < 0;
         const eg_err e = failed ? eg_err_from_errno(errno) : EG_OK;
         close(fd);
         EG_TRY(e);
-        touched[at[i].file.b[0]] = true;
+        touched[at[i].file.b[15]] = true;
     }
     for (unsigned i = 0; i < SHARDS; i++) {
         if (touched[i]) {

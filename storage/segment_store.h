@@ -1,8 +1,9 @@
-/* The files of segments: segments/tmp/<id> while written, segments/<first two hex digits>/<id> afterwards. */
+/* The files of segments: segments/tmp/<id> while written, segments/<last two hex digits>/<id> afterwards; small ones many to a
+ * file in segments/packs/<id of the pack>. */
 #ifndef EG_STORAGE_SEGMENT_STORE_H
 #define EG_STORAGE_SEGMENT_STORE_H
 
-#include "store.h"
+#include "pack.h"
 
 /* Makes what is missing beneath dir and unlinks temporary files that a dead process left. */
 eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock *clock, eg_segment_store **ret, eg_problem *p) EG_MUST_CHECK;
@@ -25,9 +26,18 @@ typedef struct eg_segment_at {
     eg_id segment;
     eg_id file;
 } eg_segment_at;
+static inline bool eg_segment_packed(const eg_segment_at *at) { return !eg_id_eq(&at->segment, &at->file); }
+/* EG_ERR_NOT_FOUND: lost; or, of a pack, moved meanwhile: look where it lies again. */
 eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) EG_MUST_CHECK;
-/* What isn't there is EG_OK. */
+/* Of a segment with a file of its own. What isn't there is EG_OK. EG_ERR_BUSY while somebody holds the files. */
 eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) EG_MUST_CHECK;
+/* For a backup: no file that a row names (or named when this was called) goes until release. */
+void eg_segment_store_hold(eg_segment_store *s);
+void eg_segment_store_release(eg_segment_store *s);
+bool eg_segment_store_held(eg_segment_store *s);
+eg_packs *eg_segment_store_packs(eg_segment_store *s);   /* borrowed */
+/* Removes a pack that nothing lives in. EG_ERR_BUSY while somebody holds the files. */
+eg_err eg_segment_store_remove_pack(eg_segment_store *s, const eg_id *pack) EG_MUST_CHECK;
 /* Makes published segments durable: each file, then each directory once. EG_ERR_NOT_FOUND: one is lost. */
 eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_t n) EG_MUST_CHECK;
 

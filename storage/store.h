@@ -16,24 +16,22 @@ enum {
     EG_ACCOUNTS_MAX = 256,
     EG_STAGED_MAX = 50000,       /* appends between two flushes of a file, as many as Azure has blocks */
     EG_LIST_PAGE_MAX = 5000,
+    EG_PACKED_MAX = 128 * 1024,  /* plain bytes of a segment that goes into a pack; larger ones have a file of their own */
 };
 #define EG_APPEND_MAX ((size_t)4000 * 1024 * 1024)
 #define EG_FILE_MAX_DEFAULT ((uint64_t)5 << 40)
 #define EG_FREE_MIN_DEFAULT ((uint64_t)256 << 20)
 
-/* Random, 128 bits: of inodes, containers (the id of the root directory) and segments. */
+/* Of inodes, containers (the id of the root directory), segments and packs: 48 bits of time, in milliseconds, and 80 random
+ * ones. What is made together lies together in the store, so a commit writes few pages. Nothing rests on their being secret. */
 typedef struct eg_id {
     uint8_t b[16];
 } eg_id;
 
 static inline eg_bytes eg_id_bytes(const eg_id *id) { return (eg_bytes){id->b, sizeof id->b}; }
 static inline bool eg_id_eq(const eg_id *a, const eg_id *b) { return memcmp(a->b, b->b, sizeof a->b) == 0; }
-static inline eg_id eg_id_new(void)
-{
-    eg_id id;
-    eg_random(id.b, sizeof id.b);
-    return id;
-}
+/* storage.c */
+eg_id eg_id_new(void);
 
 /* An account in use. Lives as long as the store. */
 typedef struct eg_account {

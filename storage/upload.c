@@ -19,6 +19,7 @@ struct eg_upload {
     eg_buf wrapped;
 };
 
+/* What is small stays in memory until it is whole, and then goes into a pack. */
 static eg_err make_file(eg_upload *u, int *ret_fd) {
     EG_TRY(eg_segment_store_create(u->store->segments, &u->id, ret_fd));
     u->begun = true;
@@ -26,7 +27,6 @@ static eg_err make_file(eg_upload *u, int *ret_fd) {
 }
 
 eg_err eg_upload_begin(eg_storage *s, eg_str tenant, int64_t length, eg_upload **ret, eg_problem *p) {
-    (void)length;
     EG_TRY(eg_segment_store_room(s->segments, p));
     EG_CLEANUP(eg_upload_free_p) eg_upload *u = calloc(1, sizeof *u);
     if (!u) {
@@ -37,24 +37,36 @@ eg_err eg_upload_begin(eg_storage *s, eg_str tenant, int64_t length, eg_upload *
     u->tenant = tenant;
     eg_buf_init(&u->wrapped, EG_WRAPPED_KEY_MAX);
     int fd = -1;
-    EG_TRY(make_file(u, &fd));
+    if (length > EG_PACKED_MAX) {
+        EG_TRY(make_file(u, &fd));
+    }
     EG_TRY(eg_segment_writer_new(tenant, &u->id, fd, &u->writer));
     *ret = u;
     u = NULL;
     return EG_OK;
 }
 
-eg_err eg_upload_add(eg_upload *u, eg_bytes b) { return eg_segment_writer_add(u->writer, b); }
+eg_err eg_upload_add(eg_upload *u, eg_bytes b) {
+    if (!u->begun && eg_segment_writer_plain(u->writer) + b.len > EG_PACKED_MAX) {
+        int fd = -1;
+        EG_TRY(make_file(u, &fd));
+        EG_TRY(eg_segment_writer_spill(u->writer, fd));
+    }
+    return eg_segment_writer_add(u->writer, b);
+}
 
 uint64_t eg_upload_plain(const eg_upload *u) { return eg_segment_writer_plain(u->writer); }
 
 eg_err eg_upload_finish(eg_upload *u) {
     EG_TRY(eg_segment_writer_finish(u->writer, &u->size));
+    u->at = (eg_segment_at){u->id, u->id};
+    if (!u->begun) {
+        eg_packs *packs = eg_segment_store_packs(u->store->segments);
+        return eg_packs_append(packs, &u->id, eg_segment_writer_memory(u->writer), &u->at.file, &u->offset);
+    }
     /* Starts the write to disk without waiting, so that the sync has less to wait for. */
     (void)sync_file_range(eg_segment_writer_fd(u->writer), 0, 0, SYNC_FILE_RANGE_WRITE);
-    EG_TRY(eg_segment_store_publish(u->store->segments, &u->id));
-    u->at = (eg_segment_at){u->id, u->id};
-    return EG_OK;
+    return eg_segment_store_publish(u->store->segments, &u->id);
 }
 
 eg_err eg_upload_ref(eg_upload *u, eg_bytes key, const eg_id *owner, eg_segment_ref *ret) {
@@ -84,6 +96,8 @@ void eg_upload_free(eg_upload *u) {
     eg_segment_writer_free(u->writer);
     if (u->begun) {
         eg_segment_store_settle(u->store->segments, &u->id, u->keep);
+    } else if (u->offset > 0 && !u->keep) {
+        eg_packs_dead(eg_segment_store_packs(u->store->segments), &u->at.file, u->size.stored);
     }
     eg_buf_done(&u->wrapped);
     free(u);

@@ -23,7 +23,7 @@ static eg_err check(const char *name, const char *value, const eg_inode *i) {
 
 static void etags(void **state) {
     (void)state;
-    eg_inode i = {.id = {{1, 2, 3}}, .change = 7, .modified_ns = 1700000000 * S};
+    eg_inode i = {.id = {{[8] = 1, 2, 3}}, .change = 7, .modified_ns = 1700000000 * S};
     char etag[EG_ETAG_LEN];
     char text[200];
     eg_ns_etag(&i, etag);

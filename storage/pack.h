@@ -1,0 +1,50 @@
+/* Packs: files that hold many small segments, so that a thousand small files are not a thousand files to sync.
+ * docs/PACK-FORMAT.md has the layout and what a crash leaves. */
+#ifndef EG_STORAGE_PACK_H
+#define EG_STORAGE_PACK_H
+
+#include "store.h"
+
+#define EG_PACK_HEADER_LEN 32
+#define EG_PACK_FRAME_LEN 32
+#define EG_PACK_SIZE ((uint64_t)64 << 20)       /* a pack that would grow beyond it is closed, and the next one begins */
+
+typedef struct eg_packs eg_packs;
+
+/* dir_fd: the directory of the packs; taken, also on failure. Packs that are there are never written to again. */
+eg_err eg_packs_open(int dir_fd, eg_packs **ret) EG_MUST_CHECK;
+void eg_packs_close(eg_packs *p);
+
+/* Adds a sealed segment to the page cache; not durable yet. Counts it as living. EG_ERR_DISK_FULL, EG_ERR_IO. */
+eg_err eg_packs_append(eg_packs *p, const eg_id *segment, eg_bytes sealed, eg_id *ret_pack, uint64_t *ret_offset) EG_MUST_CHECK;
+/* Everything that was appended to the pack before the call is durable after it. One fdatasync serves all who wait for one.
+ * A pack that is gone is EG_OK: it went because its segments lie elsewhere by now, durably, or nobody owns them. */
+eg_err eg_packs_sync(eg_packs *p, const eg_id *pack) EG_MUST_CHECK;
+eg_err eg_packs_open_read(eg_packs *p, const eg_id *pack, int *ret_fd) EG_MUST_CHECK;   /* EG_ERR_NOT_FOUND */
+
+/* Accounts, in memory alone: rows of fs.place are what counts, and the reclaimer adds them up at start. */
+void eg_packs_living_row(eg_packs *p, const eg_id *pack, uint64_t stored); /* a row names so many bytes of an earlier process's pack */
+void eg_packs_counted(eg_packs *p);                                      /* all rows were told: before it no pack is taken for dead */
+bool eg_packs_known(eg_packs *p);                                        /* that has happened */
+void eg_packs_dead(eg_packs *p, const eg_id *pack, uint64_t stored);     /* they are named no longer */
+/* A closed pack of which at least half is dead, largest share first; false = none. */
+bool eg_packs_mostly_dead(eg_packs *p, eg_id *ret_pack, uint64_t *ret_living);
+/* Leaves the pack out of that from now on: something in it can't be moved. */
+void eg_packs_leave(eg_packs *p, const eg_id *pack);
+/* Removes a pack that nothing lives in. EG_ERR_BUSY when something does. */
+eg_err eg_packs_remove(eg_packs *p, const eg_id *pack) EG_MUST_CHECK;
+/* Makes closed packs durable and lets go of their descriptors. */
+void eg_packs_tidy(eg_packs *p);
+
+/* The segments of a pack in order, as their frames say; nothing of it is authenticated. EG_ERR_CORRUPT where the frames end
+ * before the file does. fn's error ends the walk and is returned. */
+typedef struct eg_pack_entry {
+    eg_id segment;
+    uint64_t offset;       /* of the sealed bytes */
+    uint64_t stored;
+} eg_pack_entry;
+eg_err eg_pack_walk(int fd, eg_err (*fn)(void *ctx, const eg_pack_entry *e), void *ctx) EG_MUST_CHECK;
+/* One frame. EG_ERR_CORRUPT. */
+eg_err eg_pack_frame_read(const uint8_t raw[EG_PACK_FRAME_LEN], eg_id *ret_segment, uint64_t *ret_stored) EG_MUST_CHECK;
+
+#endif
