@@ -67,7 +67,7 @@ static void dates(void **state) {
 /* A read: what the asker has already is "not modified"; one of If-None-Match and If-Modified-Since that holds is enough. */
 static void reads(void **state) {
     (void)state;
-    const eg_inode i = {.id = {{1, 2, 3}}, .change = 7, .modified_ns = 1700000000 * S};
+    const eg_inode i = {.id = {{[8] = 1, 2, 3}}, .change = 7, .modified_ns = 1700000000 * S};
     const char *etag = "0x010203000000000000000007";
     const char *then = "Tue, 14 Nov 2023 22:13:20 GMT";
     const char *before = "Tue, 14 Nov 2023 22:13:19 GMT";
