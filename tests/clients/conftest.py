@@ -39,6 +39,31 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
+def blob_account(request):
+    """The account, as tests of the Blob protocol alone want it. With EG_CLIENTS_ORACLE=http://127.0.0.1:PORT they run against an Azurite there:
+    what fails here and not there is a bug of ours."""
+    oracle = os.environ.get("EG_CLIENTS_ORACLE")
+    return Oracle(oracle) if oracle else request.getfixturevalue("account")
+
+
+class Oracle:
+    name, ca = "devstoreaccount1", None
+
+    def __init__(self, root):
+        self.root, self.path_style = root, f"{root}/{self.name}"
+
+    def environment(self):
+        return bare_environment()
+
+    def credential(self):
+        return {"account_name": self.name, "account_key": AZURITE_KEY}
+
+
+# The key that every Azurite has, as its documentation says.
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@pytest.fixture(scope="session")
 def account(gateway):
     """Addresses of the account `lake`: of the gateway with its default account, and in path style."""
     return Account(gateway)
@@ -49,11 +74,19 @@ class Account:
         self.gateway, self.name = gateway, gateway.profile()["account"]
         self.root = gateway.endpoint
         self.path_style = f"{gateway.endpoint}/{self.name}"
+        self.ca = gateway.ca
+
+    def credential(self):
+        return self.gateway.credential()
 
     def environment(self):
-        """For programs: trusts the gateway's CA alone, knows no proxy and no account of whoever runs the tests."""
-        kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("AZURE_")}
-        return {**kept, "SSL_CERT_FILE": self.gateway.ca, "NODE_EXTRA_CA_CERTS": self.gateway.ca, "NO_PROXY": "127.0.0.1"}
+        return bare_environment(SSL_CERT_FILE=self.ca, NODE_EXTRA_CA_CERTS=self.ca)
+
+
+def bare_environment(**more):
+    """For programs: knows no proxy and no Azure account of whoever runs the tests."""
+    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("AZURE_")}
+    return {**kept, "NO_PROXY": "127.0.0.1", **more}
 
 
 def program(*words):
@@ -65,7 +98,7 @@ def program(*words):
 
 
 # What is still being built: tests that need it wait, and docs/CLIENTS.md says so.
-WAITING = {"shared key", "sas", "blob", "leases", "acl recursive", "soft delete", "expiry", "snapshots", "copy", "batch", "append blobs", "host style",
+WAITING = set() if os.environ.get("EG_CLIENTS_ORACLE") else {"shared key", "sas", "blob", "acl recursive", "soft delete", "expiry", "snapshots", "copy", "batch", "append blobs", "host style",
            "rename across", "stored policy", "user delegation", "versions"}
 
 

@@ -1,30 +1,14 @@
 """What Spark does with abfss://: run by spark-submit, by Spark 3.5 and 4.3 alike; writes what held and what did not into a file. Arguments: base address, file."""
-import json
 import sys
-import traceback
 
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+
+from operations import finish, operation
 
 base, results = sys.argv[1], sys.argv[2]
 spark = SparkSession.builder.appName("clients").getOrCreate()
 spark.sparkContext.setLogLevel("ERROR")
-found = []
-
-
-def operation(name):
-    """Runs the function, which gives (got, wanted) pairs."""
-    def run(function):
-        pairs = []
-        try:
-            pairs = list(function())
-            wrong = [(repr(g)[:300], repr(w)[:300]) for g, w in pairs if g != w]
-        except Exception:
-            wrong = traceback.format_exc()[-3000:]
-        found.append({"operation": name, "passed": bool(pairs) and not wrong, "wrong": wrong})
-    return run
-
-
 def hadoop():
     """Hadoop's file system of the base address, and its Path."""
     jvm = spark.sparkContext._jvm
@@ -240,6 +224,5 @@ def _():
     yield fs.delete(path(f"{base}/fs"), True), False
 
 
-with open(results, "w") as f:
-    json.dump(found, f)
+finish(results)
 spark.stop()

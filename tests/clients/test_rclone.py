@@ -1,0 +1,95 @@
+"""rclone with its azureblob backend."""
+import os
+import subprocess
+import uuid
+
+import pytest
+
+from conftest import AZURITE_KEY, Oracle
+
+pytestmark = pytest.mark.needs("blob")
+
+
+@pytest.fixture(scope="module")
+def rclone(blob_account, tmp_path_factory):
+    """A function that runs rclone on the remote `a:`. The secret is in its environment, not on its command line."""
+    program = os.path.join(os.path.dirname(os.environ["EG_PYTHON"]), "rclone")
+    if not os.path.exists(program):
+        pytest.skip("./dev setup --tests installs rclone")
+    env = {**blob_account.environment(), "RCLONE_CONFIG": os.path.join(tmp_path_factory.mktemp("rclone"), "rclone.conf"),
+           "RCLONE_CONFIG_A_TYPE": "azureblob", "RCLONE_CONFIG_A_ACCOUNT": blob_account.name, "RCLONE_CONFIG_A_ENDPOINT": blob_account.path_style,
+           "RCLONE_CONFIG_A_CHUNK_SIZE": "1Mi", "RCLONE_CONFIG_A_DIRECTORY_MARKERS": "false"}
+    if isinstance(blob_account, Oracle):
+        env["RCLONE_CONFIG_A_KEY"] = AZURITE_KEY
+    else:
+        p = blob_account.gateway.profile()
+        env.update(RCLONE_CONFIG_A_TENANT=p["tenant"], RCLONE_CONFIG_A_CLIENT_ID=p["client_id"], RCLONE_CONFIG_A_CLIENT_SECRET=p["client_secret"],
+                   RCLONE_CONFIG_A_DISABLE_INSTANCE_DISCOVERY="true", AZURE_AUTHORITY_HOST=p["endpoint"])
+
+    def run(*words, check=True):
+        done = subprocess.run([program, "--retries", "1", "--low-level-retries", "2", *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=120)
+        assert not check or done.returncode == 0, f"rclone {' '.join(words)}: {done.stderr[-3000:]}"
+        return done
+    return run
+
+
+def files(folder):
+    found = {}
+    for directory, _, names in os.walk(folder):
+        for n in names:
+            with open(os.path.join(directory, n), "rb") as f:
+                found[os.path.relpath(os.path.join(directory, n), folder)] = f.read()
+    return found
+
+
+def test_rclone(board, rclone, tmp_path):
+    c, box = board.client("rclone", "blob", "OAuth"), f"a:rclone-{uuid.uuid4().hex[:8]}"
+    up = tmp_path / "up"
+    for name, data in (("one", b"1"), ("dir/ü two", b"22"), ("dir/deep/three", os.urandom(3_500_000)), ("empty", b"")):
+        (up / name).parent.mkdir(parents=True, exist_ok=True)
+        (up / name).write_bytes(data)
+    rclone("mkdir", box)
+    c.equal("mkdir, lsd", box[2:] in rclone("lsd", "a:").stdout, True)
+    rclone("copy", str(up), f"{box}/tree")
+    c.equal("copy up, lsf", sorted(rclone("lsf", "-R", "--files-only", f"{box}/tree").stdout.split("\n"))[1:], sorted(files(up)))
+    c.equal("check", rclone("check", str(up), f"{box}/tree").returncode, 0)
+    c.equal("check by reading all", rclone("check", "--download", str(up), f"{box}/tree").returncode, 0)
+    rclone("copy", f"{box}/tree", str(tmp_path / "down"))
+    c.equal("copy down", files(tmp_path / "down"), files(up))
+    with c.does("lsl") as check:
+        lines = [line.split(maxsplit=3) for line in rclone("lsl", f"{box}/tree").stdout.splitlines()]
+        check({(line[3], int(line[0])) for line in lines} == {(n, len(d)) for n, d in files(up).items()}, lines)
+    c.equal("lsf of one level", sorted(rclone("lsf", f"{box}/tree").stdout.split()), ["dir/", "empty", "one"])
+    c.equal("size", "Total size: 3.338 MiB" in rclone("size", f"{box}/tree").stdout, True)
+    c.equal("md5sum", rclone("md5sum", f"{box}/tree/one").stdout.split()[0], "c4ca4238a0b923820dcc509a6f75849b")
+    c.equal("cat", rclone("cat", f"{box}/tree/dir/ü two").stdout, "22")
+    c.equal("cat of a range", rclone("cat", "--offset", "1", "--count", "1", f"{box}/tree/dir/ü two").stdout, "2")
+    c.equal("copy again copies nothing", "There was nothing to transfer" in rclone("copy", "-v", str(up), f"{box}/tree").stderr, True)
+    (up / "one").unlink()
+    (up / "four").write_bytes(b"4444")
+    rclone("sync", str(up), f"{box}/tree")
+    rclone("copy", f"{box}/tree", str(tmp_path / "synced"))
+    c.equal("sync", files(tmp_path / "synced"), files(up))
+    rclone("copyto", str(up / "four"), f"{box}/single")
+    c.equal("copyto", rclone("cat", f"{box}/single").stdout, "4444")
+    rclone("deletefile", f"{box}/single")
+    c.equal("deletefile", rclone("lsf", "--files-only", box).stdout, "")
+    rclone("touch", f"{box}/touched")
+    c.equal("touch", rclone("lsf", "--files-only", box).stdout.split(), ["touched"])
+    rclone("delete", f"{box}/tree/dir")
+    c.equal("delete below a path", sorted(rclone("lsf", "-R", "--files-only", f"{box}/tree").stdout.split()), ["empty", "four"])
+    rclone("purge", box)
+    c.equal("purge", box[2:] in rclone("lsd", "a:").stdout, False)
+
+
+@pytest.mark.needs("copy")
+def test_copies_on_the_server(board, rclone, tmp_path):
+    c, box = board.client("rclone", "blob", "OAuth"), f"a:rclone-{uuid.uuid4().hex[:8]}"
+    (tmp_path / "f").write_bytes(b"12345")
+    rclone("copyto", str(tmp_path / "f"), f"{box}/f")
+    done = rclone("copyto", "-vv", f"{box}/f", f"{box}/g")
+    c.equal("copy on the server", (rclone("cat", f"{box}/g").stdout, "Copied (server-side copy)" in done.stderr), ("12345", True))
+    done = rclone("moveto", "-vv", f"{box}/g", f"{box}/h")
+    c.equal("move on the server", sorted(rclone("lsf", box).stdout.split()), ["f", "h"])
+    rclone("purge", box)
