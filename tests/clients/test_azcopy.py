@@ -10,7 +10,7 @@ from azure.storage.blob import ContainerClient
 from conftest import AZURITE_KEY, Oracle, program
 from test_rclone import files
 
-pytestmark = pytest.mark.needs("blob", "sas")
+pytestmark = pytest.mark.needs("blob", "sas", "blocks", "listing")
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_file_systems(sdk, service, fs):
         other.get_file_client("x").get_file_properties()
 
 
-@pytest.mark.needs("blob")
+@pytest.mark.needs("service")
 def test_file_system_metadata(sdk, fs):
     sdk.equal("file system metadata at creation", fs.get_file_system_properties().metadata, {"made": "here"})
     fs.set_file_system_metadata({"a": "1", "b": "two words"})

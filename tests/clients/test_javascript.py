@@ -27,16 +27,16 @@ def blob(board, account, folder, parts, least, way="OAuth", signed_in=None):
     board.client(SDK, "blob", way).report(found, least)
 
 
-@pytest.mark.needs("blob")
+@pytest.mark.needs("blob", "blocks", "listing", "service")
 def test_blob(board, blob_account, tmp_path):
     blob(board, blob_account, tmp_path, "containers,blobs,listing", 17)
 
 
-@pytest.mark.needs("blob", "append blobs")
+@pytest.mark.needs("blob", "blocks", "listing", "service", "append blobs")
 def test_append_blobs(board, blob_account, tmp_path):
     blob(board, blob_account, tmp_path, "containers,appends", 8)
 
 
-@pytest.mark.needs("blob", "copy", "snapshots", "leases", "batch")
+@pytest.mark.needs("blob", "blocks", "listing", "service", "copy", "snapshots", "leases", "batch")
 def test_copies_snapshots_leases_batches(board, blob_account, tmp_path):
     blob(board, blob_account, tmp_path, "containers,copies,snapshots,leases,batches", 10)

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import AZURITE_KEY, HERE, Oracle
 
-pytestmark = pytest.mark.needs("blob")
+pytestmark = pytest.mark.needs("blob", "blocks", "listing")
 
 
 def run(script, account, folder, signed_in, where):

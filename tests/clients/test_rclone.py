@@ -7,7 +7,7 @@ import pytest
 
 from conftest import AZURITE_KEY, Oracle
 
-pytestmark = pytest.mark.needs("blob")
+pytestmark = pytest.mark.needs("blob", "blocks", "listing")
 
 
 @pytest.fixture(scope="module")

@@ -72,14 +72,14 @@ async function blobs() {
 }
 
 async function listing() {
-  const names = ["l/a", "l/a-b", "l/a/x", "l/a0", "l/ü"];
+  const names = ["l/a-b", "l/a/x", "l/a0", "l/ü"];
   for (const n of names) await blobOf(n).upload("1", 1);
   const ours = (items) => items.map((b) => b.name).filter((n) => names.includes(n));
   await operation("list in the order of bytes", async () => [[ours(await all(box.listBlobsFlat({ prefix: "l/" }))), names]]);
   await operation("list in pages", async () => [[ours((await all(box.listBlobsFlat({ prefix: "l/" }).byPage({ maxPageSize: 2 }))).flatMap((p) => p.segment.blobItems)), names]]);
   await operation("list with a delimiter", async () => {
     const items = await all(box.listBlobsByHierarchy("/", { prefix: "l/" }));
-    return [[items.filter((i) => i.kind === "prefix").map((i) => i.name), ["l/a/"]], [items.filter((i) => i.kind === "blob" && i.name !== "l/a").map((i) => i.name), ["l/a-b", "l/a0", "l/ü"]]];
+    return [[items.filter((i) => i.kind === "prefix").map((i) => i.name), ["l/a/"]], [items.filter((i) => i.kind === "blob").map((i) => i.name).filter((n) => names.includes(n)), ["l/a-b", "l/a0", "l/ü"]]];
   });
 }
 
