@@ -25,6 +25,11 @@ typedef struct walk {
 } walk;
 
 static eg_err push(walk *w, const eg_id *directory, size_t path_len) {
+    if (w->l->grant == NULL || w->l->grant->way == EG_WAY_ACL || w->l->grant->way == EG_WAY_NONE) {
+        eg_inode i;
+        EG_TRY(eg_ns_inode_get(w->t, w->l->account, directory, &i));
+        EG_TRY(eg_grant_item(w->l->grant, &i, EG_ACL_R | EG_ACL_X, NULL));
+    }
     if (w->depth > EG_PATH_DEPTH_MAX) {
         return eg_record_corrupt();
     }

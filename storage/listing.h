@@ -2,10 +2,11 @@
 #ifndef EG_STORAGE_LISTING_H
 #define EG_STORAGE_LISTING_H
 
-#include "namespace.h"
+#include "grant.h"
 
 typedef struct eg_listing {
     const eg_account *account;
+    const eg_grant *grant;     /* asked for each directory that is entered; NULL = refused */
     eg_id directory;
     eg_str prefix;             /* the directory's path in its filesystem; "" = root */
     bool recursive;

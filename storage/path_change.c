@@ -5,13 +5,13 @@
 
 #define SUPERUSER EG_LIT("$superuser")
 
+static eg_err words(eg_err e, eg_problem *p) {
+    return e == EG_ERR_FILESYSTEM_NOT_FOUND ? eg_fail(p, e, "The specified filesystem does not exist.") : e;
+}
+
 eg_err eg_path_resolve(eg_kv_txn *t, const eg_change *where, eg_str path, eg_place *ret, eg_problem *p) {
     eg_place place;
-    const eg_err e = eg_ns_resolve(t, where->account, where->container, path, &place);
-    if (e == EG_ERR_FILESYSTEM_NOT_FOUND) {
-        return eg_fail(p, e, "The specified filesystem does not exist.");
-    }
-    EG_TRY(e);
+    EG_TRY(words(eg_ns_resolve(t, where->account, where->container, path, &place), p));
     if (place.exists && place.entry.kind == EG_KIND_FILE) {
         eg_inode i;
         EG_TRY(eg_ns_inode_get(t, where->account, &place.entry.child, &i));
@@ -23,7 +23,13 @@ eg_err eg_path_resolve(eg_kv_txn *t, const eg_change *where, eg_str path, eg_pla
     return EG_OK;
 }
 
-eg_err eg_path_find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, eg_inode *ret, eg_problem *p) {
+eg_err eg_path_allowed(eg_kv_txn *t, const eg_change *where, eg_need need, eg_problem *p) {
+    const eg_where w = {where->account, where->container, where->path};
+    return words(eg_grant_check(t, where->grant, &w, need, p), p);
+}
+
+/* What eg_path_find does once somebody has asked. */
+static eg_err find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, eg_inode *ret, eg_problem *p) {
     eg_place place;
     EG_TRY(eg_path_resolve(t, where, where->path, &place, p));
     if (!place.exists) {
@@ -39,10 +45,47 @@ eg_err eg_path_find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, e
     return EG_OK;
 }
 
-static eg_err put_new(eg_kv_txn *t, const eg_account *a, const eg_id *parent, eg_str name, const eg_inode *i) {
-    const eg_entry entry = {i->kind, i->id};
-    EG_TRY(eg_ns_inode_put(t, a, i));
-    return eg_ns_entry_put(t, a, parent, name, &entry);
+eg_err eg_path_find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, eg_inode *ret, eg_problem *p) {
+    EG_TRY(eg_path_allowed(t, where, where->grant ? where->grant->need : EG_NEED_NONE, p));
+    return find(t, where, ret_place, ret, p);
+}
+
+/* What is made gets group and permissions from the directory that it is made in. *i is the row, `text` holds what it borrows. */
+static eg_err inherit(const eg_path_create *c, const eg_inode *parent, eg_inode *i, eg_buf *text) {
+    if (i->attr[EG_ATTR_ACL].len > 0) {
+        return EG_OK;
+    }
+    eg_acl above;
+    eg_acl own;
+    const eg_acl_birth birth = {i->mode, c->umask, i->kind == EG_KIND_DIRECTORY};
+    EG_TRY(eg_acl_of(parent->mode, eg_bytes_str(parent->attr[EG_ATTR_ACL]), &above));
+    eg_acl_inherit(&above, &birth, &own);
+    i->mode = eg_acl_mode(&own);
+    if (eg_acl_extended(&own)) {
+        EG_TRY(eg_acl_text(&own, text));
+        i->attr[EG_ATTR_ACL] = eg_buf_bytes(text);
+    }
+    return EG_OK;
+}
+
+/* Changes a copy: a step may be applied again. */
+static eg_err put_new(eg_kv_txn *t, const eg_path_create *c, const eg_id *parent, eg_str name, const eg_inode *what) {
+    const eg_account *a = c->base.account;
+    const eg_entry entry = {what->kind, what->id};
+    eg_inode made = *what;
+    eg_inode above;
+    eg_buf text;
+    eg_buf_init(&text, EG_ATTR_MAX);
+    eg_err e = eg_ns_inode_get(t, a, parent, &above);
+    if (e == EG_OK) {
+        made.attr[EG_ATTR_GROUP] = above.attr[EG_ATTR_GROUP];
+        e = inherit(c, &above, &made, &text);
+    }
+    if (e == EG_OK) {
+        e = eg_ns_inode_put(t, a, &made);
+    }
+    eg_buf_done(&text);
+    return e != EG_OK ? e : eg_ns_entry_put(t, a, parent, name, &entry);
 }
 
 /* Directories on the way that aren't there get the owner of what is made. */
@@ -55,13 +98,12 @@ static eg_err make_missing(eg_kv_txn *t, const eg_path_create *c, const eg_place
     for (;;) {
         const eg_str name = eg_str_cut(&rest, '/');
         if (!rest.ptr) {
-            return put_new(t, c->base.account, &parent, name, &c->made);
+            return put_new(t, c, &parent, name, &c->made);
         }
         eg_inode d = {.id = eg_id_new(), .kind = EG_KIND_DIRECTORY, .change = 1, .mode = c->parent_mode};
         d.created_ns = d.modified_ns = c->base.now_ns;
         d.attr[EG_ATTR_OWNER] = c->made.attr[EG_ATTR_OWNER];
-        d.attr[EG_ATTR_GROUP] = c->made.attr[EG_ATTR_GROUP];
-        EG_TRY(put_new(t, c->base.account, &parent, name, &d));
+        EG_TRY(put_new(t, c, &parent, name, &d));
         parent = d.id;
     }
 }
@@ -82,7 +124,7 @@ static eg_err create_over(eg_kv_txn *t, eg_path_create *c, const eg_place *place
     }
     EG_TRY(eg_ns_orphan_put(t, a, EG_ORPHAN_INODE, &place->entry.child));
     eg_change_keep_lease(&c->base, &c->made); /* it is the path's: whoever holds it may write it anew */
-    EG_TRY(put_new(t, a, &place->parent, place->name, &c->made));
+    EG_TRY(put_new(t, c, &place->parent, place->name, &c->made));
     c->base.after = c->made;
     return eg_change_finish(t, &c->base);
 }
@@ -90,6 +132,7 @@ static eg_err create_over(eg_kv_txn *t, eg_path_create *c, const eg_place *place
 eg_err eg_path_create_apply(eg_kv_txn *t, void *create, eg_problem *p) {
     eg_path_create *c = create;
     eg_place place;
+    EG_TRY(eg_path_allowed(t, &c->base, EG_NEED_CREATE, p));
     EG_TRY(eg_path_resolve(t, &c->base, c->base.path, &place, p));
     if (place.blocked) {
         return eg_fail(p, EG_ERR_PATH_CONFLICT, "An element of the path is a file.");
@@ -112,7 +155,8 @@ eg_err eg_path_delete_apply(eg_kv_txn *t, void *del, eg_problem *p) {
     eg_path_delete *d = del;
     eg_place place;
     eg_inode i;
-    EG_TRY(eg_path_find(t, &d->base, &place, &i, p));
+    EG_TRY(eg_path_allowed(t, &d->base, EG_NEED_DELETE, p));
+    EG_TRY(find(t, &d->base, &place, &i, p));
     if (place.root) {
         return eg_fail(p, EG_ERR_PATH_INVALID, "The root directory can't be deleted; delete the filesystem instead.");
     }
@@ -128,9 +172,20 @@ eg_err eg_path_delete_apply(eg_kv_txn *t, void *del, eg_problem *p) {
             return eg_fail(p, EG_ERR_DIRECTORY_NOT_EMPTY, "The directory is not empty, and recursive is not true.");
         }
     }
+    EG_TRY(eg_grant_subtree(t, d->base.grant, d->base.account, &i, p));
     EG_TRY(eg_ns_entry_del(t, &place.parent, place.name));
     d->base.after = i;
     return eg_ns_orphan_put(t, d->base.account, EG_ORPHAN_INODE, &place.entry.child);
+}
+
+/* Whatever the route asked for: who sets owner, group or permissions needs the right to. */
+static eg_err check_owners(eg_kv_txn *t, const eg_path_update *u, const eg_inode *i, eg_problem *p) {
+    const eg_str owner = u->set[EG_ATTR_OWNER] ? eg_bytes_str(u->attr[EG_ATTR_OWNER]) : EG_LIT("");
+    const eg_str group = u->set[EG_ATTR_GROUP] ? eg_bytes_str(u->attr[EG_ATTR_GROUP]) : EG_LIT("");
+    if (u->set_mode || u->set[EG_ATTR_ACL]) {
+        EG_TRY(eg_path_allowed(t, &u->base, EG_NEED_PERMISSIONS, p));
+    }
+    return eg_grant_chown(u->base.grant, i, owner, group, p);
 }
 
 eg_err eg_path_update_apply(eg_kv_txn *t, void *update, eg_problem *p) {
@@ -138,6 +193,7 @@ eg_err eg_path_update_apply(eg_kv_txn *t, void *update, eg_problem *p) {
     eg_place place;
     eg_inode i;
     EG_TRY(eg_path_find(t, &u->base, &place, &i, p));
+    EG_TRY(check_owners(t, u, &i, p));
     EG_TRY(eg_change_check(&u->base, &i, p));
     for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
         if (u->set[k]) {

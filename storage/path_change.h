@@ -3,11 +3,13 @@
 #define EG_STORAGE_PATH_CHANGE_H
 
 #include "conditions.h"
+#include "grant.h"
 #include "lease.h"
 
 /* Common to all: where, under which conditions and lease, when. */
 typedef struct eg_change {
     const eg_account *account;
+    const eg_grant *grant;    /* asked within the transaction; NULL = refused */
     eg_str container;
     eg_str path;              /* "" = the root directory */
     eg_conditions conditions;
@@ -33,8 +35,11 @@ eg_err eg_change_finish(eg_kv_txn *t, const eg_change *c) EG_MUST_CHECK;
 
 typedef struct eg_path_create {
     eg_change base;
-    eg_inode made;            /* what to make: id, kind, mode, attributes */
-    uint16_t parent_mode;     /* of directories made on the way */
+    /* What to make: id, kind, mode before umask, attributes. Without an access control list of its own it gets that which its directory's
+     * default says, else mode & ~umask; the group is its directory's. */
+    eg_inode made;
+    uint16_t umask;
+    uint16_t parent_mode;     /* before umask, of directories made on the way */
     eg_kind existing;         /* out: what stands there, when EG_ERR_PATH_EXISTS */
 } eg_path_create;
 /* A file takes the place of a file; a directory that is there stays. EG_ERR_PATH_EXISTS, EG_ERR_PATH_CONFLICT (an ancestor
@@ -45,6 +50,7 @@ typedef struct eg_path_rename {
     eg_change base;           /* path, conditions: of the destination */
     eg_str source_container;
     eg_str source;
+    const eg_grant *source_grant; /* NULL = refused */
     eg_conditions source_conditions;
     bool has_source_lease;
     eg_id source_lease;
@@ -98,9 +104,11 @@ typedef struct eg_path_lease {
 } eg_path_lease;
 eg_err eg_path_lease_apply(eg_kv_txn *t, void *lease, eg_problem *p);
 
-/* Resolves an existing path and its inode in one go; EG_ERR_PATH_NOT_FOUND, EG_ERR_FILESYSTEM_NOT_FOUND. */
+/* Resolves an existing path and its inode in one go, after asking for the grant's own need; EG_ERR_PATH_NOT_FOUND, EG_ERR_FILESYSTEM_NOT_FOUND. */
 eg_err eg_path_find(eg_kv_txn *t, const eg_change *where, eg_place *ret_place, eg_inode *ret, eg_problem *p) EG_MUST_CHECK;
-/* Puts "the filesystem isn't there" into words. */
+/* May its grant do `need` there? For steps that don't begin with eg_path_find: before the first write. */
+eg_err eg_path_allowed(eg_kv_txn *t, const eg_change *where, eg_need need, eg_problem *p) EG_MUST_CHECK;
+/* Puts "the filesystem isn't there" into words. Asks nothing: eg_path_allowed comes first. */
 eg_err eg_path_resolve(eg_kv_txn *t, const eg_change *where, eg_str path, eg_place *ret, eg_problem *p) EG_MUST_CHECK;
 
 #endif

@@ -19,12 +19,25 @@ static bool within(eg_str path, eg_str ancestor) {
         (path.len == ancestor.len || path.ptr[ancestor.len] == '/');
 }
 
+/* May it be put there, beneath the directory that was named? */
+static eg_err allowed_into(eg_kv_txn *t, const eg_path_rename *r, eg_str name, eg_problem *p) {
+    char path[EG_PATH_MAX + EG_NAME_MAX + 2];
+    eg_change into = r->base;
+    const int n = snprintf(path, sizeof path, "%.*s%s%.*s", EG_FMT(r->base.path), r->base.path.len ? "/" : "", EG_FMT(name));
+    if (n < 0 || (size_t)n >= sizeof path) {
+        return eg_fail(p, EG_ERR_PATH_INVALID, "The destination path would be too long.");
+    }
+    into.path = (eg_str){path, (size_t)n};
+    return eg_path_allowed(t, &into, EG_NEED_MOVE_TO, p);
+}
+
 /* An existing directory as the destination means: into it, under the source's own name; or, when posix was asked for, in its place. */
 static eg_err find_target(eg_kv_txn *t, const eg_path_rename *r, const eg_place *source, target *ret, eg_problem *p) {
     eg_place d;
     EG_TRY(eg_path_resolve(t, &r->base, r->base.path, &d, p));
     if (d.exists && d.entry.kind == EG_KIND_DIRECTORY && !(r->posix && source->entry.kind == EG_KIND_DIRECTORY && !d.root)) {
         target into = {.container = d.container, .parent = d.entry.child, .name = source->name, .into = true};
+        EG_TRY(allowed_into(t, r, source->name, p));
         const eg_err e = eg_ns_entry_get(t, r->base.account, &into.parent, into.name, &into.entry);
         if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
             return e;
@@ -60,6 +73,7 @@ static eg_err check_target(eg_kv_txn *t, eg_path_rename *r, const eg_place *sour
         return eg_fail(p, EG_ERR_PATH_EXISTS, "The destination already exists.");
     }
     if (!empty) {
+        EG_TRY(to->into ? EG_OK : eg_path_allowed(t, &r->base, EG_NEED_DELETE, p)); /* the sticky bit may keep it */
         EG_TRY(eg_ns_empty(t, &old.id, &empty));
     }
     return empty ? EG_OK : eg_fail(p, EG_ERR_DIRECTORY_NOT_EMPTY, "The destination is a directory that is not empty.");
@@ -127,6 +141,16 @@ static eg_err keep(eg_kv_txn *t, eg_path_rename *r, eg_inode *moved) {
     return set ? eg_ns_inode_put(t, r->base.account, moved) : EG_OK;
 }
 
+/* Both ends, before anything is said of either. */
+static eg_err check_access(eg_kv_txn *t, const eg_path_rename *r, eg_problem *p) {
+    eg_change source = r->base;
+    source.container = r->source_container;
+    source.path = r->source;
+    source.grant = r->source_grant;
+    EG_TRY(eg_path_allowed(t, &source, EG_NEED_MOVE_FROM, p));
+    return eg_path_allowed(t, &r->base, EG_NEED_MOVE_TO, p);
+}
+
 eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p) {
     eg_path_rename *r = rename;
     const eg_account *a = r->base.account;
@@ -134,6 +158,7 @@ eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p) {
     eg_place source;
     eg_inode moved;
     target to;
+    EG_TRY(check_access(t, r, p));
     EG_TRY(find_source(t, r, &source, &moved, p));
     EG_TRY(find_target(t, r, &source, &to, p));
     EG_TRY(check_target(t, r, &source, &to, p));

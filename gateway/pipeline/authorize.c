@@ -33,6 +33,7 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
     }
     if (rq->route->flags & EG_ROUTE_ANY_PRINCIPAL) {
         bool same = of_tenant(rq);
+        rq->way = same ? EG_WAY_ROLE : EG_WAY_NONE;
         snprintf(rq->decided_by, sizeof rq->decided_by, "%s", same ? "any principal of the tenant" : "tenant separation");
         return same ? EG_OK : EG_ERR_DENIED_TENANT;
     }
@@ -40,7 +41,17 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
     eg_decision d;
     eg_policy_decide(pol, &a, &d);
     keep_decision(rq, &d);
-    return d.allowed ? EG_OK : d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
+    if (d.allowed) {
+        rq->way = EG_WAY_ROLE;
+        return EG_OK;
+    }
+    /* Azure asks roles first and access control lists then; another tenant's principal never gets so far. */
+    if ((rq->route->flags & EG_ROUTE_ACL) && of_tenant(rq)) {
+        rq->way = EG_WAY_ACL;
+        snprintf(rq->decided_by, sizeof rq->decided_by, "acl");
+        return EG_OK;
+    }
+    return d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
 }
 
 eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_err *ret_shown) {
@@ -91,6 +102,16 @@ eg_step_verdict eg_pipeline_network(eg_pipeline_request *c) {
     }
     keep_decision(c->rq, &d);
     return eg_pipeline_refuse(c, eg_fail(&c->rq->problem, EG_ERR_DENIED_NETWORK, "The network rules do not allow this source address."));
+}
+
+eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
+    eg_decision d;
+    if (!rq->principal) {
+        return EG_ERR_DENIED_ROLE;
+    }
+    eg_access a = {.who = rq->principal, .resource_tenant = rq->tenant, .action = eg_str_of(action), .data_action = data_action, .scope = scope};
+    eg_policy_decide(eg_pipeline_of(rq)->policy, &a, &d);
+    return d.allowed ? EG_OK : d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
 }
 
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p) {

@@ -11,6 +11,7 @@ static const eg_request_ops ops = {
     .respond = eg_pipeline_respond,
     .record_op = eg_pipeline_record_op,
     .decide = eg_pipeline_decide_more,
+    .decide_at = eg_pipeline_decide_at,
 };
 
 static eg_step_verdict step_route(eg_pipeline_request *c);

@@ -49,6 +49,7 @@ bool eg_pipeline_is_open(const eg_request *rq); /* the route asks for no token o
 /* authorize.c */
 eg_step_verdict eg_pipeline_network(eg_pipeline_request *c);
 eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c);
+eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope);
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p);
 /* The part of authorize that only computes: EG_OK, or the error for the record with the one to be shown in *ret_shown. */
 /* access_attributes.c. The question to the policies, with all that conditions may ask of the request; borrows from it. */

@@ -149,11 +149,23 @@ void eg_pipeline_record_broken(const eg_pipeline_request *c) {
     }
 }
 
+/* No role granted it and the room asked nobody else: a handler forgot, and what it answers must not leave. */
+static bool unasked(const eg_request *rq) {
+    return (rq->way == EG_WAY_ACL || rq->bounds) && !rq->access_asked && is_success(&rq->response);
+}
+
 void eg_pipeline_respond(eg_request *rq) {
     eg_pipeline_request *c = eg_pipeline_of(rq);
     if (c->closing) {
         eg_pipeline_finish_headers(c);
         eg_pipeline_send(c);
+        return;
+    }
+    if (unasked(rq)) {
+        eg_log(EG_LOG_ERROR, "access_not_asked", "request_id", rq->request_id, "route", rq->route->pattern, NULL);
+        eg_pipeline_drop_answer(rq);
+        eg_fail(&rq->problem, EG_ERR_DENIED_DATA, "This request is not authorized to perform this operation using this permission.");
+        eg_respond_problem(rq, EG_ERR_DENIED_DATA, &rq->problem);
         return;
     }
     if (atomic_exchange(&c->answered, true)) {

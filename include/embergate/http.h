@@ -40,8 +40,18 @@ enum {
     EG_ROUTE_JOB_TOKEN = 8,    /* a job's token is accepted here */
     EG_ROUTE_ANY_PRINCIPAL = 16, /* authenticated is enough: the handler narrows the answer to what its asker may see */
     EG_ROUTE_LOOPBACK = 32,      /* a peer on a loopback address needs no token; all others need `action` */
+    EG_ROUTE_ACL = 128,          /* what no role grants is decided by the room: rq->way is then EG_WAY_ACL, and a success without a check is refused */
     EG_ROUTE_TRY_FIRST = 64,     /* with BLOCKING: end() is first tried on the worker, see eg_request.must_not_wait */
 };
+
+/* By what a request got past the decision. */
+typedef enum eg_way {
+    EG_WAY_NONE = 0,     /* not decided: nothing may be done */
+    EG_WAY_ROLE,         /* a role assignment grants the route's action */
+    EG_WAY_ACL,          /* nothing yet: the room asks access control lists */
+    EG_WAY_KEY,          /* the account's key: everything on this account */
+    EG_WAY_SAS,          /* signed with the account's key; rq->bounds narrows it */
+} eg_way;
 
 #define EG_ROUTE_PARAMS_MAX 6
 
@@ -117,6 +127,8 @@ typedef struct eg_request_ops {
     /* A handler's second question: may the principal also do `action` at rq->scope (such as: with the job of somebody else)?
      * EG_OK or the denial's code; never blocks. NULL = nobody may: handlers then refuse. */
     eg_err (*decide)(eg_request *rq, const char *action, bool data_action, eg_problem *p);
+    /* The same at another scope, such as that of the container that a rename takes from. NULL = nobody may. */
+    eg_err (*decide_at)(eg_request *rq, const char *action, bool data_action, eg_str scope);
 } eg_request_ops;
 
 struct eg_request {
@@ -148,6 +160,9 @@ struct eg_request {
 
     /* set by authenticate and decide */
     eg_principal *principal;   /* borrowed from the request; NULL on public routes without a token */
+    eg_way way;
+    const void *bounds;        /* of a shared access signature: storage's eg_sas_bounds, in the arena; NULL = none */
+    bool access_asked;         /* the room has asked what EG_WAY_ACL left open */
     uint64_t policy_version;
     char decided_by[192];      /* which rule or assignment allowed it */
 

@@ -246,6 +246,17 @@ static bool of_groups(const eg_acl_item *item, const eg_acl_who *who, unsigned *
     return member;
 }
 
+/* What even the group with the fewest rights may do. Nobody is in "$superuser". */
+static unsigned of_any_group(const eg_acl_item *item) {
+    unsigned rights = 7;
+    for (size_t i = 0; i < item->acl->access.n; i++) {
+        const eg_acl_entry *e = &item->acl->access.v[i];
+        const bool owning = e->tag == EG_ACL_OWNING_GROUP && item->group.len > 0 && !eg_str_eq(item->group, EG_ACL_SUPERUSER);
+        rights &= owning || e->tag == EG_ACL_GROUP ? e->rights : 7u;
+    }
+    return rights;
+}
+
 /* "Access check algorithm" of Azure's "Access control lists in Azure Data Lake Storage": there the mask narrows others as well. */
 static unsigned rights_for(const eg_acl_item *item, const eg_acl_who *who) {
     const eg_acl_list *l = &item->acl->access;
@@ -260,7 +271,10 @@ static unsigned rights_for(const eg_acl_item *item, const eg_acl_who *who) {
             return l->v[i].rights & bound;
         }
     }
-    return of_groups(item, who, &rights) ? rights & bound : rights_of(l, EG_ACL_OTHER) & bound;
+    if (of_groups(item, who, &rights)) {
+        return rights & bound;
+    }
+    return rights_of(l, EG_ACL_OTHER) & bound & (who->groups_unknown ? of_any_group(item) : 7u);
 }
 
 bool eg_acl_allows(const eg_acl_item *item, const eg_acl_who *who, unsigned want) {

@@ -82,6 +82,7 @@ typedef struct eg_acl_who {
     eg_str id;                       /* object id; len 0 = nobody: fits no owner and no entry */
     const char (*groups)[EG_UUID_LEN];
     size_t group_count;
+    bool groups_unknown;             /* then what is said of any group may be said of the asker: others' rights are narrowed by it */
 } eg_acl_who;
 
 /* A thing with an owner. */

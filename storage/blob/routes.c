@@ -5,7 +5,7 @@
 
 #include <embergate/actions.h>
 
-#define DATA (EG_ROUTE_BLOCKING | EG_ROUTE_DATA_ACTION | EG_ROUTE_JOB_TOKEN)
+#define DATA (EG_ROUTE_BLOCKING | EG_ROUTE_DATA_ACTION | EG_ROUTE_JOB_TOKEN | EG_ROUTE_ACL)
 #define CONTAINER "/{filesystem}"
 #define BLOB "/{filesystem}/{path*}"
 

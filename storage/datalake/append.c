@@ -26,6 +26,7 @@ static eg_err look_ahead(eg_request *rq, uint64_t position) {
     if (!d.account) {
         return EG_OK;
     }
+    d.grant = eg_grant_of(rq);
     eg_inode i;
     EG_TRY(eg_target_find(rq, &d, &i));
     EG_TRY(eg_encryption_require(rq, &i));

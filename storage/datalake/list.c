@@ -94,7 +94,7 @@ static eg_err read_continuation(eg_request *rq, eg_listing *l) {
 
 /* One page within one transaction. */
 static eg_err list(eg_request *rq, const eg_target *d, eg_listing *l, eg_buf *ret_last) {
-    eg_change where = {.account = d->account, .container = d->container, .path = d->path, .forward_ns = l->forward_ns};
+    eg_change where = {.account = d->account, .grant = &d->grant, .container = d->container, .path = d->path, .forward_ns = l->forward_ns};
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(d->store->kv, &t));
     eg_place place;
@@ -140,6 +140,7 @@ eg_err eg_dfs_list(eg_request *rq) {
     EG_TRY(read_max(rq, &l.max));
     EG_TRY(eg_target_query_bool(rq, "recursive", false, &l.recursive));
     l.account = d.account;
+    l.grant = &d.grant;
     l.prefix = d.path;
     l.forward_ns = eg_storage_forward_ns(d.store);
     eg_buf_init(&g.body, BODY_MAX);

@@ -45,10 +45,10 @@ static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
     EG_TRY(eg_dfs_read_attributes(rq, set, c->made.attr));
     c->made.id = eg_id_new();
     c->made.kind = kind;
-    c->made.mode = mode & (uint16_t)~umask;
-    c->parent_mode = 0777 & (uint16_t)~umask;
+    c->made.mode = mode;
+    c->umask = umask;
+    c->parent_mode = 0777;
     c->made.attr[EG_ATTR_OWNER] = eg_str_bytes(owner_of(rq));
-    c->made.attr[EG_ATTR_GROUP] = eg_str_bytes(EG_LIT("$superuser"));
     c->made.attr[EG_ATTR_TRANSACTION_ID] = eg_str_bytes(tid);
     const eg_str acl = eg_request_header(rq, "x-ms-acl");
     if (acl.len > 0) {

@@ -6,6 +6,7 @@
 #include "metadata.h"
 #include "permissions.h"
 
+#include <embergate/actions.h>
 #include <embergate/encoding.h>
 #include <stdio.h>
 
@@ -122,10 +123,40 @@ eg_err eg_dfs_access_control(eg_request *rq) {
     return eg_respond_empty(rq, 200);
 }
 
-/* The roles that let the request come this far decide; permissions are not evaluated. */
+/* "rwx", "r--", …; the rights that no role grants are asked of the lists. */
+static eg_err read_fs_action(eg_request *rq, unsigned *ret) {
+    static const char letters[] = "rwx";
+    eg_str v;
+    unsigned want = 0;
+    if (eg_request_query(rq, "fsAction", &v) != EG_OK || v.len != 3) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter fsAction must be three of r, w, x or -.");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (v.ptr[i] != letters[i] && v.ptr[i] != '-') {
+            return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter fsAction must be three of r, w, x or -.");
+        }
+        want |= v.ptr[i] == letters[i] ? 4u >> i : 0u;
+    }
+    *ret = want;
+    return EG_OK;
+}
+
+/* Says what an operation of those rights would be told: roles first, as a whole, then lists. */
 eg_err eg_dfs_check_access(eg_request *rq) {
+    static const char *const none[] = {NULL};
+    static const char *const reads[] = {EG_ACTION_BLOB_READ, NULL};
+    static const char *const writes[] = {EG_ACTION_BLOB_WRITE, NULL};
+    static const char *const both[] = {EG_ACTION_BLOB_READ, EG_ACTION_BLOB_WRITE, NULL};
+    static const char *const *const actions[] = {none, reads, writes, both};
+    eg_target d;
     eg_inode i;
-    EG_TRY(find_for_head(rq, &i));
+    unsigned want = 0;
+    EG_TRY(read_fs_action(rq, &want));
+    EG_TRY(eg_target_open(rq, &d));
+    d.grant = eg_grant_at(rq, d.container, actions[(want & EG_ACL_W ? 2 : 0) + (want & (EG_ACL_R | EG_ACL_X) ? 1 : 0)]);
+    d.grant.need = EG_NEED_CHECK;
+    d.grant.want = want;
+    EG_TRY(eg_target_find(rq, &d, &i));
     EG_TRY(eg_target_etag(rq, &i));
     return eg_respond_empty(rq, 200);
 }

@@ -95,7 +95,8 @@ eg_str eg_encryption_default(const eg_inode *root, bool *ret_deny) {
 
 /* The root directory's inode, its attributes in the request's arena. */
 static eg_err find_root(eg_request *rq, const eg_target *d, eg_inode *ret) {
-    const eg_change where = {.account = d->account, .container = d->container, .path = EG_LIT("")};
+    /* What a container says of new files is no secret to who may make them: that is asked where they are made. */
+    const eg_change where = {.account = d->account, .grant = &eg_grant_all, .container = d->container, .path = EG_LIT("")};
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(d->store->kv, &t));
     eg_place place;

@@ -99,6 +99,7 @@ eg_err eg_target_open_account(eg_request *rq, eg_target *ret) {
         return eg_fail(&rq->problem, EG_ERR_ACCOUNT_NOT_FOUND, "The specified account does not exist.");
     }
     EG_TRY(e);
+    d.grant = eg_grant_of(rq);
     *ret = d;
     return EG_OK;
 }
@@ -115,7 +116,7 @@ eg_err eg_target_open(eg_request *rq, eg_target *ret) {
 }
 
 eg_err eg_target_change(eg_request *rq, const eg_target *d, eg_change *ret) {
-    eg_change c = {.account = d->account, .container = d->container, .path = d->path, .now_ns = eg_wall_ns(d->store->clock),
+    eg_change c = {.account = d->account, .grant = &d->grant, .container = d->container, .path = d->path, .now_ns = eg_wall_ns(d->store->clock),
         .forward_ns = eg_storage_forward_ns(d->store)};
     EG_TRY(eg_conditions_read(rq, &c.conditions, &rq->problem));
     EG_TRY(eg_lease_read_id(rq, "x-ms-lease-id", &c.has_lease, &c.lease));

@@ -3,12 +3,14 @@
 #define EG_STORAGE_TARGET_H
 
 #include "content.h"
+#include "grant_request.h"
 #include "path_change.h"
 
 /* Where a request points. */
 typedef struct eg_target {
     eg_storage *store;
     const eg_account *account;
+    eg_grant grant;          /* what the request may do; eg_target_change lends it, so the target outlives the change */
     eg_str container;
     eg_str path;             /* "" = the root directory; checked */
 } eg_target;

@@ -99,7 +99,7 @@ static eg_err replace(store *s, const char *path, const eg_part *parts, size_t n
     const eg_blocks_of of = of_path(s, path);
     fresh_make(s, &made);
     home_of(s, &of, &home);
-    eg_content_replace r = {.create = {.base = {.account = of.account, .container = EG_LIT(FS), .path = of.path, .now_ns = 5}, .made = made.inode},
+    eg_content_replace r = {.create = {.base = {.account = of.account, .grant = &eg_grant_all, .container = EG_LIT(FS), .path = of.path, .now_ns = 5}, .made = made.inode},
         .key = eg_file_key_bytes(made.key), .parts = parts, .count = n, .home = home.inode.id, .home_key = eg_file_key_bytes(home.key),
         .boot = s->storage->boot};
     char full[64];
@@ -214,7 +214,7 @@ static void in_one_piece(void **state) {
     eg_upload *u = uploaded(s, "whole", 5);
     assert_int_equal(eg_upload_ref(u, eg_file_key_bytes(made.key), &made.inode.id, &ref), EG_OK);
     const eg_part part = {.kind = EG_PART_SEGMENT, .segment = &ref};
-    eg_content_replace r = {.create = {.base = {.account = store_account(s), .container = EG_LIT(FS), .path = EG_LIT("d/whole")}, .made = made.inode},
+    eg_content_replace r = {.create = {.base = {.account = store_account(s), .grant = &eg_grant_all, .container = EG_LIT(FS), .path = EG_LIT("d/whole")}, .made = made.inode},
         .key = eg_file_key_bytes(made.key), .parts = &part, .count = 1};
     const eg_err e = eg_content_replace_run(s->storage, &r, NULL, NULL);
     eg_upload_settle(u, e);
@@ -269,11 +269,11 @@ static eg_err clone_apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     const eg_account *a = store_account(c->s);
     eg_place place;
     eg_inode from;
-    const eg_change at = {.account = a, .container = EG_LIT(FS), .path = eg_str_of(c->from)};
+    const eg_change at = {.account = a, .grant = &eg_grant_all, .container = EG_LIT(FS), .path = eg_str_of(c->from)};
     EG_TRY(eg_path_find(t, &at, &place, &from, p));
     const eg_content_source source = {&from, eg_file_key_bytes(c->from_key)};
     EG_TRY(eg_content_clone(t, a, &source, &c->to.inode, eg_file_key_bytes(c->to.key)));
-    eg_path_create create = {.base = {.account = a, .container = EG_LIT(FS), .path = eg_str_of(c->path)}, .made = c->to.inode};
+    eg_path_create create = {.base = {.account = a, .grant = &eg_grant_all, .container = EG_LIT(FS), .path = eg_str_of(c->path)}, .made = c->to.inode};
     return eg_path_create_apply(t, &create, p);
 }
 

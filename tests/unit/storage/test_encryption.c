@@ -117,7 +117,7 @@ static void the_key_is_needed(void **state) {
     make(s, "/data/f", "hello");
     const eg_account *a = store_account(s);
     eg_kv_txn *t = NULL;
-    eg_change where = {.account = a, .container = EG_LIT(FS), .path = EG_LIT("f")};
+    eg_change where = {.account = a, .grant = &eg_grant_all, .container = EG_LIT(FS), .path = EG_LIT("f")};
     eg_place place;
     eg_inode i;
     eg_arena *arena = eg_arena_new(65536);
@@ -149,7 +149,7 @@ static void write_in(store *s, const char *path, const char *scope) {
 /* The name of the key that a file's data key is wrapped under, "" for the tenant's own. */
 static void key_of(store *s, const char *path, char ret[EG_KEY_NAME_MAX + 1]) {
     eg_kv_txn *t = NULL;
-    eg_change where = {.account = store_account(s), .container = EG_LIT(FS), .path = eg_str_of(path)};
+    eg_change where = {.account = store_account(s), .grant = &eg_grant_all, .container = EG_LIT(FS), .path = eg_str_of(path)};
     eg_place place;
     eg_inode i;
     eg_str name;

@@ -45,7 +45,7 @@ static void erased(void **state) {
     const eg_account *a = store_account(s);
     eg_arena *arena = eg_arena_new(65536);
     eg_kv_txn *t = NULL;
-    eg_change where = {.account = a, .container = EG_LIT(FS), .path = EG_LIT("a")};
+    eg_change where = {.account = a, .grant = &eg_grant_all, .container = EG_LIT(FS), .path = EG_LIT("a")};
     eg_place place;
     eg_inode i;
     eg_content_reader *r = NULL;

@@ -185,14 +185,14 @@ static void properties(void **state) {
     assert_string_equal(answer_header(&a, "x-ms-properties"), "k=dg==");
     answer_free(&a);
     assert_int_equal(store_do(s, (call){.method = "PATCH", .path = "/data/f", .query = "action=setAccessControl",
-        .headers = {"x-ms-acl", "user::rwx,group::r-x,other::--x,user:u1:r--", "x-ms-owner", "o1"}}), EG_OK);
+        .headers = {"x-ms-acl", "user::rwx,group::r-x,other::--x,user:u1:r--", "x-ms-owner", "o1"}, .way = EG_WAY_KEY}), EG_OK);
     a = store_call(s, &(call){.method = "HEAD", .path = "/data/f", .query = "action=getAccessControl"});
     assert_string_equal(answer_header(&a, "x-ms-permissions"), "rwxr-x--x+");
     assert_string_equal(answer_header(&a, "x-ms-acl"), "user::rwx,group::r-x,other::--x,user:u1:r--");
     assert_string_equal(answer_header(&a, "x-ms-owner"), "o1");
     answer_free(&a);
     assert_int_equal(store_do(s, (call){.method = "PATCH", .path = "/data/f", .query = "action=setAccessControl",
-        .headers = {"x-ms-permissions", "rwzr-x--x"}}), EG_ERR_HTTP_HEADER);
+        .headers = {"x-ms-permissions", "rwzr-x--x"}, .way = EG_WAY_KEY}), EG_ERR_HTTP_HEADER);
 }
 
 static void not_built(void **state) {
