@@ -19,7 +19,7 @@ struct eg_reclaim {
     pthread_mutex_t lock;
     pthread_cond_t woken;
     bool work;
-    volatile bool stop;
+    atomic_bool stop;
     pthread_t thread;
 };
 
@@ -231,7 +231,7 @@ static eg_err make_batch(eg_storage *s, uint8_t at[17], bool *first, batch *b, s
     return EG_OK;
 }
 
-static eg_err pass(eg_storage *s, const volatile bool *stop, size_t *ret_left) {
+static eg_err pass(eg_storage *s, const atomic_bool *stop, size_t *ret_left) {
     batch *b = malloc(sizeof *b);
     if (!b) {
         return EG_ERR_NO_MEMORY;
@@ -253,7 +253,7 @@ static eg_err pass(eg_storage *s, const volatile bool *stop, size_t *ret_left) {
 }
 
 eg_err eg_reclaim_pass(eg_storage *s, size_t *ret_left) {
-    static const volatile bool never = false;
+    static const atomic_bool never = false;
     /* Children that a directory left behind may sort before it. */
     size_t before = SIZE_MAX;
     for (;;) {

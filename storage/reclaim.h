@@ -4,6 +4,8 @@
 
 #include "store.h"
 
+#include <stdatomic.h>
+
 eg_err eg_reclaim_start(eg_storage *s, eg_reclaim **ret) EG_MUST_CHECK;
 void eg_reclaim_stop(eg_reclaim *r);
 /* There is something to do. Never blocks; NULL is harmless. */
@@ -12,7 +14,7 @@ void eg_reclaim_wake(eg_reclaim *r);
 /* One pass over the queue, on the caller's thread; *ret_left: files that are still being read. For tests. */
 eg_err eg_reclaim_pass(eg_storage *s, size_t *ret_left) EG_MUST_CHECK;
 /* Files without a row, and appends that nobody flushed for a week. */
-eg_err eg_reclaim_sweep(eg_storage *s, const volatile bool *stop) EG_MUST_CHECK;
+eg_err eg_reclaim_sweep(eg_storage *s, const atomic_bool *stop) EG_MUST_CHECK;
 
 /* Adds up what lives in each pack, from the rows; before anything else is reclaimed. */
 eg_err eg_relocate_count(eg_storage *s, const volatile bool *stop) EG_MUST_CHECK;

@@ -8,7 +8,7 @@
 
 typedef struct sweep {
     eg_storage *store;
-    const volatile bool *stop;
+    const atomic_bool *stop;
 } sweep;
 
 /* The order matters: "not pending" first, then the row, so that a commit in between is seen. */
@@ -84,7 +84,7 @@ static eg_err next_staged(eg_storage *s, uint8_t at[EG_POSITION_KEY_LEN], bool f
     return EG_OK;
 }
 
-static eg_err sweep_staged(eg_storage *s, const volatile bool *stop) {
+static eg_err sweep_staged(eg_storage *s, const atomic_bool *stop) {
     forgotten f = {.before_ns = eg_wall_ns(s->clock) - FORGOTTEN_NS};
     char name[EG_ACCOUNT_NAME_MAX + 1];
     for (bool first = true; !*stop; first = false) {
@@ -153,7 +153,7 @@ static eg_err next_home(eg_storage *s, forgotten_home *f, char name[EG_ACCOUNT_N
     return EG_OK;
 }
 
-static eg_err sweep_homes(eg_storage *s, const volatile bool *stop) {
+static eg_err sweep_homes(eg_storage *s, const atomic_bool *stop) {
     forgotten_home f = {.key = {'h'}, .key_len = 1, .before_ns = eg_wall_ns(s->clock) - EG_BLOCKS_KEPT_NS};
     char name[EG_ACCOUNT_NAME_MAX + 1];
     while (!*stop) {
@@ -169,7 +169,7 @@ static eg_err sweep_homes(eg_storage *s, const volatile bool *stop) {
     return EG_OK;
 }
 
-eg_err eg_reclaim_sweep(eg_storage *s, const volatile bool *stop) {
+eg_err eg_reclaim_sweep(eg_storage *s, const atomic_bool *stop) {
     sweep w = {s, stop};
     EG_TRY(eg_relocate_count(s, stop));
     for (unsigned shard = 0; shard < SHARDS && !*stop; shard++) {

@@ -65,6 +65,7 @@ typedef struct eg_config_limits {
     unsigned idle_seconds;
     unsigned write_seconds;
     unsigned stop_seconds;         /* how long requests may finish when the server stops */
+    unsigned store_mib;            /* 0 = the store's own default */
 } eg_config_limits;
 #define EG_CONFIG_LIMITS_DEFAULT ((eg_config_limits){.connections = 4096, .connections_per_address = 512, .handshake_seconds = 10, \
     .head_seconds = 15, .body_seconds = 60, .idle_seconds = 75, .write_seconds = 60, .stop_seconds = 15})

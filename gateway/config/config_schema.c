@@ -147,6 +147,8 @@ static const eg_config_row limit_rows[] = {
         .description = "For every 16 KiB of an answer that the peer does not take."),
     ROW(eg_config, "stop_seconds", UINT, limits.stop_seconds, .dflt = "15", .max = 600, .unit = "s",
         .description = "For requests to finish when the gateway stops."),
+    ROW(eg_config, "store_mib", UINT, limits.store_mib, .dflt = "0", .max = 67108864, .unit = "MiB",
+        .description = "What the metadata store may grow to; 0 = 1 TiB. Less than it has already is ignored."),
 };
 
 #define MAP(title, table, text) {.name = title, .rows = table, .row_count = COUNT(table), .description = text}

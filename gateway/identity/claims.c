@@ -190,6 +190,7 @@ static eg_err check_nbf(check *c, eg_problem *p) {
     if (v && !numeric_date(v, &nbf)) {
         return refuse(p, "nbf", "is no time");
     }
+    c->out->good_from_s = v ? nbf - c->skew_s : INT64_MIN;
     return nbf <= c->now_s + c->skew_s ? EG_OK : eg_fail(p, EG_ERR_TOKEN_NOT_YET, "The token is not valid yet.");
 }
 
@@ -200,6 +201,9 @@ static eg_err check_iat(check *c, eg_problem *p) {
         return refuse(p, "iat", "is missing or no time");
     }
     c->out->issued_s = iat;
+    if (v && iat - c->skew_s > c->out->good_from_s) {
+        c->out->good_from_s = iat - c->skew_s;
+    }
     return iat <= c->now_s + c->skew_s ? EG_OK : eg_fail(p, EG_ERR_TOKEN_NOT_YET, "The token was issued in the future.");
 }
 

@@ -26,6 +26,7 @@ eg_audience eg_claims_audience(eg_str aud, const char *public_url);
 typedef struct eg_checked_claims {
     eg_principal *principal;       /* a reference for the caller */
     unsigned audiences;            /* EG_AUDIENCE_BIT of each */
+    int64_t good_from_s;  /* the later of nbf and iat, less the skew allowed */
     int64_t good_until_s;
     int64_t issued_s;
 } eg_checked_claims;

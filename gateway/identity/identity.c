@@ -182,6 +182,7 @@ static eg_err verify_parsed(eg_identity *i, const eg_jws *j, const uint8_t diges
     EG_TRY(eg_claims_check(j->claims, &i->rules[v.issuer], eg_wall_s(i->clock), digest, &found, p));
     v.principal = found.principal;
     v.audiences = found.audiences;
+    v.good_from_s = found.good_from_s;
     v.good_until_s = found.good_until_s;
     v.issued_s = found.issued_s;
     *ret = v;
@@ -190,8 +191,12 @@ static eg_err verify_parsed(eg_identity *i, const eg_jws *j, const uint8_t diges
 
 /* What can change after a token was verified; asked each time. */
 static eg_err check_still_good(eg_identity *i, const eg_verified *v, eg_audience aud, eg_problem *p) {
-    if (eg_wall_s(i->clock) >= v->good_until_s) {
+    int64_t now_s = eg_wall_s(i->clock);
+    if (now_s >= v->good_until_s) {
         return eg_fail(p, EG_ERR_TOKEN_EXPIRED, "The token has expired.");
+    }
+    if (now_s < v->good_from_s) {
+        return eg_fail(p, EG_ERR_TOKEN_NOT_YET, "The token is not valid yet.");
     }
     if (aud == EG_AUDIENCE_NONE || (v->audiences & EG_AUDIENCE_BIT(aud)) == 0) {
         return eg_fail(p, EG_ERR_TOKEN_AUDIENCE, "The token was issued for another audience.");

@@ -12,6 +12,7 @@ typedef struct eg_verified {
     unsigned audiences;      /* bit 1 << eg_audience */
     uint32_t issuer;         /* which row of the issuers */
     uint32_t generation;     /* of that issuer's keys when it was verified */
+    int64_t good_from_s;     /* nbf or iat, less the skew allowed: the clock may have been set back since */
     int64_t good_until_s;    /* exp and the skew allowed */
     int64_t issued_s;        /* iat; 0 = not said */
 } eg_verified;

@@ -13,7 +13,9 @@
 #include <embergate/audit.h>
 #include <embergate/identity.h>
 #include <embergate/log.h>
+#include <embergate/metrics.h>
 #include <embergate/storage.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@
 
 /* Whose supervisor was killed is in the way of the next one, and its keeper is gone too: requests get this long to finish. */
 #define ORPHAN_STOP_SECONDS 2
+#define MANY_CONNECTIONS 128
 
 typedef struct gateway {
     const eg_serve_plan *plan;
@@ -52,7 +55,7 @@ static eg_err no_memory(eg_problem *p) { return eg_fail(p, EG_ERR_NO_MEMORY, "ou
 static eg_err open_core(gateway *g, eg_problem *p)
 {
     const eg_config *c = g->plan->config;
-    eg_kv_options ko = {.dir = g->plan->db};
+    eg_kv_options ko = {.dir = g->plan->db, .map_size = (uint64_t)c->limits.store_mib << 20};
     g->arena = eg_arena_new(4u << 20);
     if (!g->arena) {
         return no_memory(p);
@@ -316,6 +319,18 @@ static void tell_clock_jump(gateway *g, int64_t seconds)
     json_decref(details);
 }
 
+/* What many connections took, glibc keeps in its arenas when they have left: given back when more than half of the most there were are gone. */
+static void give_back_memory(int64_t *most)
+{
+    int64_t open = eg_metric_get(EG_METRIC_CONNECTIONS_OPEN);
+    if (open > *most) {
+        *most = open;
+    } else if (*most - open >= MANY_CONNECTIONS && open < *most / 2) {
+        (void)malloc_trim(0);
+        *most = open;
+    }
+}
+
 int eg_serve_gateway(void *plan, const volatile int *stop)
 {
     gateway g = {.plan = plan, .supervisor = getppid()};
@@ -340,11 +355,13 @@ int eg_serve_gateway(void *plan, const volatile int *stop)
     }
     eg_log(EG_LOG_INFO, "gateway.ready", "endpoint", g.plan->config->public_url, NULL);
     eg_clock_watch clock;
+    int64_t most_connections = 0;
     eg_clock_watch_init(&clock, &eg_clock_system);
     while (!*stop) {
         struct timespec t = {0, 100000000};
         nanosleep(&t, NULL);
         eg_certificate_watch_tick(g.certificates);
+        give_back_memory(&most_connections);
         int64_t jumped = eg_clock_watch_jump(&clock);
         if (jumped != 0) {
             tell_clock_jump(&g, jumped);

@@ -20,6 +20,7 @@ from gateway import Gateway, free_port  # noqa: E402
 
 BUILD = os.path.join(HERE, "..", "..", "build", "bench")
 CLIENT = os.path.join(BUILD, "tls_client")
+CLUSTERS = ("analytics", "second", "third", "fourth")
 TICK = os.sysconf("SC_CLK_TCK")
 SMALL = '{"from":0,"total":0,"sessions":[]}'
 
@@ -115,7 +116,7 @@ class Bench:
             from fake_spark import make_spark_home
             os.environ["EG_SPARK_HOME"] = make_spark_home(self.folder)
             g = Gateway(f"{self.folder}/state", port=free_port())
-            g.init("--tenant", "contoso", "--cluster", "analytics")
+            g.init("--tenant", "contoso", *(word for name in CLUSTERS for word in ("--cluster", name)))
             g.run("principal", "add", "--state", g.state, "--tenant", "contoso", "--name", "guest")
             self.configure(g)
             g.start()

@@ -133,7 +133,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true}\n"
                            "operations: {loopback: true}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
-                           "idle_seconds: 4, write_seconds: 5, stop_seconds: 0}\n";
+                           "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
 
 static void assert_full(const eg_config *c)
 {
@@ -160,6 +160,7 @@ static void assert_full(const eg_config *c)
     assert_true(c->accounts[0].is_default);
     assert_int_equal(c->limits.connections, 10);
     assert_int_equal(c->limits.stop_seconds, 0);
+    assert_int_equal(c->limits.store_mib, 64);
 }
 
 static void every_key_and_back(void **state)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +74,53 @@ static void test_restarts_and_stops(void **state)
     close(pipe_fds[1]);
 }
 
+/* Hears that it is to stop, and doesn't. */
+static int stubborn(void *ctx, const volatile int *stop)
+{
+    int fd = *(int *)ctx;
+    int said[2] = {(int)getpid(), 0};
+    (void)stop;
+    if (write(fd, said, sizeof said) != (ssize_t)sizeof said) {
+        return 1;
+    }
+    for (;;) {
+        pause_ms(10);
+    }
+}
+
+/* Nobody is left who would kill it: its own alarm does. */
+static void test_an_orphan_that_hangs_ends(void **state)
+{
+    (void)state;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t supervisor = fork();
+    if (supervisor == 0) {
+        eg_unix_user us;
+        eg_problem p = {0};
+        if (eg_unix_user_find("", &us, &p) != EG_OK) {
+            _exit(3);
+        }
+        eg_process one = {.name = "stubborn", .user = us, .run = stubborn, .ctx = &pipe_fds[1], .log_level = EG_LOG_INFO, .stop_seconds = 1};
+        _exit(eg_supervise(&one, 1, &p) == EG_OK ? 0 : 2);
+    }
+    close(pipe_fds[1]);
+    int said[2];
+    read_said(pipe_fds[0], said);
+    assert_int_equal(kill(supervisor, SIGKILL), 0);
+    int status = 0;
+    assert_int_equal(waitpid(supervisor, &status, 0), supervisor);
+    assert_int_equal(kill(said[0], 0), 0); /* it outlives its supervisor for as long as its alarm lets it */
+    struct pollfd ended = {.fd = pipe_fds[0], .events = POLLIN};
+    if (poll(&ended, 1, 30000) != 1) {
+        (void)kill(said[0], SIGKILL);
+        fail_msg("it hangs on");
+    }
+    char more;
+    assert_int_equal(read(pipe_fds[0], &more, 1), 0); /* the end of the pipe is the end of the process */
+    close(pipe_fds[0]);
+}
+
 static void test_unknown_user(void **state)
 {
     (void)state;
@@ -86,6 +134,6 @@ static void test_unknown_user(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_restarts_and_stops), cmocka_unit_test(test_unknown_user)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_restarts_and_stops), cmocka_unit_test(test_an_orphan_that_hangs_ends), cmocka_unit_test(test_unknown_user)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
