@@ -136,7 +136,7 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return EG_OK;
 }
 
-static eg_err files(step *st, const volatile bool *stop, uint64_t *moved) {
+static eg_err files(step *st, const atomic_bool *stop, uint64_t *moved) {
     for (eg_err e = EG_OK; e == EG_OK && !*stop;) {
         e = collect(st);
         if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
@@ -182,7 +182,7 @@ static eg_err accounts(step *st, uint64_t *moved) {
     return EG_OK;
 }
 
-eg_err eg_storage_rewrap(eg_storage *s, const eg_rewrap *what, const volatile bool *stop, uint64_t *ret_moved) {
+eg_err eg_storage_rewrap(eg_storage *s, const eg_rewrap *what, const atomic_bool *stop, uint64_t *ret_moved) {
     step *st = calloc(1, sizeof *st);
     if (!st) {
         return EG_ERR_NO_MEMORY;

@@ -35,7 +35,7 @@ struct eg_rotation {
     pthread_mutex_t lock;
     pthread_cond_t woken;
     bool work;
-    volatile bool stop;
+    atomic_bool stop;
     pthread_t thread;
 };
 

@@ -4,7 +4,9 @@
 
 #include "store.h"
 
+#include <stdatomic.h>
+
 /* rewrap.c: one pass over all wrapped keys of this room. Stops early when *stop is set. */
-eg_err eg_storage_rewrap(eg_storage *s, const eg_rewrap *what, const volatile bool *stop, uint64_t *ret_moved) EG_MUST_CHECK;
+eg_err eg_storage_rewrap(eg_storage *s, const eg_rewrap *what, const atomic_bool *stop, uint64_t *ret_moved) EG_MUST_CHECK;
 
 #endif

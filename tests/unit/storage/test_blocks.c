@@ -244,7 +244,7 @@ static int64_t mono(void *ctx) {
 static void forgotten(void **state) {
     store *s = *state;
     static const eg_clock later = {week_later, mono, NULL};
-    static const volatile bool never = false;
+    static const atomic_bool never = false;
     store_quiet(s);
     assert_int_equal(put_block(s, "old", "AA", "one", 3), EG_OK);
     s->storage->clock = &later;

@@ -244,7 +244,7 @@ static void killed(void **state) {
         store_start(s);
         s->storage->usage.moved = NULL;
         const uint32_t n = check_after_kill(s, acked, 0);
-        static const volatile bool never = false;
+        static const atomic_bool never = false;
         size_t left = 1;
         assert_int_equal(eg_reclaim_sweep(s->storage, &never), EG_OK);
         assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);

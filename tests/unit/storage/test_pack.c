@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static const volatile bool never = false;
+static const atomic_bool never = false;
 
 static eg_packs *packs_of(store *s) { return eg_segment_store_packs(s->storage->segments); }
 

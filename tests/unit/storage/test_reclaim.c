@@ -77,7 +77,7 @@ static void touch(store *s, const char *name) {
 static void left_behind(void **state) {
     store *s = *state;
     store_quiet(s);
-    static const volatile bool never = false;
+    static const atomic_bool never = false;
     uint8_t *large = store_pattern(EG_PACKED_MAX + 1);
     store_write(s, "/data/f", large, EG_PACKED_MAX + 1);
     free(large);
@@ -115,7 +115,7 @@ static int64_t shifted_mono(void *ctx) {
 static void forgotten(void **state) {
     store *s = *state;
     static const eg_clock later = {shifted_wall, shifted_mono, NULL};
-    static const volatile bool never = false;
+    static const atomic_bool never = false;
     store_quiet(s);
     assert_int_equal(store_create(s, "/data/f"), EG_OK);
     assert_int_equal(store_append(s, "/data/f", 0, "x", 1), EG_OK);
