@@ -17,9 +17,9 @@ eg_err eg_reclaim_pass(eg_storage *s, size_t *ret_left) EG_MUST_CHECK;
 eg_err eg_reclaim_sweep(eg_storage *s, const atomic_bool *stop) EG_MUST_CHECK;
 
 /* Adds up what lives in each pack, from the rows; before anything else is reclaimed. */
-eg_err eg_relocate_count(eg_storage *s, const volatile bool *stop) EG_MUST_CHECK;
+eg_err eg_relocate_count(eg_storage *s, const atomic_bool *stop) EG_MUST_CHECK;
 /* Removes packs in which nothing lives, and moves what lives in mostly dead ones, at EG_RELOCATE_BYTES_A_SECOND. */
 #define EG_RELOCATE_BYTES_A_SECOND ((uint64_t)16 << 20)
-eg_err eg_relocate_pass(eg_storage *s, const volatile bool *stop) EG_MUST_CHECK;
+eg_err eg_relocate_pass(eg_storage *s, const atomic_bool *stop) EG_MUST_CHECK;
 
 #endif

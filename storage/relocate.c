@@ -66,7 +66,7 @@ static eg_err count_some(eg_storage *s, uint8_t at[16], bool first, bool *ret_un
     return EG_OK;
 }
 
-eg_err eg_relocate_count(eg_storage *s, const volatile bool *stop) {
+eg_err eg_relocate_count(eg_storage *s, const atomic_bool *stop) {
     uint8_t at[16];
     bool unsure = false;
     bool first = true;
@@ -95,7 +95,7 @@ typedef struct move {
 
 typedef struct moves {
     eg_storage *store;
-    const volatile bool *stop;
+    const atomic_bool *stop;
     eg_id pack;
     int fd;
     eg_buf bytes;
@@ -198,7 +198,7 @@ static eg_err move_one(void *ctx, const eg_pack_entry *x) {
     return m->count == MOVES || m->total >= MOVE_BYTES ? commit_moves(m) : EG_OK;
 }
 
-static eg_err move_all(eg_storage *s, const eg_id *pack, const volatile bool *stop) {
+static eg_err move_all(eg_storage *s, const eg_id *pack, const atomic_bool *stop) {
     moves *m = calloc(1, sizeof *m);
     if (!m) {
         return EG_ERR_NO_MEMORY;
@@ -220,7 +220,7 @@ static eg_err move_all(eg_storage *s, const eg_id *pack, const volatile bool *st
     return e;
 }
 
-eg_err eg_relocate_pass(eg_storage *s, const volatile bool *stop) {
+eg_err eg_relocate_pass(eg_storage *s, const atomic_bool *stop) {
     eg_packs *packs = eg_segment_store_packs(s->segments);
     eg_id pack;
     uint64_t living = 0;
