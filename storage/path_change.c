@@ -224,6 +224,7 @@ eg_err eg_container_create_apply(eg_kv_txn *t, void *change, eg_problem *p) {
     root.created_ns = root.modified_ns = c->now_ns;
     root.attr[EG_ATTR_OWNER] = root.attr[EG_ATTR_GROUP] = eg_str_bytes(SUPERUSER);
     root.attr[EG_ATTR_ENCRYPTION_SCOPE] = c->encryption_scope;
+    root.attr[EG_ATTR_PROPERTIES] = c->properties;
     const eg_container made = {.root = root.id, .created_ns = c->now_ns};
     EG_TRY(eg_ns_inode_put(t, c->account, &root));
     EG_TRY(eg_ns_container_put(t, c->account, c->container, &made));

@@ -84,7 +84,8 @@ typedef struct eg_container_change {
     const eg_account *account;
     eg_str container;
     int64_t now_ns;
-    eg_bytes encryption_scope; /* of a new one: attribute of its root directory */
+    eg_bytes encryption_scope; /* of a new one: attributes of its root directory */
+    eg_bytes properties;
     eg_conditions conditions;
     int64_t forward_ns;
     bool has_lease;

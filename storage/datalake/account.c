@@ -11,6 +11,7 @@ typedef struct page {
     bool xml;
     int64_t forward_ns;       /* of leases */
     size_t count;
+    size_t max;
 } page;
 
 static void add_container(page *g, eg_str name, const eg_inode *root) {
@@ -68,7 +69,7 @@ static eg_err list(const eg_target *d, const eg_str after[2], page *g, eg_arena 
         if (name.len < prefix.len || memcmp(name.ptr, prefix.ptr, prefix.len) != 0) {
             return EG_OK;
         }
-        if (g->count == EG_LIST_PAGE_MAX) {
+        if (g->count == g->max) {
             *ret_next = eg_arena_str(arena, last);
             return ret_next->ptr ? EG_OK : EG_ERR_NO_MEMORY;
         }
@@ -92,6 +93,17 @@ static eg_err read_name(eg_request *rq, const char *query, eg_str *ret) {
     return e != EG_OK || ret->len > 63 ? eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s can't be read.", query) : EG_OK;
 }
 
+static eg_err read_max(eg_request *rq, const char *query, size_t *ret) {
+    eg_str v;
+    uint64_t n = EG_LIST_PAGE_MAX;
+    const eg_err e = eg_request_query(rq, query, &v);
+    if (e != EG_ERR_NOT_FOUND && (e != EG_OK || eg_str_u64(v, UINT32_MAX, &n) != EG_OK || n == 0)) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is not a positive number.", query);
+    }
+    *ret = n < EG_LIST_PAGE_MAX ? (size_t)n : EG_LIST_PAGE_MAX;
+    return EG_OK;
+}
+
 static eg_err run(eg_request *rq, bool xml) {
     eg_target d;
     eg_str after[2]; /* prefix, marker */
@@ -101,6 +113,7 @@ static eg_err run(eg_request *rq, bool xml) {
     g.forward_ns = eg_storage_forward_ns(d.store);
     EG_TRY(read_name(rq, "prefix", &after[0]));
     EG_TRY(read_name(rq, xml ? "marker" : "continuation", &after[1]));
+    EG_TRY(read_max(rq, xml ? "maxresults" : "maxResults", &g.max));
     eg_buf_init(&g.body, BODY_MAX);
     (void)eg_buf_adds(&g.body, xml ? "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Containers>" : "{\"filesystems\":[");
     eg_err e = list(&d, after, &g, rq->arena, &next);

@@ -46,7 +46,9 @@ static eg_err add_path(void *ctx, eg_str path, const eg_inode *i) {
     if (b->len > BODY_ENOUGH) {
         g->listing->max = g->count;
     }
-    return eg_buf_addf(b, ",\"permissions\":\"%s%s\"}", permissions, i->attr[EG_ATTR_ACL].len ? "+" : "");
+    eg_acl acl;
+    EG_TRY(eg_acl_of(i->mode, eg_bytes_str(i->attr[EG_ATTR_ACL]), &acl));
+    return eg_buf_addf(b, ",\"permissions\":\"%s%s\"}", permissions, eg_acl_extended(&acl) ? "+" : "");
 }
 
 static eg_err read_max(eg_request *rq, size_t *ret) {

@@ -34,6 +34,33 @@ eg_err eg_dfs_transaction_id(eg_request *rq, eg_str *ret) {
     return v.len > 0 ? eg_response_header(rq, "x-ms-client-transaction-id", "%.*s", EG_FMT(v)) : EG_OK;
 }
 
+/* A list that comes with the request stands in the place of what would be inherited. */
+static eg_err read_acl(eg_request *rq, eg_inode *made) {
+    const eg_str v = eg_request_header(rq, "x-ms-acl");
+    if (v.len == 0) {
+        return EG_OK;
+    }
+    eg_acl spec;
+    eg_acl acl;
+    eg_buf text;
+    if (v.len > EG_ACL_TEXT_MAX) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-acl is too long.");
+    }
+    EG_TRY(eg_acl_parse(v, &spec, &rq->problem));
+    if (made->kind == EG_KIND_FILE && spec.dflt.n > 0) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A file has no default access control list.");
+    }
+    EG_TRY(eg_acl_of(made->mode, EG_LIT(""), &acl));
+    EG_TRY(eg_acl_replace(&acl, &spec, &rq->problem));
+    made->mode = eg_acl_mode(&acl);
+    eg_buf_init(&text, EG_ACL_TEXT_MAX);
+    const eg_err e = eg_acl_text(&acl, &text);
+    const eg_str copy = e == EG_OK ? eg_arena_str(rq->arena, eg_buf_str(&text)) : (eg_str){NULL, 0};
+    eg_buf_done(&text);
+    made->attr[EG_ATTR_ACL] = eg_str_bytes(copy);
+    return e != EG_OK ? e : copy.ptr ? EG_OK : EG_ERR_NO_MEMORY;
+}
+
 static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
     uint16_t umask;
     uint16_t mode;
@@ -50,14 +77,7 @@ static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
     c->parent_mode = 0777;
     c->made.attr[EG_ATTR_OWNER] = eg_str_bytes(owner_of(rq));
     c->made.attr[EG_ATTR_TRANSACTION_ID] = eg_str_bytes(tid);
-    const eg_str acl = eg_request_header(rq, "x-ms-acl");
-    if (acl.len > 0) {
-        if (acl.len > EG_ATTR_MAX || eg_permissions_acl_check(acl, &c->made.mode) != EG_OK) {
-            return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-acl holds no access control list.");
-        }
-        c->made.attr[EG_ATTR_ACL] = eg_str_bytes(acl);
-    }
-    return EG_OK;
+    return read_acl(rq, &c->made);
 }
 
 static eg_err create(eg_request *rq, eg_kind kind) {

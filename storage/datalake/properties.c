@@ -48,16 +48,22 @@ eg_err eg_dfs_read_attributes(eg_request *rq, bool set[EG_ATTR_COUNT], eg_bytes 
 
 static eg_err access_headers(eg_request *rq, const eg_inode *i) {
     char permissions[EG_PERMISSIONS_LEN];
-    char acl[EG_PERMISSIONS_ACL_LEN];
+    eg_acl acl;
+    eg_buf text;
     const eg_str owner = eg_bytes_str(i->attr[EG_ATTR_OWNER]);
     const eg_str group = eg_bytes_str(i->attr[EG_ATTR_GROUP]);
-    const eg_str stored = eg_bytes_str(i->attr[EG_ATTR_ACL]);
+    EG_TRY(eg_acl_of(i->mode, eg_bytes_str(i->attr[EG_ATTR_ACL]), &acl));
     eg_permissions_text(i->mode, permissions);
-    eg_permissions_acl(i->mode, acl);
     EG_TRY(eg_response_header(rq, "x-ms-owner", "%.*s", EG_FMT(owner)));
     EG_TRY(eg_response_header(rq, "x-ms-group", "%.*s", EG_FMT(group)));
-    EG_TRY(eg_response_header(rq, "x-ms-permissions", "%s%s", permissions, stored.len > 0 ? "+" : ""));
-    return stored.len > 0 ? eg_response_header(rq, "x-ms-acl", "%.*s", EG_FMT(stored)) : eg_response_header(rq, "x-ms-acl", "%s", acl);
+    EG_TRY(eg_response_header(rq, "x-ms-permissions", "%s%s", permissions, eg_acl_extended(&acl) ? "+" : ""));
+    eg_buf_init(&text, EG_ACL_TEXT_MAX);
+    eg_err e = eg_acl_text(&acl, &text);
+    if (e == EG_OK) {
+        e = eg_response_header(rq, "x-ms-acl", "%.*s", EG_FMT(eg_buf_str(&text)));
+    }
+    eg_buf_done(&text);
+    return e;
 }
 
 eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
@@ -195,46 +201,5 @@ eg_err eg_dfs_set_metadata(eg_request *rq) {
     EG_TRY(eg_metadata_of_headers(rq, NULL, &all));
     u.set[EG_ATTR_PROPERTIES] = true;
     u.attr[EG_ATTR_PROPERTIES] = eg_str_bytes(all);
-    return update(rq, &d, &u, 200);
-}
-
-static eg_err read_access(eg_request *rq, eg_path_update *u, const eg_inode *now) {
-    static const struct {
-        const char *header;
-        eg_attr attr;
-    } names[] = {{"x-ms-owner", EG_ATTR_OWNER}, {"x-ms-group", EG_ATTR_GROUP}};
-    for (size_t i = 0; i < 2; i++) {
-        const eg_str v = eg_request_header(rq, names[i].header);
-        if (v.len > 256) {
-            return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header %s is too long.", names[i].header);
-        }
-        if (v.len > 0) {
-            u->set[names[i].attr] = true;
-            u->attr[names[i].attr] = eg_str_bytes(v);
-        }
-    }
-    const eg_str permissions = eg_request_header(rq, "x-ms-permissions");
-    const eg_str acl = eg_request_header(rq, "x-ms-acl");
-    u->mode = now->mode;
-    if (permissions.len > 0 && acl.len > 0) {
-        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "x-ms-permissions and x-ms-acl can't be set together.");
-    }
-    if ((permissions.len > 0 && eg_permissions_parse(permissions, &u->mode) != EG_OK) ||
-        (acl.len > 0 && (acl.len > EG_ATTR_MAX || eg_permissions_acl_check(acl, &u->mode) != EG_OK))) {
-        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The permissions or the access control list can't be read.");
-    }
-    u->set_mode = u->set[EG_ATTR_ACL] = permissions.len > 0 || acl.len > 0;
-    u->attr[EG_ATTR_ACL] = eg_str_bytes(acl);
-    return EG_OK;
-}
-
-eg_err eg_dfs_set_access_control(eg_request *rq) {
-    eg_target d;
-    eg_inode now;
-    eg_path_update u = {0};
-    EG_TRY(eg_target_open(rq, &d));
-    EG_TRY(eg_target_change(rq, &d, &u.base));
-    EG_TRY(eg_target_find(rq, &d, &now));
-    EG_TRY(read_access(rq, &u, &now));
     return update(rq, &d, &u, 200);
 }

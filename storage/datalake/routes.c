@@ -39,10 +39,13 @@ static const eg_route routes[] = {
     ROW("GET", FS, "restype=container", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL_READ, eg_dfs_container_properties, "storage.filesystem.read"),
     ROW("GET", FS, "resource=filesystem", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_list, "storage.directory.list"),
 
+    ROW("PATCH", FS, "resource=filesystem", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_dfs_container_set_properties, "storage.filesystem.set_properties"),
+
     /* The root directory. */
     ROW("HEAD", FS, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_access_control, "storage.path.get_access"),
     ROW("HEAD", FS, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_check_access, "storage.path.check_access"),
     ROW("HEAD", FS, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_status, "storage.path.status"),
+    ROW("PATCH", FS, "action=setAccessControlRecursive", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_recursive, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setAccessControl", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_control, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),
     ROW("DELETE", FS, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_dfs_delete, "storage.path.delete"),
@@ -58,6 +61,7 @@ static const eg_route routes[] = {
         eg_dfs_append_begin, eg_dfs_append_body, eg_dfs_append_end, "storage.file.append"),
     ROW("PATCH", PATH, "action=flush", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_flush, "storage.file.flush"),
     ROW("PATCH", PATH, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),
+    ROW("PATCH", PATH, "action=setAccessControlRecursive", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_recursive, "storage.path.set_access"),
     ROW("PATCH", PATH, "action=setAccessControl", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_control, "storage.path.set_access"),
     ROW("PATCH", PATH, NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, not_built, "storage.path.other"),
     ROW("POST", PATH, NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_lease_path, "storage.path.lease"),

@@ -3,12 +3,11 @@
 
 #include "lease_request.h"
 #include "reclaim.h"
+#include "service_version.h"
 
 #include <embergate/encoding.h>
 #include <embergate/metrics.h>
 #include <stdio.h>
-
-#define SERVICE_VERSION "2021-12-02"
 
 eg_err eg_target_not_built(eg_request *rq, const char *what) {
     return eg_fail(&rq->problem, EG_ERR_STORAGE_NOT_BUILT, "%s is not supported by this server.", what);
@@ -87,12 +86,13 @@ static void name_resource(eg_request *rq, eg_str container, eg_str path) {
 
 eg_err eg_target_open_account(eg_request *rq, eg_target *ret) {
     eg_target d = {.store = rq->room};
-    (void)eg_response_header(rq, "x-ms-version", SERVICE_VERSION);
+    const eg_err version = eg_service_version(rq);
     (void)eg_response_header(rq, "x-ms-request-id", "%s", rq->request_id);
     const eg_str client_id = eg_request_header(rq, "x-ms-client-request-id");
     if (client_id.len > 0 && client_id.len <= 1024) {
         (void)eg_response_header(rq, "x-ms-client-request-id", "%.*s", EG_FMT(client_id));
     }
+    EG_TRY(version);
     EG_TRY(eg_target_refuse_unbuilt(rq));
     const eg_err e = eg_storage_account(d.store, rq->account, &d.account);
     if (e == EG_ERR_ACCOUNT_NOT_FOUND || (e == EG_OK && !eg_str_is(rq->tenant, d.account->tenant))) {
@@ -192,10 +192,12 @@ eg_err eg_target_query_bool(eg_request *rq, const char *name, bool dflt, bool *r
 
 eg_err eg_target_query_u64(eg_request *rq, const char *name, uint64_t *ret) {
     eg_str v;
-    if (eg_request_query(rq, name, &v) != EG_OK || eg_str_u64(v, INT64_MAX, ret) != EG_OK) {
-        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is missing or not a number.", name);
+    const eg_err e = eg_request_query(rq, name, &v);
+    if (e == EG_ERR_NOT_FOUND) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY_MISSING, "A query parameter that's mandatory for this request is not specified: %s.", name);
     }
-    return EG_OK;
+    return e == EG_OK && eg_str_u64(v, INT64_MAX, ret) == EG_OK ? EG_OK :
+        eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is not a number.", name);
 }
 
 void eg_target_moved(const eg_request *rq, eg_storage *s, uint64_t read, uint64_t written) {
