@@ -69,7 +69,8 @@ static eg_err commit_batch(submission *s, const eg_batch *b) {
     eg_batch_insert insert = {.batch = b, .record = eg_buf_bytes(&record)};
     eg_txn_op ops[3];
     size_t n = 0;
-    ops[n++] = eg_batch_store_insert(&insert);
+    ops[n] = eg_batch_store_insert(&insert);
+    ops[n++].grows = true;
     if (s->has_key) {
         s->key.id = b->id;
         s->key.time_s = eg_wall_s(s->c->o.clock);

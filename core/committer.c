@@ -30,7 +30,20 @@ struct eg_committer {
     pthread_t thread;
 };
 
-static eg_err apply_ops(eg_kv_txn *t, request *r) {
+static eg_err check_room(eg_kv *kv, request *r) {
+    bool grows = false, room = true;
+    for (size_t i = 0; i < r->count; i++) {
+        grows = grows || r->ops[i].grows;
+    }
+    if (grows) {
+        EG_TRY(eg_kv_has_room(kv, &room));
+    }
+    return room ? EG_OK
+                : eg_fail(&r->problem, EG_ERR_MAP_FULL, "The gateway's metadata store is full but for a reserve; delete something, or have limits.store_mib raised.");
+}
+
+static eg_err apply_ops(eg_kv *kv, eg_kv_txn *t, request *r) {
+    EG_TRY(check_room(kv, r));
     for (size_t i = 0; i < r->count; i++) {
         EG_TRY(r->ops[i].apply(t, r->ops[i].ctx, &r->problem));
     }
@@ -44,7 +57,7 @@ static void apply_nested(eg_kv *kv, eg_kv_txn *group, request *r) {
     if (r->result != EG_OK) {
         return;
     }
-    r->result = apply_ops(t, r);
+    r->result = apply_ops(kv, t, r);
     if (r->result != EG_OK) {
         eg_kv_write_abort(t);
     } else {
@@ -62,7 +75,7 @@ static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
         if (group->next) {
             apply_nested(kv, t, r);
         } else {
-            r->result = apply_ops(t, r);
+            r->result = apply_ops(kv, t, r);
         }
         any = any || r->result == EG_OK;
         *ret_ops += r->result == EG_OK ? r->count : 0;

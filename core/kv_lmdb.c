@@ -17,6 +17,8 @@
 #define FORMAT "1"
 #define LOCK_FILE "embergate.lock"
 #define READERS_KEPT 64u
+#define RESERVE_SHARE 8u
+#define RESERVE_MAX ((uint64_t)64 << 20)
 
 /* A sanitizer's shadow leaves no room for a terabyte of address space. */
 #if defined(__has_feature)
@@ -318,6 +320,45 @@ void eg_kv_write_abort(eg_kv_txn *t) {
         mdb_txn_abort(t->txn);
         free(t);
     }
+}
+
+/* Pages that were given up and can be used again: each row of LMDB's database of free pages begins with its count. */
+static eg_err free_pages(eg_kv_txn *t, uint64_t *ret) {
+    MDB_cursor *cursor = NULL;
+    MDB_val k, v;
+    uint64_t n = 0;
+    EG_TRY(from_lmdb(mdb_cursor_open(t->txn, 0, &cursor)));
+    int rc;
+    while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+        size_t count = 0;
+        if (v.mv_size >= sizeof count) {
+            memcpy(&count, v.mv_data, sizeof count);
+        }
+        n += count;
+    }
+    mdb_cursor_close(cursor);
+    *ret = n;
+    return rc == MDB_NOTFOUND ? EG_OK : from_lmdb(rc);
+}
+
+eg_err eg_kv_has_room(eg_kv *kv, bool *ret) {
+    MDB_envinfo info;
+    MDB_stat st;
+    EG_TRY(from_lmdb(mdb_env_info(kv->env, &info)));
+    EG_TRY(from_lmdb(mdb_env_stat(kv->env, &st)));
+    const uint64_t share = info.me_mapsize / RESERVE_SHARE;
+    const uint64_t reserve = (share < RESERVE_MAX ? share : RESERVE_MAX) / st.ms_psize;
+    const uint64_t all = info.me_mapsize / st.ms_psize, used = info.me_last_pgno + 1;
+    uint64_t unused = used < all ? all - used : 0;
+    if (unused <= reserve) {
+        EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+        uint64_t given_up = 0;
+        EG_TRY(eg_kv_read_begin(kv, &t));
+        EG_TRY(free_pages(t, &given_up));
+        unused += given_up;
+    }
+    *ret = unused > reserve;
+    return EG_OK;
 }
 
 static eg_err stick(eg_kv_txn *t, eg_err e) {

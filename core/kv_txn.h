@@ -9,5 +9,7 @@ eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn *parent, eg_kv_txn **ret) EG_MUST_
 /* Ends the transaction whatever comes. The sticky error, if there was one, is returned and nothing is written. */
 eg_err eg_kv_write_commit(eg_kv_txn *t) EG_MUST_CHECK;
 void eg_kv_write_abort(eg_kv_txn *t);
+/* Whether more than the reserve is free, as of the last commit. */
+eg_err eg_kv_has_room(eg_kv *kv, bool *ret) EG_MUST_CHECK;
 
 #endif

@@ -140,7 +140,7 @@ eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op 
         e = eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.");
     }
     if (e == EG_OK) {
-        eg_txn_op ops[2] = {{apply, f}};
+        eg_txn_op ops[2] = {{apply, f, .grows = true}};
         if (record) {
             ops[1] = *record;
         }

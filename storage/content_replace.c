@@ -139,7 +139,7 @@ eg_err eg_content_replace_run(eg_storage *s, eg_content_replace *r, const eg_txn
         e = changed(p); /* replaced and reclaimed meanwhile; a lost file shows itself at the next try, or to the reader */
     }
     if (e == EG_OK) {
-        eg_txn_op ops[2] = {{apply, r}};
+        eg_txn_op ops[2] = {{apply, r, .grows = true}};
         if (record) {
             ops[1] = *record;
         }

@@ -63,7 +63,7 @@ static eg_err stage(eg_request *rq, const eg_target *d, uint64_t position, const
     EG_TRY(eg_lease_read_action(rq, &s.base, also_flush ? EG_LEASE_STEP_APPEND_FIRST : EG_LEASE_STEP_APPEND));
     EG_TRY(eg_upload_finish(eg_body_upload(rq)));
     EG_TRY(eg_upload_ref(eg_body_upload(rq), eg_file_key_bytes(key), &file->id, &s.segment));
-    const eg_txn_op op = {eg_content_stage_apply, &s};
+    const eg_txn_op op = {eg_content_stage_apply, &s, .grows = true};
     const eg_err e = eg_commit(d->store->committer, &op, 1, &rq->problem);
     eg_upload_settle(eg_body_upload(rq), e);
     return e == EG_OK ? eg_lease_renewed(rq, &s.base) : e;

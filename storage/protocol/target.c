@@ -134,6 +134,7 @@ bool eg_target_record(eg_request *rq, int status, eg_txn_op *ret) {
 
 eg_err eg_target_commit(eg_request *rq, const eg_target *d, eg_txn_op op, int status) {
     eg_txn_op ops[2] = {op};
+    ops[0].grows = !eg_str_is(rq->method, "DELETE");
     const size_t n = eg_target_record(rq, status, &ops[1]) ? 2 : 1;
     return eg_commit(d->store->committer, ops, n, &rq->problem);
 }

@@ -1,12 +1,15 @@
 """What the server needs runs out while a crowd works: a clear error in the surface's own shape, nothing lost, and recovery alone when it is back."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 
+import acts
 import crowd
+import evidence
 import own_mounts
 import pytest
 from judge import judge
@@ -67,6 +70,45 @@ def test_disk_full(disk_gateway, seed, tmp_path):
             assert soon(lambda: put(g, bearer, "/data/again", b"a" * 1000) == (200, None)), "no recovery: " + g.log_tail()
             time.sleep(1)
     assert g.request("GET", "/data/kept", bearer)[1] == b"k" * 100000
+    judge(g, clients, tmp_path)
+
+
+def allow_store(g, mib):
+    path = f"{g.state}/embergate.yaml"
+    with open(path) as f:
+        text = re.sub(r"(?m)^  store_mib: .*\n", "", f.read())
+    with open(path, "w") as f:
+        f.write(re.sub(r"(?m)^(  stop_seconds: .*)$", rf"\1\n  store_mib: {mib}", text))
+
+
+def test_metadata_store_full(trivial_gateway, seed, tmp_path):
+    """Of a store of 4 MiB all is taken but the reserve: who wants more is told so, and recorded; reading, deleting and batches go on, and deleting helps."""
+    g = trivial_gateway
+    allow_store(g, 4)
+    g.start()
+    bearer, headers, made = g.token(audience="storage"), {"x-ms-version": "2023-11-03", "x-ms-properties": "k=" + "QUFB" * 500}, 0
+    name = "/data/" + "n" * 200
+    while (answer := g.request("PUT", f"{name}{made}?resource=file", bearer, b"", headers))[0] == 201 and made < 5000:
+        made += 1
+    assert answer[0] == 507 and json.loads(answer[1])["error"]["code"] == "MetadataStoreFull", answer[:2]
+    assert made > 100
+    for _ in range(3):
+        assert put(g, bearer, "/data/more", b"m" * 1000) == (507, "MetadataStoreFull")
+        assert g.request("GET", f"{name}0", bearer)[0] == 200
+        assert g.json("GET", "/livy/batches", g.token())[0] == 200
+        assert g.request("GET", "/healthz")[0] == 200
+    for i in range(made // 2):
+        assert g.request("DELETE", f"{name}{i}", bearer)[0] == 200
+    assert soon(lambda: put(g, bearer, "/data/more", b"m" * 1000) == (200, None)), "deleting did not help: " + g.log_tail()
+    assert g.request("GET", "/data/more", bearer)[1] == b"m" * 1000
+    time.sleep(1.5)
+    failed = [r for r in evidence.records(acts.log_folder(g)) if r.get("error") == "MetadataStoreFull"]
+    assert len(failed) >= 4, "who was told so stands in no record"
+    g.stop()
+    allow_store(g, 64)
+    g.start()
+    with crowd.at_work(g, seed, files=2) as clients:
+        time.sleep(2)
     judge(g, clients, tmp_path)
 
 

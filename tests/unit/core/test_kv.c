@@ -260,6 +260,44 @@ static void a_full_map_is_said_and_survived(void **state) {
     eg_kv_close(kv);
 }
 
+typedef struct numbered { unsigned number; bool gone; } numbered;
+
+static eg_err put_numbered(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    static const uint8_t block[3000];
+    const numbered *n = ctx;
+    uint8_t key[8];
+    (void)p;
+    eg_put_u64(key, n->number);
+    return n->gone ? eg_kv_del(t, EG_DB_TEST, (eg_bytes){key, sizeof key}) : eg_kv_put(t, EG_DB_TEST, (eg_bytes){key, sizeof key}, (eg_bytes){block, sizeof block});
+}
+
+static eg_err commit_numbered(eg_committer *c, numbered n, bool grows, eg_problem *p) {
+    eg_txn_op op = {put_numbered, &n, .grows = grows};
+    return eg_commit(c, &op, 1, p);
+}
+
+static void a_reserve_is_kept_for_what_must_be(void **state) {
+    eg_kv *kv = open_store(state, 1 << 20);
+    eg_committer *c = NULL;
+    eg_problem p = {0};
+    assert_int_equal(eg_committer_start(kv, &c), EG_OK);
+    unsigned made = 0;
+    while (made < 1000 && commit_numbered(c, (numbered){made, false}, true, &p) == EG_OK) {
+        made++;
+    }
+    assert_in_range(made, 50, 250);
+    assert_int_equal(p.code, EG_ERR_MAP_FULL);
+    assert_non_null(strstr(p.message, "reserve"));
+    assert_int_equal(commit_numbered(c, (numbered){made, false}, false, &p), EG_OK); /* a record of it, say */
+    assert_int_equal(commit_numbered(c, (numbered){made + 1, false}, true, &p), EG_ERR_MAP_FULL);
+    for (unsigned i = 0; i < made / 2; i++) {
+        assert_int_equal(commit_numbered(c, (numbered){i, true}, false, &p), EG_OK);
+    }
+    assert_int_equal(commit_numbered(c, (numbered){made + 1, false}, true, &p), EG_OK);
+    eg_committer_stop(c);
+    eg_kv_close(kv);
+}
+
 static eg_err delete_from_b(eg_kv_txn *t, void *ctx, eg_problem *p) {
     (void)ctx;
     (void)p;
@@ -352,7 +390,7 @@ static void keys_are_bounded(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         STORE_TEST(survives_reopening), STORE_TEST(one_process_at_a_time), STORE_TEST(unknown_format_is_refused), STORE_TEST(missing_format_is_refused),
-        STORE_TEST(a_refusal_undoes_its_own_change), STORE_TEST(one_refusal_in_a_group_harms_no_other), STORE_TEST(a_full_map_is_said_and_survived),
+        STORE_TEST(a_refusal_undoes_its_own_change), STORE_TEST(one_refusal_in_a_group_harms_no_other), STORE_TEST(a_full_map_is_said_and_survived), STORE_TEST(a_reserve_is_kept_for_what_must_be),
         STORE_TEST(cursors), STORE_TEST(keys_are_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
