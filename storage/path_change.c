@@ -1,5 +1,8 @@
 /* Create, delete and update of a path; create and delete of a container. */
+#include "deleted.h"
+#include "due.h"
 #include "lease_index.h"
+#include "snapshot.h"
 
 #include "path_bounds.h"
 
@@ -85,7 +88,9 @@ static eg_err put_new(eg_kv_txn *t, const eg_path_create *c, const eg_id *parent
         e = eg_ns_inode_put(t, a, &made);
     }
     eg_buf_done(&text);
-    return e != EG_OK ? e : eg_ns_entry_put(t, a, parent, name, &entry);
+    EG_TRY(e);
+    EG_TRY(eg_ns_entry_put(t, a, parent, name, &entry));
+    return eg_due_put_expiry(t, a, parent, name, what);
 }
 
 /* Directories on the way that aren't there get the owner of what is made. */
@@ -122,6 +127,8 @@ static eg_err create_over(eg_kv_txn *t, eg_path_create *c, const eg_place *place
         c->base.after = old;
         return EG_OK;
     }
+    uint8_t family[EG_SNAPSHOT_FAMILY_LEN];
+    EG_TRY(eg_snapshot_inherit(t, a, &old, &c->made, family));
     EG_TRY(eg_ns_orphan_put(t, a, EG_ORPHAN_INODE, &place->entry.child));
     eg_change_keep_lease(&c->base, &c->made); /* it is the path's: whoever holds it may write it anew */
     EG_TRY(put_new(t, c, &place->parent, place->name, &c->made));
@@ -172,10 +179,23 @@ eg_err eg_path_delete_apply(eg_kv_txn *t, void *del, eg_problem *p) {
             return eg_fail(p, EG_ERR_DIRECTORY_NOT_EMPTY, "The directory is not empty, and recursive is not true.");
         }
     }
+    bool snapshots = false;
+    EG_TRY(eg_snapshot_any(t, &i, &snapshots));
+    if (snapshots && d->refuse_snapshots) {
+        return eg_fail(p, EG_ERR_SNAPSHOTS_PRESENT, "This operation is not permitted because the blob has snapshots.");
+    }
     EG_TRY(eg_grant_subtree(t, d->base.grant, d->base.account, &i, p));
-    EG_TRY(eg_ns_entry_del(t, &place.parent, place.name));
     d->base.after = i;
-    return eg_ns_orphan_put(t, d->base.account, EG_ORPHAN_INODE, &place.entry.child);
+    EG_TRY(eg_ns_entry_del(t, &place.parent, place.name));
+    if (d->base.account->retention_ns == 0) {
+        return eg_ns_orphan_put(t, d->base.account, EG_ORPHAN_INODE, &place.entry.child);
+    }
+    const eg_deleted_from from = {.account = d->base.account, .root = place.container.root};
+    eg_deleted kept = {.name = d->base.path, .kind = i.kind, .inode = i.id, .deleted_ns = d->base.forward_ns,
+        .until_ns = d->base.forward_ns + d->base.account->retention_ns};
+    EG_TRY(eg_deleted_put(t, &from, &kept));
+    d->deletion = kept.deletion;
+    return EG_OK;
 }
 
 /* Whatever the route asked for: who sets owner, group or permissions needs the right to. */
@@ -248,5 +268,11 @@ eg_err eg_container_delete_apply(eg_kv_txn *t, void *change, eg_problem *p) {
     EG_TRY(eg_lease_check_write(&lease, c->has_lease ? &c->lease : NULL, c->forward_ns, EG_LEASE_OF_CONTAINER, p));
     uint8_t key[EG_CONTAINER_KEY_MAX];
     EG_TRY(eg_kv_del(t, EG_DB_FS_ACCOUNT, (eg_bytes){key, eg_ns_container_key(c->account, c->container, key)}));
-    return eg_ns_orphan_put(t, c->account, EG_ORPHAN_INODE, &found.root);
+    if (c->account->retention_ns == 0) {
+        return eg_ns_orphan_put(t, c->account, EG_ORPHAN_INODE, &found.root);
+    }
+    const eg_deleted_from from = {.account = c->account, .containers = true};
+    eg_deleted kept = {.name = c->container, .kind = EG_KIND_DIRECTORY, .inode = found.root, .created_ns = found.created_ns,
+        .deleted_ns = c->forward_ns, .until_ns = c->forward_ns + c->account->retention_ns};
+    return eg_deleted_put(t, &from, &kept);
 }

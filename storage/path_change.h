@@ -66,6 +66,8 @@ eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p);
 typedef struct eg_path_delete {
     eg_change base;
     bool recursive;
+    bool refuse_snapshots;    /* EG_ERR_SNAPSHOTS_PRESENT when the file has some; else they go with it */
+    uint64_t deletion;        /* out: under which id it is kept for undelete; 0 = it isn't */
 } eg_path_delete;
 /* One write whatever lies beneath; the reclaimer does the rest. */
 eg_err eg_path_delete_apply(eg_kv_txn *t, void *del, eg_problem *p);
@@ -79,6 +81,15 @@ typedef struct eg_path_update {
     bool touch;               /* moves the time of modification */
 } eg_path_update;
 eg_err eg_path_update_apply(eg_kv_txn *t, void *update, eg_problem *p);
+
+/* Sets or takes away a file's time of expiry. EG_ERR_HTTP_HEADER when it has passed. */
+typedef struct eg_path_expire {
+    eg_change base;
+    bool never;
+    bool after_creation;      /* value_ns counts from the file's creation; else from 1970 */
+    int64_t value_ns;
+} eg_path_expire;
+eg_err eg_path_expire_apply(eg_kv_txn *t, void *expire, eg_problem *p);
 
 typedef struct eg_container_change {
     const eg_account *account;

@@ -1,4 +1,5 @@
 /* Rename: one entry leaves, one comes, whatever lies beneath; within a filesystem or from one to another. */
+#include "due.h"
 #include "lease_index.h"
 #include "path_bounds.h"
 
@@ -168,6 +169,12 @@ eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p) {
     EG_TRY(eg_path_bounds_move(t, &move, p));
     EG_TRY(eg_ns_inode_get(t, a, &moved.id, &moved)); /* the marks may have been written: what was borrowed is gone */
     const bool leased = moved.attr[EG_ATTR_LEASE].len > 0;
+    uint8_t expires[8];
+    eg_inode watched = {.id = moved.id};
+    if (moved.attr[EG_ATTR_EXPIRES].len == sizeof expires) {
+        memcpy(expires, moved.attr[EG_ATTR_EXPIRES].ptr, sizeof expires);
+        watched.attr[EG_ATTR_EXPIRES] = (eg_bytes){expires, sizeof expires};
+    }
     EG_TRY(keep(t, r, &moved));
     if (itself) {
         return EG_OK;
@@ -177,6 +184,7 @@ eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p) {
     }
     EG_TRY(eg_ns_entry_del(t, &source.parent, source.name));
     EG_TRY(eg_ns_entry_put(t, a, &to.parent, to.name, &source.entry));
+    EG_TRY(eg_due_put_expiry(t, a, &to.parent, to.name, &watched));
     /* The index of leases follows what was moved with its own lease. */
     const eg_lease_spot at = {a, to.container.root, move.to};
     return leased ? eg_lease_index_put(t, &at) : EG_OK;

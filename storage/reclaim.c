@@ -3,8 +3,10 @@
 #include "reclaim.h"
 
 #include "blocks.h"
+#include "due.h"
 #include "lease_index.h"
 #include "readers.h"
+#include "snapshot.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -164,12 +166,39 @@ static eg_err remove_segment(eg_storage *s, const orphan *o, eg_location *ret) {
     return eg_id_eq(&where.file, &o->id) ? eg_segment_store_unlink(s->segments, &where.file) : EG_OK;
 }
 
+/* The snapshots of a file go before the file itself, which is what names them. */
+static eg_err release_snapshots(eg_storage *s, const orphan *o) {
+    uint8_t family[EG_SNAPSHOT_FAMILY_LEN];
+    eg_inode named = {.id = o->id};
+    {
+        EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+        EG_TRY(eg_kv_read_begin(s->kv, &t));
+        eg_bytes stored;
+        eg_inode i;
+        const eg_err e = eg_kv_get(t, EG_DB_FS_INODE, eg_id_bytes(&o->id), &stored);
+        if (e == EG_ERR_NOT_FOUND) {
+            return EG_OK;
+        }
+        EG_TRY(e);
+        EG_TRY(eg_ns_inode_get(t, o->account, &o->id, &i));
+        if (i.attr[EG_ATTR_SNAPSHOT].len != sizeof family) {
+            return EG_OK;
+        }
+        memcpy(family, i.attr[EG_ATTR_SNAPSHOT].ptr, sizeof family);
+    }
+    named.attr[EG_ATTR_SNAPSHOT] = (eg_bytes){family, sizeof family};
+    return eg_snapshot_release(s, o->account, &named);
+}
+
 /* Takes one more orphan on. An orphan that fails is left out; what fits of the others stays. */
 static eg_err take_on(eg_storage *s, const orphan *o, batch *b) {
     const size_t before = b->count;
     b->of[b->orphans].o = *o;
     b->of[b->orphans].whole = true;
-    const eg_err e = o->kind == EG_ORPHAN_SEGMENT ? remove_segment(s, o, &b->of[b->orphans].where) : collect_inode(s, o, b);
+    eg_err e = o->kind == EG_ORPHAN_SEGMENT ? remove_segment(s, o, &b->of[b->orphans].where) : collect_inode(s, o, b);
+    if (e == EG_OK && o->kind == EG_ORPHAN_INODE && b->of[b->orphans].whole) {
+        e = release_snapshots(s, o);
+    }
     if (e != EG_OK) {
         b->count = before;
         return e;
@@ -297,6 +326,7 @@ static void *run(void *arg) {
             swept_ns = eg_mono_ns(&eg_clock_system);
             (void)!eg_reclaim_sweep(r->store, &r->stop);
         }
+        (void)!eg_due_pass(r->store, &r->stop, &left);
         (void)!pass(r->store, &r->stop, &left);
         (void)!eg_relocate_pass(r->store, &r->stop);
         (void)!eg_lease_index_sweep(r->store, &leases);

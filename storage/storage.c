@@ -327,6 +327,19 @@ eg_err eg_storage_ensure_account(eg_storage *s, eg_str account, eg_str tenant, e
     return EG_OK;
 }
 
+eg_err eg_storage_set_retention(eg_storage *s, eg_str account, unsigned days) {
+    const eg_account *loaded = NULL;
+    EG_TRY(eg_storage_account(s, account, &loaded));
+    pthread_mutex_lock(&s->accounts_lock);
+    for (eg_account *a = s->accounts; a; a = a->next) {
+        if (a == loaded) {
+            a->retention_ns = (int64_t)days * 86400 * 1000000000;
+        }
+    }
+    pthread_mutex_unlock(&s->accounts_lock);
+    return EG_OK;
+}
+
 eg_err eg_storage_ensure_container(eg_storage *s, eg_str account, eg_str container, eg_problem *p) {
     const eg_account *a = NULL;
     const eg_err found = eg_storage_account(s, account, &a);

@@ -39,6 +39,7 @@ typedef struct eg_account {
     char tenant[EG_ACCOUNT_NAME_MAX + 1];
     eg_secret *mac_key;          /* authenticates every row of this account */
     atomic_bool destroyed;       /* its tenant's keys were destroyed while it was open: everything answers EG_ERR_KEY_DESTROYED */
+    int64_t retention_ns;        /* how long what was deleted is kept for undelete; 0 = not at all. Set before requests come */
     struct eg_account *next;
 } eg_account;
 

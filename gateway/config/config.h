@@ -53,6 +53,7 @@ typedef struct eg_config_account {
     const char *subscription;
     const char *resource_group;
     bool is_default;
+    unsigned delete_retention_days;
 } eg_config_account;
 
 /* The bounds of the door that a configuration may change (door_limits.h has them all). */

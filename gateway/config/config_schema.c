@@ -128,6 +128,8 @@ static const eg_config_row account_rows[] = {
         .description = "Resource group in the account's resource id."),
     ROW(eg_config_account, "default", BOOL, is_default, .dflt = "false",
         .description = "Serves requests whose address names no account, as abfss://container@127.0.0.1:8443/; at most one."),
+    ROW(eg_config_account, "delete_retention_days", UINT, delete_retention_days, .dflt = "0", .max = 365, .unit = "days",
+        .description = "How long deleted files, directories and filesystems are kept for undelete; 0 = their space comes back at once."),
 };
 
 static const eg_config_row limit_rows[] = {

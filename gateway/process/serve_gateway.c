@@ -94,6 +94,7 @@ static eg_err open_storage(gateway *g, eg_problem *p)
     EG_TRY(eg_storage_open(&o, &g->storage, p));
     for (size_t i = 0; i < c->account_count; i++) {
         EG_TRY(eg_storage_ensure_account(g->storage, eg_str_of(c->accounts[i].name), eg_str_of(c->accounts[i].tenant), p));
+        EG_TRY(eg_storage_set_retention(g->storage, eg_str_of(c->accounts[i].name), c->accounts[i].delete_retention_days));
     }
     return EG_OK;
 }

@@ -25,6 +25,8 @@ void eg_storage_close(eg_storage *s);
 
 /* Used by init and by the configuration at start: makes what is missing, EG_OK when it is there already (of the same tenant). */
 eg_err eg_storage_ensure_account(eg_storage *s, eg_str account, eg_str tenant, eg_problem *p) EG_MUST_CHECK;
+/* How many days deleted paths and filesystems of the account are kept for undelete; 0 = none. Before requests come. */
+eg_err eg_storage_set_retention(eg_storage *s, eg_str account, unsigned days) EG_MUST_CHECK;
 eg_err eg_storage_ensure_container(eg_storage *s, eg_str account, eg_str container, eg_problem *p) EG_MUST_CHECK;
 
 /* Encryption scopes of an account, for administrators. `key` names a customer-managed key of the tenant (which is there); "" makes the scope one of its own. */

@@ -4,6 +4,7 @@
 #include "encryption.h"
 #include "json_text.h"
 #include "lease_request.h"
+#include "lifecycle.h"
 #include "metadata.h"
 #include "permissions.h"
 
@@ -129,6 +130,7 @@ eg_err eg_blob_describe(eg_request *rq, const eg_inode *i, bool partial) {
     EG_TRY(eg_target_etag(rq, i));
     EG_TRY(kind_answer(rq, i));
     EG_TRY(eg_lease_headers(rq, i));
+    EG_TRY(eg_lifecycle_headers(rq, i));
     EG_TRY(access_answer(rq, i));
     EG_TRY(eg_response_header(rq, "x-ms-creation-time", "%s", created));
     EG_TRY(eg_encryption_describe(rq, i));

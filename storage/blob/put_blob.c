@@ -3,6 +3,7 @@
 
 #include "blocks.h"
 #include "encryption.h"
+#include "lifecycle.h"
 #include "metadata.h"
 #include "reclaim.h"
 #include "request_body.h"
@@ -10,9 +11,6 @@
 /* Which type is put, by the header that every Put Blob has. */
 static eg_err read_type(eg_request *rq, eg_blob_kind *ret) {
     const eg_str type = eg_request_header(rq, "x-ms-blob-type");
-    if (eg_request_header(rq, "x-ms-copy-source").len > 0) {
-        return eg_target_not_built(rq, "Copy Blob");
-    }
     if (type.len == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER_MISSING, "The header x-ms-blob-type is missing.");
     }
@@ -44,9 +42,15 @@ static eg_err look_ahead(eg_request *rq) {
     return eg_path_resolve(t, &where, where.path, &place, &rq->problem);
 }
 
+/* Copy Blob and Put Blob From URL are told from Put Blob by a header. */
+static bool copies(const eg_request *rq) { return eg_request_header(rq, "x-ms-copy-source").len > 0; }
+
 eg_err eg_blob_put_begin(eg_request *rq) {
     eg_blob_kind kind;
     EG_TRY(eg_target_refuse_unbuilt(rq));
+    if (copies(rq)) {
+        return rq->content_length == 0 ? EG_OK : eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A copy has no body: Content-Length must be 0.");
+    }
     EG_TRY(read_type(rq, &kind));
     EG_TRY(look_ahead(rq));
     return eg_body_begin(rq, true);
@@ -129,6 +133,9 @@ static eg_err put_file(eg_request *rq, const eg_target *d, eg_content_replace *r
 eg_err eg_blob_put_end(eg_request *rq) {
     eg_target d;
     eg_content_replace r = {.count = 0};
+    if (copies(rq)) {
+        return eg_copy_put(rq);
+    }
     const uint64_t n = eg_body_length(rq);
     EG_TRY(eg_target_open(rq, &d));
     if (n > d.store->max_file_bytes) {

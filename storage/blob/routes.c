@@ -2,6 +2,7 @@
 #include "blob.h"
 
 #include "lease_request.h"
+#include "lifecycle.h"
 
 #include <embergate/actions.h>
 
@@ -21,6 +22,10 @@ static const eg_route routes[] = {
     WRITE("comp=metadata", eg_blob_metadata_set, "storage.path.set_properties"),
     WRITE("comp=properties", eg_blob_set_properties, "storage.path.set_properties"),
     WRITE("comp=lease", eg_lease_path, "storage.path.lease"),
+    WRITE("comp=expiry", eg_expiry_set, "storage.path.set_expiry"),
+    WRITE("comp=undelete", eg_undelete_path, "storage.path.undelete"),
+    WRITE("comp=snapshot", eg_snapshot_take, "storage.blob.snapshot"),
+    WRITE("comp=copy", eg_copy_abort, "storage.blob.copy"),
     WRITE("comp", not_built, "storage.path.other"),
     {EG_SURFACE_BLOB, "PUT", BLOB, NULL, EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_EACH, DATA, EG_BLOB_PUT_MAX,
         eg_blob_put_begin, eg_blob_put_body, eg_blob_put_end, "storage.blob.put"},
@@ -29,6 +34,7 @@ static const eg_route routes[] = {
     READ("GET", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
     READ("GET", "comp", not_built, "storage.path.other"),
     READ("GET", NULL, eg_blob_get, "storage.file.read"),
+    ROW("DELETE", BLOB, "snapshot", EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_snapshot_delete, "storage.blob.delete_snapshot"),
     ROW("DELETE", BLOB, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_blob_delete, "storage.path.delete"),
 };
 

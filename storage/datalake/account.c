@@ -3,12 +3,14 @@
 
 #include "encryption.h"
 #include "json_text.h"
+#include "lifecycle.h"
 
 #define BODY_MAX ((size_t)4 << 20)
 
 typedef struct page {
     eg_buf body;
     bool xml;
+    bool deleted;             /* those that are kept for undelete follow, on the last page */
     int64_t forward_ns;       /* of leases */
     size_t count;
     size_t max;
@@ -59,7 +61,7 @@ static eg_err list(const eg_target *d, const eg_str after[2], page *g, eg_arena 
         eg_bytes v;
         const eg_err e = eg_kv_cursor_next(c, &k, &v);
         if (e == EG_ERR_NOT_FOUND || (e == EG_OK && (k.len <= all || memcmp(k.ptr, key, all) != 0))) {
-            return EG_OK;
+            return g->deleted ? eg_deleted_containers_xml(d, t, prefix, &g->body) : EG_OK;
         }
         EG_TRY(e);
         const eg_str name = {(const char *)k.ptr + all, k.len - all};
@@ -67,7 +69,7 @@ static eg_err list(const eg_target *d, const eg_str after[2], page *g, eg_arena 
             continue;
         }
         if (name.len < prefix.len || memcmp(name.ptr, prefix.ptr, prefix.len) != 0) {
-            return EG_OK;
+            return g->deleted ? eg_deleted_containers_xml(d, t, prefix, &g->body) : EG_OK;
         }
         if (g->count == g->max) {
             *ret_next = eg_arena_str(arena, last);
@@ -111,6 +113,8 @@ static eg_err run(eg_request *rq, bool xml) {
     page g = {.xml = xml};
     EG_TRY(eg_target_open_account(rq, &d));
     g.forward_ns = eg_storage_forward_ns(d.store);
+    eg_str include;
+    g.deleted = xml && eg_request_query(rq, "include", &include) == EG_OK && memmem(include.ptr, include.len, "deleted", 7);
     EG_TRY(read_name(rq, "prefix", &after[0]));
     EG_TRY(read_name(rq, xml ? "marker" : "continuation", &after[1]));
     EG_TRY(read_max(rq, xml ? "maxresults" : "maxResults", &g.max));

@@ -3,6 +3,7 @@
 
 #include "encryption.h"
 #include "lease_request.h"
+#include "lifecycle.h"
 #include "permissions.h"
 #include "reclaim.h"
 #include "segment_store.h"
@@ -90,6 +91,8 @@ static eg_err create(eg_request *rq, eg_kind kind) {
     EG_TRY(eg_target_change(rq, &d, &c.base));
     EG_TRY(eg_lease_read_proposed(rq, &c.base));
     EG_TRY(fill_inode(rq, kind, &c));
+    uint8_t expires[8];
+    EG_TRY(eg_expiry_read(rq, &c.made, expires));
     if (kind == EG_KIND_FILE) {
         EG_TRY(eg_encryption_make(rq, &d, &key, &c.made, &customer));
     }
@@ -125,5 +128,8 @@ eg_err eg_dfs_delete(eg_request *rq) {
     const int status = rq->surface == EG_SURFACE_BLOB ? 202 : 200;
     EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_delete_apply, &del}, status));
     eg_reclaim_wake(d.store->reclaim);
+    if (del.deletion != 0) {
+        (void)eg_response_header(rq, "x-ms-deletion-id", "%llu", (unsigned long long)del.deletion);
+    }
     return eg_respond_empty(rq, status);
 }

@@ -3,6 +3,7 @@
 
 #include "encryption.h"
 #include "lease_request.h"
+#include "lifecycle.h"
 #include "metadata.h"
 #include "permissions.h"
 
@@ -77,6 +78,7 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
     EG_TRY(eg_encryption_describe(rq, i));
     EG_TRY(eg_response_header(rq, "x-ms-blob-type", "BlockBlob"));
     EG_TRY(eg_lease_headers(rq, i));
+    EG_TRY(eg_lifecycle_headers(rq, i));
     EG_TRY(eg_response_header(rq, "Accept-Ranges", "bytes"));
     for (size_t k = 0; k < sizeof content_headers / sizeof content_headers[0]; k++) {
         const eg_str v = eg_bytes_str(i->attr[content_headers[k].attr]);

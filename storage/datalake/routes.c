@@ -2,6 +2,7 @@
 #include "datalake.h"
 
 #include "lease_request.h"
+#include "lifecycle.h"
 
 #include <embergate/actions.h>
 
@@ -27,6 +28,8 @@ static const eg_route routes[] = {
     ACCOUNT_ROW(NULL, not_built),
 
     ROW("PUT", FS, "comp=lease", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_lease_container, "storage.filesystem.lease"),
+    ROW("PUT", FS, "comp=undelete", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_undelete_container, "storage.filesystem.undelete"),
+    ROW("GET", FS, "showonly=deleted", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_deleted_list, "storage.directory.list"),
     /* What isn't built stands first where a later row would take it for something else. */
     ROW("PUT", FS, "comp", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, not_built, "storage.filesystem.other"),
     ROW("GET", FS, "comp", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL, not_built, "storage.filesystem.other"),
@@ -53,6 +56,8 @@ static const eg_route routes[] = {
     /* Files and directories. */
     ROW("PUT", PATH, "comp=metadata", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_metadata, "storage.path.set_properties"),
     ROW("PUT", PATH, "comp=lease", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_lease_path, "storage.path.lease"),
+    ROW("PUT", PATH, "comp=expiry", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_expiry_set, "storage.path.set_expiry"),
+    ROW("PUT", PATH, "comp=undelete", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_undelete_path, "storage.path.undelete"),
     ROW("PUT", PATH, "comp", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, not_built, "storage.path.other"),
     ROW("PUT", PATH, "resource=file", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_file, "storage.file.create"),
     ROW("PUT", PATH, "resource=directory", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_directory, "storage.directory.create"),

@@ -4,6 +4,7 @@
 #include "lease_request.h"
 #include "reclaim.h"
 #include "service_version.h"
+#include "snapshot.h"
 
 #include <embergate/encoding.h>
 #include <embergate/metrics.h>
@@ -21,8 +22,6 @@ eg_err eg_target_refuse_unbuilt(eg_request *rq) {
     } unbuilt[] = {
         {"x-ms-if-tags", "A condition on tags"},
         {"x-ms-source-if-tags", "A condition on tags"},
-        {"x-ms-expiry-option", "Expiry of a file"},
-        {"x-ms-expiry-time", "Expiry of a file"},
         {"x-ms-structured-body", "A structured message body"},
     };
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
@@ -115,13 +114,40 @@ eg_err eg_target_open(eg_request *rq, eg_target *ret) {
     return EG_OK;
 }
 
-eg_err eg_target_change(eg_request *rq, const eg_target *d, eg_change *ret) {
+eg_err eg_target_where(eg_request *rq, const eg_target *d, eg_change *ret) {
     eg_change c = {.account = d->account, .grant = &d->grant, .container = d->container, .path = d->path, .now_ns = eg_wall_ns(d->store->clock),
         .forward_ns = eg_storage_forward_ns(d->store)};
     EG_TRY(eg_conditions_read(rq, &c.conditions, &rq->problem));
     EG_TRY(eg_lease_read_id(rq, "x-ms-lease-id", &c.has_lease, &c.lease));
     *ret = c;
     return EG_OK;
+}
+
+eg_err eg_target_change(eg_request *rq, const eg_target *d, eg_change *ret) {
+    eg_str v;
+    if (eg_request_query(rq, "snapshot", &v) != EG_ERR_NOT_FOUND) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "A snapshot can't be changed.");
+    }
+    return eg_target_where(rq, d, ret);
+}
+
+/* ?snapshot=: the snapshot in place of its file. */
+static eg_err pick_snapshot(eg_request *rq, const eg_target *d, eg_kv_txn *t, eg_inode *i) {
+    eg_str v;
+    int64_t at = 0;
+    if (eg_request_query(rq, "versionid", &v) != EG_ERR_NOT_FOUND) {
+        return eg_target_not_built(rq, "A version of a blob");
+    }
+    const eg_err e = eg_request_query(rq, "snapshot", &v);
+    if (e == EG_ERR_NOT_FOUND || (e == EG_OK && v.len == 0)) {
+        return EG_OK;
+    }
+    if (e != EG_OK || eg_snapshot_time_parse(v, &at) != EG_OK) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter snapshot is not the time of a snapshot.");
+    }
+    eg_inode base = *i;
+    const eg_err found = eg_snapshot_find(t, d->account, &base, at, i);
+    return found == EG_ERR_PATH_NOT_FOUND ? eg_fail(&rq->problem, found, "The specified snapshot does not exist.") : found;
 }
 
 bool eg_target_record(eg_request *rq, int status, eg_txn_op *ret) {
@@ -150,12 +176,13 @@ eg_err eg_target_etag(eg_request *rq, const eg_inode *i) {
 
 eg_err eg_target_find(eg_request *rq, const eg_target *d, eg_inode *ret) {
     eg_change where;
-    EG_TRY(eg_target_change(rq, d, &where));
+    EG_TRY(eg_target_where(rq, d, &where));
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(d->store->kv, &t));
     eg_place place;
     eg_inode i;
     EG_TRY(eg_path_find(t, &where, &place, &i, &rq->problem));
+    EG_TRY(pick_snapshot(rq, d, t, &i));
     EG_TRY(eg_ns_inode_keep(&i, rq->arena));
     *ret = i;
     return EG_OK;

@@ -26,7 +26,9 @@ eg_err eg_target_refuse_unbuilt(eg_request *rq) EG_MUST_CHECK;
 eg_err eg_target_open(eg_request *rq, eg_target *ret) EG_MUST_CHECK;
 /* The same for routes without a container. */
 eg_err eg_target_open_account(eg_request *rq, eg_target *ret) EG_MUST_CHECK;
-/* Place, conditions and time of a change. */
+/* Place, conditions, lease and time; of a read, or of a change that says itself what a ?snapshot= means to it. */
+eg_err eg_target_where(eg_request *rq, const eg_target *d, eg_change *ret) EG_MUST_CHECK;
+/* The same for a change; a snapshot can't be changed: EG_ERR_QUERY. */
 eg_err eg_target_change(eg_request *rq, const eg_target *d, eg_change *ret) EG_MUST_CHECK;
 /* One transaction: the change and the request's audit record. */
 eg_err eg_target_commit(eg_request *rq, const eg_target *d, eg_txn_op op, int status) EG_MUST_CHECK;
@@ -35,7 +37,7 @@ bool eg_target_record(eg_request *rq, int status, eg_txn_op *ret);
 
 /* ETag and Last-Modified. */
 eg_err eg_target_etag(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
-/* Path and inode, with its attributes in the request's arena. */
+/* Path and inode, or its snapshot when the query names one, with its attributes in the request's arena. */
 eg_err eg_target_find(eg_request *rq, const eg_target *d, eg_inode *ret) EG_MUST_CHECK;
 /* What a read checks: its conditions (a failed If-None-Match or If-Modified-Since is EG_ERR_NOT_MODIFIED, after ETag and
  * Last-Modified were set), and a lease id if it names one. */

@@ -1,30 +1,9 @@
 /* Leases through the routes of both protocols: who may write, read, rename and delete what is leased. covers: change_check.c forward_clock.c lease_index.c lease_request.c path_lease.c */
-#include "storage_fixture.h"
-
 #include "lease_index.h"
+#include "moved_clock.h"
 
 #define ID1 "11111111-2222-3333-4444-555555555551"
 #define ID2 "11111111-2222-3333-4444-555555555552"
-
-/* The time of the tests: moved by hand. */
-static int64_t wall = (int64_t)1700000000 * 1000000000;
-static int64_t mono = 1;
-static int64_t test_wall(void *ctx) { return ctx ? 0 : wall; }
-static int64_t test_mono(void *ctx) { return ctx ? 0 : mono; }
-static const eg_clock test_clock = {test_wall, test_mono, NULL};
-
-static void pass_time(int64_t seconds) {
-    wall += seconds * 1000000000;
-    mono += seconds * 1000000000;
-}
-
-static int open_clocked(void **state) {
-    assert_int_equal(store_open(state), 0);
-    store *s = *state;
-    store_quiet(s);
-    s->storage->clock = &test_clock;
-    return 0;
-}
 
 static eg_err lease(store *s, const char *path, const char *action, const char *name, const char *value) {
     return store_do(s, (call){.method = "POST", .path = path, .headers = {"x-ms-lease-action", action, "x-ms-lease-duration", "30",
@@ -164,7 +143,7 @@ static void expiry(void **state) {
     pass_time(31);
     /* The clock goes back: what was over stays over, and time goes on. */
     check_state(s, "/data/f", "expired", "unlocked");
-    wall -= (int64_t)3600 * 1000000000;
+    moved_wall_ns -= (int64_t)3600 * 1000000000;
     check_state(s, "/data/f", "expired", "unlocked");
     assert_int_equal(acquire(s, "/data/f", ID2), EG_OK);
     assert_int_equal(lease(s, "/data/f", "renew", "x-ms-lease-id", ID1), EG_ERR_LEASE_OTHER);
@@ -172,7 +151,7 @@ static void expiry(void **state) {
     check_state(s, "/data/f", "leased", "locked");
     pass_time(1);
     check_state(s, "/data/f", "expired", "unlocked");
-    wall += (int64_t)3600 * 1000000000;
+    moved_wall_ns += (int64_t)3600 * 1000000000;
     /* A write takes away what ran out. */
     assert_int_equal(store_do(s, (call){.method = "PATCH", .path = "/data/f", .query = "action=setProperties", .headers = {"x-ms-properties", "a=Yg=="}}), EG_OK);
     check_state(s, "/data/f", "available", "unlocked");

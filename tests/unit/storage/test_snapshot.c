@@ -1,0 +1,227 @@
+/* Snapshots and copies: they share content, keep it when the file goes on, and let it go. covers: copy.c copy_blob.c snapshot_request.c */
+#include "blob_calls.h"
+#include "moved_clock.h"
+#include "snapshot.h"
+
+#define HOST "acct.blob.example.com:8443"
+
+static void take(store *s, const char *path, char name[EG_SNAPSHOT_TIME_LEN]) {
+    answer a = blob_call(s, (call){.method = "PUT", .path = path, .query = "comp=snapshot"});
+    assert_int_equal(a.status, 201);
+    assert_int_equal(strlen(answer_header(&a, "x-ms-snapshot")), EG_SNAPSHOT_TIME_LEN - 1);
+    snprintf(name, EG_SNAPSHOT_TIME_LEN, "%s", answer_header(&a, "x-ms-snapshot"));
+    answer_free(&a);
+}
+
+static answer at(store *s, const char *method, const char *path, const char *name) {
+    char query[80];
+    snprintf(query, sizeof query, "snapshot=%s", name);
+    return blob_call(s, (call){.method = method, .path = path, .query = query});
+}
+
+static void at_holds(store *s, const char *path, const char *name, const char *want) {
+    answer a = at(s, "GET", path, name);
+    assert_int_equal(a.err, EG_OK);
+    assert_int_equal(a.body.len, strlen(want));
+    assert_memory_equal(a.body.ptr, want, a.body.len);
+    answer_free(&a);
+}
+
+static eg_err at_err(store *s, const char *method, const char *path, const char *name) {
+    answer a = at(s, method, path, name);
+    const eg_err e = a.err;
+    answer_free(&a);
+    return e;
+}
+
+static void settle(store *s) {
+    size_t n = 0;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(eg_reclaim_pass(s->storage, &n), EG_OK);
+    }
+}
+
+static void snapshots(void **state) {
+    store *s = *state;
+    char one[EG_SNAPSHOT_TIME_LEN];
+    char again[EG_SNAPSHOT_TIME_LEN];
+    char two[EG_SNAPSHOT_TIME_LEN];
+    store_write(s, "/data/d/f", "one", 3);
+    take(s, "/data/d/f", one);
+    take(s, "/data/d/f", again);
+    assert_string_not_equal(one, again); /* also within one moment */
+    assert_int_equal(store_append(s, "/data/d/f", 3, "two", 3), EG_OK);
+    assert_int_equal(store_flush(s, "/data/d/f", 6), EG_OK);
+    take(s, "/data/d/f", two);
+    store_write(s, "/data/d/f", "three", 5); /* a new file in its place has them too */
+    assert_int_equal(store_rename(s, "/data/d", "/data/e"), EG_OK);
+    at_holds(s, "/data/e/f", one, "one");
+    at_holds(s, "/data/e/f", again, "one");
+    at_holds(s, "/data/e/f", two, "onetwo");
+    blob_holds(s, "/data/e/f", "three", 5);
+    assert_int_equal(at_err(s, "GET", "/data/e/f", "2023-11-14T22:13:21.0000000Z"), EG_ERR_PATH_NOT_FOUND);
+    assert_int_equal(at_err(s, "GET", "/data/e/f", "yesterday"), EG_ERR_QUERY);
+    assert_int_equal(at_err(s, "HEAD", "/data/e/f", one), EG_OK);
+    assert_int_equal(blob_do(s, (call){.method = "GET", .path = "/data/e/f", .query = "versionid=2023-11-14T22:13:21.0000000Z"}), EG_ERR_STORAGE_NOT_BUILT);
+    /* Nothing writes into one. */
+    char query[100];
+    snprintf(query, sizeof query, "comp=metadata&snapshot=%s", one);
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/e/f", .query = query, .headers = {"x-ms-meta-a", "b"}}), EG_ERR_QUERY);
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/e", .query = "comp=snapshot"}), EG_ERR_RESOURCE_TYPE_MISMATCH);
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/e/f", .query = "comp=snapshot", .headers = {"If-Match", "0x1"}}), EG_ERR_CONDITION_NOT_MET);
+    /* Deletion. */
+    assert_int_equal(blob_do(s, (call){.method = "DELETE", .path = "/data/e/f"}), EG_ERR_SNAPSHOTS_PRESENT);
+    assert_int_equal(blob_do(s, (call){.method = "DELETE", .path = "/data/e/f", .headers = {"x-ms-delete-snapshots", "all"}}), EG_ERR_HTTP_HEADER);
+    assert_int_equal(at_err(s, "DELETE", "/data/e/f", one), EG_OK);
+    assert_int_equal(at_err(s, "DELETE", "/data/e/f", one), EG_ERR_PATH_NOT_FOUND);
+    settle(s);
+    at_holds(s, "/data/e/f", two, "onetwo");
+    assert_int_equal(blob_do(s, (call){.method = "DELETE", .path = "/data/e/f", .headers = {"x-ms-delete-snapshots", "only"}}), EG_OK);
+    assert_int_equal(at_err(s, "GET", "/data/e/f", two), EG_ERR_PATH_NOT_FOUND);
+    blob_holds(s, "/data/e/f", "three", 5);
+    take(s, "/data/e/f", two);
+    assert_int_equal(blob_do(s, (call){.method = "DELETE", .path = "/data/e/f", .headers = {"x-ms-delete-snapshots", "include"}}), EG_OK);
+    settle(s);
+    assert_int_equal(store_rows(s, EG_DB_FS_SNAPSHOT), 0);
+    assert_int_equal(store_rows(s, EG_DB_FS_SEGMENT), 0);
+    assert_int_equal(store_rows(s, EG_DB_FS_PLACE), 0);
+}
+
+/* With everything above it, and through undelete. */
+static void snapshots_follow(void **state) {
+    store *s = *state;
+    char name[EG_SNAPSHOT_TIME_LEN];
+    assert_int_equal(eg_storage_set_retention(s->storage, EG_LIT(ACCOUNT), 1), EG_OK);
+    store_write(s, "/data/d/f", "one", 3);
+    take(s, "/data/d/f", name);
+    assert_int_equal(store_delete(s, "/data/d", "recursive=true"), EG_OK);
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/data/d", .query = "comp=undelete"}), EG_OK);
+    at_holds(s, "/data/d/f", name, "one");
+    assert_int_equal(eg_storage_set_retention(s->storage, EG_LIT(ACCOUNT), 0), EG_OK);
+    assert_int_equal(store_delete(s, "/data/d", "recursive=true"), EG_OK);
+    settle(s);
+    assert_int_equal(store_rows(s, EG_DB_FS_SNAPSHOT), 0);
+    assert_int_equal(store_rows(s, EG_DB_FS_SEGMENT), 0);
+}
+
+static void names(void **state) {
+    (void)state;
+    char text[EG_SNAPSHOT_TIME_LEN];
+    int64_t ns = 0;
+    eg_snapshot_time_text(MOVED_START + 123456700, text);
+    assert_string_equal(text, "2023-11-14T22:13:20.1234567Z");
+    assert_int_equal(eg_snapshot_time_parse(eg_str_of(text), &ns), EG_OK);
+    assert_int_equal(ns, MOVED_START + 123456700);
+    assert_int_equal(eg_snapshot_time_parse(EG_LIT("2023-11-14"), &ns), EG_ERR_QUERY);
+    assert_int_equal(eg_snapshot_time_parse(EG_LIT(""), &ns), EG_ERR_QUERY);
+}
+
+static call copy_of(const char *from, const char *to) {
+    return (call){.method = "PUT", .path = to, .headers = {"Host", HOST, "x-ms-copy-source", from}};
+}
+
+static void copies(void **state) {
+    store *s = *state;
+    char from[200];
+    char name[EG_SNAPSHOT_TIME_LEN];
+    uint8_t *data = store_pattern(200000);
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/d/a b", .body = data, .body_len = 200000, .headers = {"x-ms-blob-type", "BlockBlob",
+        "x-ms-blob-content-type", "text/x", "x-ms-meta-k", "v"}}), EG_OK);
+    call c = copy_of("https://" HOST "/data/d/a%20b?sv=1&sig=secret", "/data/copy");
+    answer a = blob_call(s, c);
+    assert_int_equal(a.status, 202);
+    assert_string_equal(answer_header(&a, "x-ms-copy-status"), "success");
+    assert_non_null(answer_header(&a, "x-ms-copy-id"));
+    answer_free(&a);
+    blob_holds(s, "/data/copy", data, 200000);
+    assert_int_equal(store_rows(s, EG_DB_FS_PLACE), 1); /* one place, two files */
+    a = blob_call(s, (call){.method = "HEAD", .path = "/data/copy"});
+    assert_string_equal(answer_header(&a, "Content-Type"), "text/x");
+    assert_string_equal(answer_header(&a, "x-ms-meta-k"), "v");
+    assert_string_equal(answer_header(&a, "x-ms-copy-progress"), "200000/200000");
+    assert_string_equal(answer_header(&a, "x-ms-copy-source"), "https://" HOST "/data/d/a%20b"); /* without the signature */
+    answer_free(&a);
+    /* The source goes on; the copy stays. */
+    assert_int_equal(blob_put(s, "/data/d/a b", "new", 3), EG_OK);
+    settle(s);
+    blob_holds(s, "/data/copy", data, 200000);
+    /* Put Blob From URL; other metadata; the surface of the address doesn't matter. */
+    c = copy_of("https://acct.dfs.example.com:8443/data/copy", "/data/put");
+    c.headers[4] = "x-ms-blob-type";
+    c.headers[5] = "BlockBlob";
+    c.headers[6] = "x-ms-meta-other";
+    c.headers[7] = "w";
+    a = blob_call(s, c);
+    assert_int_equal(a.status, 201);
+    assert_null(answer_header(&a, "x-ms-copy-id"));
+    answer_free(&a);
+    a = blob_call(s, (call){.method = "HEAD", .path = "/data/put"});
+    assert_null(answer_header(&a, "x-ms-meta-k"));
+    assert_string_equal(answer_header(&a, "x-ms-meta-other"), "w");
+    answer_free(&a);
+    /* From a snapshot, onto the file itself. */
+    take(s, "/data/copy", name);
+    assert_int_equal(blob_put(s, "/data/copy", "changed", 7), EG_OK);
+    snprintf(from, sizeof from, "https://" HOST "/data/copy?snapshot=%s", name);
+    assert_int_equal(blob_do(s, copy_of(from, "/data/copy")), EG_OK);
+    blob_holds(s, "/data/copy", data, 200000);
+    at_holds(s, "/data/d/a b", "", "new");
+    a = blob_call(s, (call){.method = "PUT", .path = "/data/copy", .query = "comp=copy&copyid=x", .headers = {"x-ms-copy-action", "abort"}});
+    assert_int_equal(a.err, EG_ERR_NO_PENDING_COPY);
+    assert_int_equal(a.status, 409);
+    answer_free(&a);
+    free(data);
+}
+
+static void refused_copies(void **state) {
+    store *s = *state;
+    store_write(s, "/data/f", "one", 3);
+    assert_int_equal(store_mkdir(s, "/data/d"), EG_OK);
+    static const struct {
+        const char *from;
+        eg_err want;
+    } bad[] = {
+        {"https://other.blob.example.com:8443/data/f", EG_ERR_STORAGE_NOT_BUILT},
+        {"https://acct.blob.example.org:8443/data/f", EG_ERR_STORAGE_NOT_BUILT},
+        {"https://acct.blob.example.com/data/f", EG_ERR_STORAGE_NOT_BUILT}, /* another port may be another server */
+        {"https://acct.blob.example.com:8443@evil/data/f", EG_ERR_STORAGE_NOT_BUILT},
+        {"/data/f", EG_ERR_HTTP_HEADER},
+        {"ftp://" HOST "/data/f", EG_ERR_HTTP_HEADER},
+        {"https://" HOST, EG_ERR_HTTP_HEADER},
+        {"https://" HOST "/data", EG_ERR_HTTP_HEADER},
+        {"https://" HOST "/data/%zz", EG_ERR_HTTP_HEADER},
+        {"https://" HOST "/data/../data/f", EG_ERR_PATH_INVALID},
+        {"https://" HOST "/data/f?snapshot=never", EG_ERR_HTTP_HEADER},
+        {"https://" HOST "/data/f?snapshot=2023-11-14T22:13:21.0000000Z", EG_ERR_PATH_NOT_FOUND},
+        {"https://" HOST "/data/missing", EG_ERR_PATH_NOT_FOUND},
+        {"https://" HOST "/data/d", EG_ERR_RESOURCE_TYPE_MISMATCH},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(blob_do(s, copy_of(bad[i].from, "/data/to")), bad[i].want);
+    }
+    assert_int_equal(blob_do(s, copy_of("https://" HOST "/data/f", "/data/d")), EG_ERR_RESOURCE_TYPE_MISMATCH);
+    call c = copy_of("https://" HOST "/data/f", "/data/to");
+    c.headers[4] = "x-ms-source-if-match";
+    c.headers[5] = "0x1";
+    assert_int_equal(blob_do(s, c), EG_ERR_SOURCE_CONDITION);
+    c.headers[4] = "x-ms-source-lease-id";
+    c.headers[5] = "11111111-2222-3333-4444-555555555551";
+    assert_int_equal(blob_do(s, c), EG_ERR_LEASE_NOT_PRESENT);
+    c.headers[4] = "If-Match";
+    c.headers[5] = "0x1";
+    assert_int_equal(blob_do(s, c), EG_ERR_CONDITION_NOT_MET);
+    s->denied = "/containers/data"; /* may write, may not read the source */
+    assert_int_equal(blob_do(s, copy_of("https://" HOST "/data/f", "/data/to")), EG_ERR_DENIED_DATA);
+    assert_int_equal(store_head(s, "/data/to"), EG_ERR_PATH_NOT_FOUND);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(snapshots, open_clocked, store_close),
+        cmocka_unit_test_setup_teardown(snapshots_follow, open_clocked, store_close),
+        cmocka_unit_test(names),
+        cmocka_unit_test_setup_teardown(copies, open_clocked, store_close),
+        cmocka_unit_test_setup_teardown(refused_copies, open_clocked, store_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
