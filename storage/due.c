@@ -118,7 +118,7 @@ static eg_err next(eg_storage *s, step *x, char name[EG_ACCOUNT_NAME_MAX + 1]) {
     return EG_OK;
 }
 
-eg_err eg_due_pass(eg_storage *s, const volatile bool *stop, size_t *ret_done) {
+eg_err eg_due_pass(eg_storage *s, const atomic_bool *stop, size_t *ret_done) {
     step x = {.now_ns = eg_storage_forward_ns(s), .key = {'t'}};
     size_t done = 0;
     for (int n = 0; n < PASS_ROWS && !*stop; n++) {

@@ -22,6 +22,6 @@ eg_err eg_due_put(eg_kv_txn *t, const eg_due *d) EG_MUST_CHECK;
 eg_err eg_due_put_expiry(eg_kv_txn *t, const eg_account *a, const eg_id *parent, eg_str name, const eg_inode *i) EG_MUST_CHECK;
 
 /* Does what is due; the reclaimer's thread. *ret_done: how many rows. */
-eg_err eg_due_pass(eg_storage *s, const volatile bool *stop, size_t *ret_done) EG_MUST_CHECK;
+eg_err eg_due_pass(eg_storage *s, const atomic_bool *stop, size_t *ret_done) EG_MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /* Puts back what was deleted. */
 #include "deleted.h"
 #include "due.h"
+#include "path_bounds.h"
 
 eg_err eg_path_undelete_apply(eg_kv_txn *t, void *undelete, eg_problem *p) {
     eg_path_undelete *u = undelete;
@@ -30,6 +31,10 @@ eg_err eg_path_undelete_apply(eg_kv_txn *t, void *undelete, eg_problem *p) {
         return eg_record_corrupt();
     }
     d.name = u->source; /* no longer the row's, which moves */
+    const eg_path_move move = {.account = c->account, .from = u->source, .to = c->path, .moved = &i, .source = &place.container,
+        .container = c->container, .destination = &place.container};
+    EG_TRY(eg_path_bounds_move(t, &move, p));
+    EG_TRY(eg_ns_inode_get(t, c->account, &d.inode, &i));
     i.attr[EG_ATTR_LEASE] = (eg_bytes){NULL, 0};
     EG_TRY(eg_ns_inode_put(t, c->account, &i));
     c->after = i;
@@ -68,7 +73,8 @@ eg_err eg_container_undelete_apply(eg_kv_txn *t, void *undelete, eg_problem *p) 
     }
     EG_TRY(found);
     d.name = u->source;
-    const eg_container back = {d.inode, d.created_ns};
+    /* How long and deep its paths are isn't kept: the widest bounds are true of all. */
+    const eg_container back = {.root = d.inode, .created_ns = d.created_ns, .longest = EG_PATH_MAX, .deepest = EG_PATH_DEPTH_MAX};
     EG_TRY(eg_ns_inode_get(t, c->account, &d.inode, &root));
     root.attr[EG_ATTR_LEASE] = (eg_bytes){NULL, 0};
     EG_TRY(eg_ns_inode_put(t, c->account, &root));

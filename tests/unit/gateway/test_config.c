@@ -130,7 +130,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    java_home: /opt/jdk\n"
                            "    jars: [/opt/hadoop-azure.jar]\n"
                            "accounts:\n"
-                           "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true}\n"
+                           "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true, delete_retention_days: 7}\n"
                            "operations: {loopback: true}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
@@ -156,6 +156,7 @@ static void assert_full(const eg_config *c)
     assert_string_equal(c->clusters[0].jars[0], "/opt/hadoop-azure.jar");
     assert_string_equal(c->clusters[0].user, "spark-one");
     assert_int_equal(c->clusters[0].max_disk_mb, 10240);
+    assert_int_equal(c->accounts[0].delete_retention_days, 7);
     assert_true(c->loopback_details);
     assert_true(c->accounts[0].is_default);
     assert_int_equal(c->limits.connections, 10);

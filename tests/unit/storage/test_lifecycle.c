@@ -3,7 +3,7 @@
 #include "due.h"
 #include "moved_clock.h"
 
-static const volatile bool never = false;
+static const atomic_bool never;
 #define DAY 86400
 
 static void work(store *s) {
