@@ -432,3 +432,28 @@ static eg_policy_truth holds(const node *n, const eg_access *a) {
 eg_policy_truth eg_policy_condition_holds(const eg_policy_condition *c, const eg_access *a) {
     return c ? holds(c->root, a) : EG_TRUTH_TRUE;
 }
+
+static eg_err each(const node *n, eg_err (*fn)(void *ctx, const eg_policy_term *term), void *ctx) {
+    eg_policy_term t = {.attribute = n->attribute, .other = n->other, .op = n->op};
+    switch (n->kind) {
+    case NODE_AND:
+    case NODE_OR:
+        EG_TRY(each(n->one, fn, ctx));
+        return each(n->two, fn, ctx);
+    case NODE_NOT: return each(n->one, fn, ctx);
+    case NODE_ACTION: t.action = &n->pattern; break;
+    case NODE_SUB_OPERATION: t.sub_operation = n->text; break;
+    case NODE_EXISTS: break;
+    case NODE_COMPARE:
+        for (size_t i = 0; i < n->value_count; i++) {
+            t.value = &n->values[i];
+            EG_TRY(fn(ctx, &t));
+        }
+        return n->value_count ? EG_OK : fn(ctx, &t);
+    }
+    return fn(ctx, &t);
+}
+
+eg_err eg_policy_condition_each(const eg_policy_condition *c, eg_err (*fn)(void *ctx, const eg_policy_term *term), void *ctx) {
+    return c ? each(c->root, fn, ctx) : EG_OK;
+}

@@ -31,6 +31,18 @@ eg_policy_truth eg_policy_condition_holds(const eg_policy_condition *c, const eg
 /* The text that it was compiled from. */
 eg_str eg_policy_condition_text(const eg_policy_condition *c);
 
+/* What a condition asks, term by term; for those who reason about it. */
+typedef struct eg_policy_term {
+    const eg_policy_pattern *action;           /* ActionMatches; else NULL */
+    eg_str sub_operation;                      /* SubOperationMatches; ptr NULL = not one */
+    eg_policy_attribute attribute;             /* of a comparison or Exists */
+    eg_policy_attribute other;                 /* compared with this attribute; NONE = with a value */
+    const struct eg_policy_operator *op;       /* NULL: Exists */
+    const struct eg_policy_value *value;
+} eg_policy_term;
+/* One call a term and value; fn's error ends the walk. */
+eg_err eg_policy_condition_each(const eg_policy_condition *c, eg_err (*fn)(void *ctx, const eg_policy_term *term), void *ctx) EG_MUST_CHECK;
+
 /* condition_compare.c. How one value of the request compares with one of the condition. */
 typedef enum eg_policy_compare {
     EG_COMPARE_NONE = 0,

@@ -67,6 +67,23 @@ eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UU
 /* Who may do what: writes, for people, each assignment that grants `action` at `scope` (check access). */
 eg_err eg_policy_explain(const eg_policy *pol, const eg_access *a, eg_buf *ret);
 
+typedef enum eg_proof_verdict {
+    EG_PROOF_UNDECIDED = 0,  /* too large, or a condition compares two attributes: `text` says which */
+    EG_PROOF_HOLDS,
+    EG_PROOF_FAILS,          /* `text` is a request that only the new policy allows */
+} eg_proof_verdict;
+
+typedef struct eg_policy_proof {
+    eg_proof_verdict verdict;
+    uint64_t decisions;      /* that were compared */
+    char text[2048];
+} eg_policy_proof;
+
+/* Does `newer` allow anything that `older` denies? Decided over all requests: actions, scopes, principals with any groups, times, attributes, addresses and
+ * ports are divided into the finitely many classes that the two policies can tell apart, and one request of each is asked. docs/POLICIES.md has the argument.
+ * EG_ERR_NO_MEMORY. */
+eg_err eg_policy_prove_no_new_access(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret, eg_problem *p) EG_MUST_CHECK;
+
 /* A role assignment in Azure's shape, as a file of the policy directory: written whole or not at all, and taken back when the
  * directory would then be refused. The file's name follows from role, principal and scope, so that assigning twice is one assignment. */
 typedef struct eg_policy_grant {

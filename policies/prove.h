@@ -1,0 +1,41 @@
+/* The classes of requests that two policies can tell apart, and the search through them. */
+#ifndef EMBERGATE_POLICIES_PROVE_H
+#define EMBERGATE_POLICIES_PROVE_H
+
+#include "condition.h"
+#include "text_classes.h"
+
+enum {
+    EG_PROVE_STATES_MAX = 20000,      /* of an automaton of patterns */
+    EG_PROVE_GROUPS_MAX = 10,         /* groups that deny assignments name: every set of them is tried */
+    EG_PROVE_IDS_MAX = 200,           /* people that deny assignments name */
+};
+#define EG_PROVE_DECISIONS_MAX ((uint64_t)50 * 1000 * 1000)
+
+/* One example of each class, of each thing that a request is made of. All in the arena. */
+typedef struct eg_universe {
+    eg_arena *arena;
+    const eg_policy *policies[2];      /* older, newer */
+    eg_text_classes actions[2];        /* control, data */
+    eg_text_classes attributes[EG_ATTRIBUTE_COUNT]; /* n 0: no condition asks for it */
+    eg_text_pattern *names;            /* what conditions compare containers' names with */
+    size_t name_count;
+    eg_str *sub_operations;            /* the first is none */
+    size_t sub_operation_count;
+    int64_t *times;
+    size_t time_count;
+    eg_str *scopes;                    /* each that is named, and something below it that is not */
+    size_t scope_count;
+    eg_policy_guid groups[EG_PROVE_GROUPS_MAX];
+    size_t group_count;
+    eg_policy_guid ids[EG_PROVE_IDS_MAX];
+    size_t id_count;
+} eg_universe;
+
+/* EG_ERR_LIMIT: it can't be decided; *why says what is too large. */
+eg_err eg_universe_make(eg_universe *u, const eg_policy *older, const eg_policy *newer, char why[256]) EG_MUST_CHECK;
+
+/* prove_flow.c. The same question about network rules. EG_PROOF_UNDECIDED is never its answer unless there is too much. */
+eg_err eg_prove_flows(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) EG_MUST_CHECK;
+
+#endif
