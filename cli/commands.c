@@ -37,12 +37,19 @@ const eg_command eg_cli_commands[] = {
      "verify recomputes every hash and signature beneath a log's folder without asking a server: exit 0 when it is whole,\n"
      "1 when not, naming the damaged record.\n",
      eg_cli_audit},
-    {"policy", "assign roles, check the policy directory, explain decisions",
+    {"policy", "assign roles; check, explain, compare and test policies",
      "usage: embergate policy assign   --role ROLE --principal OBJECT-ID --scope SCOPE [--principal-type TYPE]\n"
      "       embergate policy unassign --role ROLE --principal OBJECT-ID --scope SCOPE\n"
-     "       embergate policy check\n"
-     "       embergate policy explain  --principal OBJECT-ID --scope SCOPE (--action A | --data-action A)\n\n"
+     "       embergate policy validate\n"
+     "       embergate policy check-access --principal OBJECT-ID --scope SCOPE (--action A | --data-action A)\n"
+     "       embergate policy what-if  NEW-DIR\n"
+     "       embergate policy prove    --no-new-access OLD-DIR NEW-DIR [--json]\n"
+     "       embergate policy test     FILE\n\n"
      "  --policies DIR   the policy directory; else the one of the profile's state directory\n"
+     "  --tenant ID      the tenant; else the profile's\n\n"
+     "what-if tells in words what NEW-DIR would change. prove decides over all requests whether NEW-DIR allows anything that OLD-DIR\n"
+     "denies: exit 0 when it doesn't, 1 with a request that only it allows, or when it can't be decided. test asks the decisions that a\n"
+     "JSON file expects. check and explain are other names of validate and check-access.\n"
      "A running gateway takes a change over within a second.\n",
      eg_cli_policy},
     {"env", "print exports for curl, Python and Java", "usage: eval \"$(embergate env [--profile FILE])\"\n", eg_cli_env},

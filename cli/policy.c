@@ -1,12 +1,16 @@
 /* `embergate policy`: assigns and removes roles in the policy directory, checks it, and explains who may do what. */
 #include "cli.h"
 
+#include "policy_compare.h"
+
 #include <embergate/policy.h>
 #include <getopt.h>
 
 typedef struct policy_options {
     const char *dir, *role, *principal, *type, *scope, *action, *tenant;
-    bool data_action;
+    bool data_action, no_new_access, json;
+    const char *operands[2];   /* after the verb */
+    int status;                /* of a verb that can say no */
 } policy_options;
 
 static const struct option policy_long[] = {
@@ -14,7 +18,8 @@ static const struct option policy_long[] = {
     {"role", required_argument, NULL, 'r'},      {"principal", required_argument, NULL, 'p'},
     {"principal-type", required_argument, NULL, 't'}, {"scope", required_argument, NULL, 's'},
     {"action", required_argument, NULL, 'a'},    {"data-action", required_argument, NULL, 'D'},
-    {"tenant", required_argument, NULL, 'T'},    {NULL, 0, NULL, 0},
+    {"tenant", required_argument, NULL, 'T'},    {"no-new-access", no_argument, NULL, 'n'},
+    {"json", no_argument, NULL, 'j'},            {NULL, 0, NULL, 0},
 };
 
 static eg_policy_grant grant_of(const policy_options *o)
@@ -22,7 +27,7 @@ static eg_policy_grant grant_of(const policy_options *o)
     return (eg_policy_grant){.role = o->role, .principal = o->principal, .principal_type = o->type ? o->type : "ServicePrincipal", .scope = o->scope};
 }
 
-static eg_err policy_assign(const policy_options *o, eg_problem *p)
+static eg_err policy_assign(policy_options *o, eg_problem *p)
 {
     eg_policy_grant g = grant_of(o);
     EG_TRY(eg_policy_grant_write(o->dir, &g, p));
@@ -30,7 +35,7 @@ static eg_err policy_assign(const policy_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err policy_unassign(const policy_options *o, eg_problem *p)
+static eg_err policy_unassign(policy_options *o, eg_problem *p)
 {
     eg_policy_grant g = grant_of(o);
     EG_TRY(eg_policy_grant_remove(o->dir, &g, p));
@@ -38,7 +43,7 @@ static eg_err policy_unassign(const policy_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err policy_check(const policy_options *o, eg_problem *p)
+static eg_err policy_check(policy_options *o, eg_problem *p)
 {
     eg_policy *loaded = NULL;
     EG_TRY(eg_policy_load(o->dir, 1, &loaded, p));
@@ -47,7 +52,7 @@ static eg_err policy_check(const policy_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err policy_explain(const policy_options *o, eg_problem *p)
+static eg_err policy_explain(policy_options *o, eg_problem *p)
 {
     eg_policy *loaded = NULL;
     EG_TRY(eg_policy_load(o->dir, 1, &loaded, p));
@@ -72,16 +77,38 @@ static eg_err policy_explain(const policy_options *o, eg_problem *p)
     return e;
 }
 
-enum { NEEDS_GRANT = 1, NEEDS_ACTION = 2 };
+static eg_err policy_what_if(policy_options *o, eg_problem *p)
+{
+    const eg_policy_pair pair = {o->dir, o->operands[0]};
+    return eg_cli_policy_what_if(&pair, p);
+}
+
+static eg_err policy_prove(policy_options *o, eg_problem *p)
+{
+    const eg_policy_pair pair = {o->operands[0], o->operands[1]};
+    return eg_cli_policy_prove(&pair, o->json, &o->status, p);
+}
+
+static eg_err policy_test(policy_options *o, eg_problem *p)
+{
+    return eg_cli_policy_test(o->dir, o->tenant, o->operands[0], &o->status, p);
+}
+
+enum { NEEDS_GRANT = 1, NEEDS_ACTION = 2, NEEDS_ONE = 4, NEEDS_TWO = 8, NEEDS_TENANT = 16 };
 static const struct {
     const char *name;
     unsigned needs;
-    eg_err (*run)(const policy_options *o, eg_problem *p);
+    eg_err (*run)(policy_options *o, eg_problem *p);
 } policy_verbs[] = {
     {"assign", NEEDS_GRANT, policy_assign},
     {"unassign", NEEDS_GRANT, policy_unassign},
     {"check", 0, policy_check},
-    {"explain", NEEDS_ACTION, policy_explain},
+    {"validate", 0, policy_check},
+    {"explain", NEEDS_ACTION | NEEDS_TENANT, policy_explain},
+    {"check-access", NEEDS_ACTION | NEEDS_TENANT, policy_explain},
+    {"what-if", NEEDS_ONE, policy_what_if},
+    {"prove", NEEDS_TWO, policy_prove},
+    {"test", NEEDS_ONE | NEEDS_TENANT, policy_test},
 };
 
 static bool take_policy_option(policy_options *o, int c)
@@ -96,44 +123,72 @@ static bool take_policy_option(policy_options *o, int c)
     case 'a': o->action = optarg; return true;
     case 'D': o->action = optarg; o->data_action = true; return true;
     case 'T': o->tenant = optarg; return true;
+    case 'n': o->no_new_access = true; return true;
+    case 'j': o->json = true; return true;
     default: return false;
     }
 }
 
+/* What the verb needs and was not given; NULL = nothing. */
+static const char *missing(const policy_options *o, unsigned needs)
+{
+    if ((needs & NEEDS_GRANT) && (!o->role || !o->principal || !o->scope)) {
+        return "--role, --principal and --scope are owed";
+    }
+    if ((needs & NEEDS_ACTION) && (!o->action || !o->principal || !o->scope)) {
+        return "--principal, --scope and --action or --data-action are owed";
+    }
+    if ((needs & NEEDS_ONE) && (!o->operands[0] || o->operands[1])) {
+        return "one file or directory is owed after the verb";
+    }
+    if ((needs & NEEDS_TWO) && (!o->operands[1] || !o->no_new_access)) {
+        return "--no-new-access OLD NEW is owed: two policy directories";
+    }
+    return NULL;
+}
+
+/* Directory and tenant that were not named are those of the profile. */
+static eg_err use_profile(policy_options *o, unsigned needs, eg_profile *profile, char dir[600], eg_problem *p)
+{
+    if ((needs & NEEDS_TWO) || (o->dir && (o->tenant || !(needs & NEEDS_TENANT)))) {
+        return EG_OK;
+    }
+    EG_TRY(eg_profile_load(eg_cli_profile_path(), profile, p));
+    (void)snprintf(dir, 600, "%s/policies", profile->state_dir);
+    o->dir = o->dir ? o->dir : dir;
+    o->tenant = o->tenant ? o->tenant : profile->tenant;
+    return EG_OK;
+}
+
 int eg_cli_policy(int argc, char **argv)
 {
-    policy_options o = {0};
+    policy_options o = {.status = EG_EXIT_OK};
     for (int c; (c = getopt_long(argc, argv, "", policy_long, NULL)) != -1;) {
         if (!take_policy_option(&o, c)) {
             return eg_cli_usage("policy", "an option is unknown");
         }
     }
     const char *verb = optind < argc ? argv[optind] : "";
-    eg_problem p = {0};
-    eg_profile profile = {.path = ""};
-    char dir[600];
-    if (!o.dir || (!o.tenant && strcmp(verb, "explain") == 0)) {
-        if (eg_profile_load(eg_cli_profile_path(), &profile, &p) != EG_OK) {
-            return eg_cli_complain(&p);
-        }
-        (void)snprintf(dir, sizeof dir, "%s/policies", profile.state_dir);
-        o.dir = o.dir ? o.dir : dir;
-        o.tenant = o.tenant ? o.tenant : profile.tenant;
+    for (int i = 0; i < 2 && optind + 1 + i < argc; i++) {
+        o.operands[i] = argv[optind + 1 + i];
     }
-    int status = -1;
-    for (size_t i = 0; status < 0 && i < sizeof policy_verbs / sizeof policy_verbs[0]; i++) {
+    for (size_t i = 0; i < sizeof policy_verbs / sizeof policy_verbs[0]; i++) {
         if (strcmp(verb, policy_verbs[i].name) != 0) {
             continue;
         }
-        unsigned needs = policy_verbs[i].needs;
-        if ((needs & NEEDS_GRANT) && (!o.role || !o.principal || !o.scope)) {
-            status = eg_cli_usage("policy", "--role, --principal and --scope are owed");
-        } else if ((needs & NEEDS_ACTION) && (!o.action || !o.principal || !o.scope)) {
-            status = eg_cli_usage("policy", "--principal, --scope and --action or --data-action are owed");
-        } else {
-            status = policy_verbs[i].run(&o, &p) == EG_OK ? EG_EXIT_OK : eg_cli_complain(&p);
+        eg_problem p = {0};
+        eg_profile profile = {.path = ""};
+        char dir[600];
+        const char *owed = missing(&o, policy_verbs[i].needs);
+        if (owed) {
+            return eg_cli_usage("policy", "%s", owed);
         }
+        eg_err e = use_profile(&o, policy_verbs[i].needs, &profile, dir, &p);
+        if (e == EG_OK) {
+            e = policy_verbs[i].run(&o, &p);
+        }
+        eg_profile_done(&profile);
+        return e == EG_OK ? o.status : eg_cli_complain(&p);
     }
-    eg_profile_done(&profile);
-    return status >= 0 ? status : eg_cli_usage("policy", "unknown verb '%s'", verb);
+    return eg_cli_usage("policy", "unknown verb '%s'", verb);
 }

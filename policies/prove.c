@@ -250,70 +250,10 @@ static eg_err over_principals(search *s) {
     return EG_OK;
 }
 
-static bool same_patterns(const eg_policy_patterns *a, const eg_policy_patterns *b) {
-    bool same = a->n == b->n;
-    for (size_t i = 0; same && i < a->n; i++) {
-        same = eg_str_eq(a->v[i].text, b->v[i].text);
-    }
-    return same;
-}
-
-static bool same_permission(const eg_policy_permission *a, const eg_policy_permission *b) {
-    return same_patterns(&a->actions, &b->actions) && same_patterns(&a->not_actions, &b->not_actions) && same_patterns(&a->data_actions, &b->data_actions) &&
-           same_patterns(&a->not_data_actions, &b->not_data_actions);
-}
-
-static bool same_condition(const eg_policy_condition *a, const eg_policy_condition *b) {
-    return (!a && !b) || (a && b && eg_str_eq(eg_policy_condition_text(a), eg_policy_condition_text(b)));
-}
-
-static bool same_role(const eg_policy_role *a, const eg_policy_role *b) {
-    bool same = a->permission_count == b->permission_count;
-    for (size_t i = 0; same && i < a->permission_count; i++) {
-        same = same_permission(&a->permissions[i], &b->permissions[i]);
-    }
-    return same;
-}
-
-static bool same_grant(const eg_policy *pa, const eg_policy_assignment *a, const eg_policy *pb, const eg_policy_assignment *b) {
-    return a->kind == b->kind && eg_policy_guid_order(&a->principal, &b->principal) == 0 && eg_str_ieq(a->scope, b->scope) && a->starts_ns == b->starts_ns &&
-           a->ends_ns == b->ends_ns && same_condition(a->condition, b->condition) && same_role(&pa->roles[a->role], &pb->roles[b->role]);
-}
-
-static bool has_grant(const eg_policy *older, const eg_policy *newer, const eg_policy_assignment *m) {
-    for (size_t i = 0; i < older->assignment_count; i++) {
-        if (older->assignments[i].scope_hash == m->scope_hash && same_grant(older, &older->assignments[i], newer, m)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool same_parties(const eg_policy_parties *a, const eg_policy_parties *b) {
-    bool same = a->n == b->n;
-    for (size_t i = 0; same && i < a->n; i++) {
-        same = a->v[i].kind == b->v[i].kind && eg_policy_guid_order(&a->v[i].id, &b->v[i].id) == 0;
-    }
-    return same;
-}
-
-static bool same_deny(const eg_policy_deny *a, const eg_policy_deny *b) {
-    bool same = eg_str_ieq(a->scope, b->scope) && a->this_scope_only == b->this_scope_only && a->everyone == b->everyone && same_parties(&a->principals, &b->principals) &&
-                same_parties(&a->excluded, &b->excluded) && a->permission_count == b->permission_count;
-    for (size_t i = 0; same && i < a->permission_count; i++) {
-        same = same_permission(&a->permissions[i], &b->permissions[i]) && same_condition(a->conditions[i], b->conditions[i]);
-    }
-    return same;
-}
-
 /* Does the newer policy still have every deny assignment of the older one? */
 static bool denies_kept(const eg_policy *older, const eg_policy *newer) {
     for (size_t i = 0; i < older->deny_count; i++) {
-        bool kept = false;
-        for (size_t k = 0; k < newer->deny_count && !kept; k++) {
-            kept = same_deny(&older->denies[i], &newer->denies[k]);
-        }
-        if (!kept) {
+        if (!eg_policy_has_deny(newer, &older->denies[i])) {
             return false;
         }
     }
@@ -326,7 +266,7 @@ static eg_err over_grants(search *s) {
     const bool kept = denies_kept(older, newer);
     for (size_t i = 0; i < newer->assignment_count; i++) {
         s->grant = &newer->assignments[i];
-        s->removed_only = has_grant(older, newer, s->grant);
+        s->removed_only = eg_policy_has_grant(older, newer, s->grant);
         if (s->removed_only && kept) {
             continue;
         }

@@ -35,6 +35,11 @@ typedef struct eg_universe {
 /* EG_ERR_LIMIT: it can't be decided; *why says what is too large. */
 eg_err eg_universe_make(eg_universe *u, const eg_policy *older, const eg_policy *newer, char why[256]) EG_MUST_CHECK;
 
+/* policy_same.c. Whether the other policy has the like of it, whatever it is called. */
+bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);
+bool eg_policy_has_deny(const eg_policy *in, const eg_policy_deny *d);
+bool eg_policy_has_rule(const eg_policy_group *in, const eg_policy_rule *r);
+
 /* prove_flow.c. The same question about network rules. EG_PROOF_UNDECIDED is never its answer unless there is too much. */
 eg_err eg_prove_flows(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) EG_MUST_CHECK;
 

@@ -84,6 +84,9 @@ typedef struct eg_policy_proof {
  * EG_ERR_NO_MEMORY. */
 eg_err eg_policy_prove_no_new_access(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret, eg_problem *p) EG_MUST_CHECK;
 
+/* What changes from `older` to `newer`, a line each, in words; nothing when they grant and deny the same. EG_ERR_NO_MEMORY, EG_ERR_LIMIT. */
+eg_err eg_policy_what_if(const eg_policy *older, const eg_policy *newer, eg_buf *ret) EG_MUST_CHECK;
+
 /* A role assignment in Azure's shape, as a file of the policy directory: written whole or not at all, and taken back when the
  * directory would then be refused. The file's name follows from role, principal and scope, so that assigning twice is one assignment. */
 typedef struct eg_policy_grant {

@@ -1,0 +1,16 @@
+/* The verbs of `embergate policy` that look at a policy without putting it in force. */
+#ifndef EMBERGATE_CLI_POLICY_COMPARE_H
+#define EMBERGATE_CLI_POLICY_COMPARE_H
+
+#include <embergate/policy.h>
+
+typedef struct eg_policy_pair {
+    const char *older, *newer;   /* directories */
+} eg_policy_pair;
+
+eg_err eg_cli_policy_what_if(const eg_policy_pair *pair, eg_problem *p);
+/* *ret_status: EG_EXIT_OK when it holds. */
+eg_err eg_cli_policy_prove(const eg_policy_pair *pair, bool json, int *ret_status, eg_problem *p);
+eg_err eg_cli_policy_test(const char *dir, const char *tenant, const char *file, int *ret_status, eg_problem *p);
+
+#endif

@@ -1,0 +1,94 @@
+/* What two policies have in common: grants, deny assignments and rules that mean the same. */
+#include "prove.h"
+
+static bool same_patterns(const eg_policy_patterns *a, const eg_policy_patterns *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) {
+        same = eg_str_eq(a->v[i].text, b->v[i].text);
+    }
+    return same;
+}
+
+static bool same_permission(const eg_policy_permission *a, const eg_policy_permission *b) {
+    return same_patterns(&a->actions, &b->actions) && same_patterns(&a->not_actions, &b->not_actions) && same_patterns(&a->data_actions, &b->data_actions) &&
+           same_patterns(&a->not_data_actions, &b->not_data_actions);
+}
+
+static bool same_condition(const eg_policy_condition *a, const eg_policy_condition *b) {
+    return (!a && !b) || (a && b && eg_str_eq(eg_policy_condition_text(a), eg_policy_condition_text(b)));
+}
+
+static bool same_role(const eg_policy_role *a, const eg_policy_role *b) {
+    bool same = a->permission_count == b->permission_count;
+    for (size_t i = 0; same && i < a->permission_count; i++) {
+        same = same_permission(&a->permissions[i], &b->permissions[i]);
+    }
+    return same;
+}
+
+static bool same_grant(const eg_policy *pa, const eg_policy_assignment *a, const eg_policy *pb, const eg_policy_assignment *b) {
+    return a->kind == b->kind && eg_policy_guid_order(&a->principal, &b->principal) == 0 && eg_str_ieq(a->scope, b->scope) && a->starts_ns == b->starts_ns &&
+           a->ends_ns == b->ends_ns && same_condition(a->condition, b->condition) && same_role(&pa->roles[a->role], &pb->roles[b->role]);
+}
+
+bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m) {
+    for (size_t i = 0; i < in->assignment_count; i++) {
+        if (in->assignments[i].scope_hash == m->scope_hash && same_grant(in, &in->assignments[i], of, m)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool same_parties(const eg_policy_parties *a, const eg_policy_parties *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) {
+        same = a->v[i].kind == b->v[i].kind && eg_policy_guid_order(&a->v[i].id, &b->v[i].id) == 0;
+    }
+    return same;
+}
+
+static bool same_deny(const eg_policy_deny *a, const eg_policy_deny *b) {
+    bool same = eg_str_ieq(a->scope, b->scope) && a->this_scope_only == b->this_scope_only && a->everyone == b->everyone && same_parties(&a->principals, &b->principals) &&
+                same_parties(&a->excluded, &b->excluded) && a->permission_count == b->permission_count;
+    for (size_t i = 0; same && i < a->permission_count; i++) {
+        same = same_permission(&a->permissions[i], &b->permissions[i]) && same_condition(a->conditions[i], b->conditions[i]);
+    }
+    return same;
+}
+
+bool eg_policy_has_deny(const eg_policy *in, const eg_policy_deny *d) {
+    for (size_t i = 0; i < in->deny_count; i++) {
+        if (same_deny(&in->denies[i], d)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool same_prefixes(const eg_policy_prefixes *a, const eg_policy_prefixes *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) {
+        same = a->v[i].kind == b->v[i].kind && (a->v[i].kind != EG_SOURCE_CIDR || (a->v[i].cidr.bits == b->v[i].cidr.bits && memcmp(a->v[i].cidr.address, b->v[i].cidr.address, 16) == 0));
+    }
+    return same;
+}
+
+static bool same_ports(const eg_policy_ports *a, const eg_policy_ports *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) {
+        same = a->v[i].low == b->v[i].low && a->v[i].high == b->v[i].high;
+    }
+    return same;
+}
+
+bool eg_policy_has_rule(const eg_policy_group *in, const eg_policy_rule *r) {
+    for (size_t i = 0; i < in->rule_count; i++) {
+        const eg_policy_rule *o = &in->rules[i];
+        if (o->priority == r->priority && o->allow == r->allow && same_prefixes(&o->sources, &r->sources) && same_prefixes(&o->destinations, &r->destinations) &&
+            same_ports(&o->source_ports, &r->source_ports) && same_ports(&o->destination_ports, &r->destination_ports)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,68 @@
+"""What a policy directory would change, before it does: what-if, prove and test, as an administrator runs them without a server. covers: policy_compare.c"""
+import json
+import os
+import subprocess
+
+import pytest
+
+
+SUB = "/subscriptions/5b7e4a6a-0000-4000-8000-000000000001"
+LAKE = f"{SUB}/resourceGroups/lab/providers/Microsoft.Storage/storageAccounts/lake"
+FLIGHTS = f"{LAKE}/blobServices/default/containers/flights"
+READ = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+ALICE = "a11ce000-0000-4000-8000-000000000001"
+TENANT = "c0ff0000-0000-4000-8000-000000000003"
+
+
+def policy(folder, *assignments):
+    os.makedirs(f"{folder}/roleAssignments")
+    for n, (role, scope, more) in enumerate(assignments):
+        with open(f"{folder}/roleAssignments/{n}.json", "w") as f:
+            json.dump({"name": f"a{n}", "properties": {"roleDefinitionId": role, "principalId": ALICE, "principalType": "User", "scope": scope, **more}}, f)
+    return str(folder)
+
+
+def run(*words):
+    done = subprocess.run([os.environ["EG_BIN"], "policy", *words], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def policies(tmp_path):
+    where = {"condition": "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name] StringEquals 'flights'", "conditionVersion": "2.0"}
+    return {"wide": policy(tmp_path / "wide", ("Storage Blob Data Contributor", LAKE, {})),
+            "narrow": policy(tmp_path / "narrow", ("Storage Blob Data Reader", FLIGHTS, {})),
+            "where": policy(tmp_path / "where", ("Storage Blob Data Reader", LAKE, where))}
+
+
+def test_what_if_says_who_gains_and_loses(policies):
+    code, said, _ = run("what-if", policies["narrow"], "--policies", policies["wide"])
+    assert code == 0
+    assert said == (f"the principal {ALICE} gains the role Storage Blob Data Reader at {FLIGHTS} (roleAssignments/0.json)\n"
+                    f"the principal {ALICE} loses the role Storage Blob Data Contributor at {LAKE} (roleAssignments/0.json)\n")
+    assert run("what-if", policies["wide"], "--policies", policies["wide"])[1] == "nothing changes\n"
+
+
+def test_no_new_access_is_proved_or_a_request_is_named(policies):
+    assert run("prove", "--no-new-access", policies["wide"], policies["narrow"])[:2] == (0, "The new policy allows nothing that the old one denies.\n")
+    code, said, _ = run("prove", "--no-new-access", policies["narrow"], policies["wide"])
+    assert code == 1 and ALICE in said and "New: roleAssignment a0 (Storage Blob Data Contributor)" in said and "Old: default deny" in said
+    code, said, _ = run("prove", "--no-new-access", policies["wide"], policies["where"], "--json")
+    assert code == 0 and json.loads(said)["noNewAccess"] == "holds"
+    code, said, _ = run("prove", "--no-new-access", policies["where"], policies["wide"], "--json")
+    assert code == 1 and json.loads(said)["noNewAccess"] == "fails"
+    assert run("prove", policies["where"], policies["wide"])[0] == 2
+
+
+def test_expected_decisions(policies, tmp_path):
+    def expect(**more):
+        return {"name": "reads", "principal": ALICE, "dataAction": READ, "scope": FLIGHTS, "account": "lake", "container": "flights", "expect": "allow", **more}
+    file = tmp_path / "tests.json"
+    file.write_text(json.dumps({"tests": [expect(), expect(container="planes", expect="deny"), expect(principal=TENANT, expect="deny")]}))
+    asked = ("test", str(file), "--tenant", TENANT, "--policies")
+    assert run(*asked, policies["where"])[:2] == (0, "3 of 3 decisions are as expected\n")
+    code, said, _ = run(*asked, policies["wide"])
+    assert code == 1 and "tests[1] reads: allowed (roleAssignment a0" in said and said.endswith("2 of 3 decisions are as expected\n")
+    file.write_text(json.dumps({"tests": [expect(expect="perhaps")]}))
+    code, _, complaint = run(*asked, policies["where"])
+    assert code == 2 and "tests[0]" in complaint and "expect" in complaint
