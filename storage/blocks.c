@@ -25,7 +25,7 @@ static eg_bytes block_key(const eg_id *home, eg_bytes id, uint8_t ret[BLOCK_KEY_
     return (eg_bytes){ret, 17 + id.len};
 }
 
-static eg_err home_decode(const eg_account *a, eg_bytes key, eg_bytes value, eg_block_home *ret) {
+eg_err eg_block_home_decode(const eg_account *a, eg_bytes key, eg_bytes value, eg_block_home *ret) {
     eg_record_reader r;
     EG_TRY(eg_record_open(a, EG_ROW_BLOCK_HOME, key, value, &r));
     eg_block_home h;
@@ -65,7 +65,7 @@ eg_err eg_blocks_home(eg_kv_txn *t, const eg_blocks_of *b, eg_block_home *ret) {
     eg_bytes stored;
     EG_TRY(eg_kv_get(t, EG_DB_FS_BLOCK, key, &stored));
     eg_block_home h;
-    EG_TRY(home_decode(b->account, key, stored, &h));
+    EG_TRY(eg_block_home_decode(b->account, key, stored, &h));
     if (!eg_str_eq(h.path, b->path)) {
         return eg_record_corrupt(); /* half a SHA-256 has no collisions to meet */
     }
@@ -205,7 +205,7 @@ eg_err eg_blocks_each_home(eg_kv_txn *t, const eg_account *a, const eg_id *conta
             return EG_OK;
         }
         EG_TRY(e);
-        EG_TRY(home_decode(a, k, v, &h));
+        EG_TRY(eg_block_home_decode(a, k, v, &h));
         EG_TRY(fn(ctx, &h));
     }
 }
@@ -232,7 +232,7 @@ eg_err eg_blocks_expire(eg_kv_txn *t, const eg_account *a, eg_bytes key, int64_t
         return e == EG_ERR_NOT_FOUND ? EG_OK : e;
     }
     eg_block_home h;
-    EG_TRY(home_decode(a, key, stored, &h));
+    EG_TRY(eg_block_home_decode(a, key, stored, &h));
     return h.touched_ns < before_ns ? drop_home(t, a, key, &h.inode) : EG_OK;
 }
 

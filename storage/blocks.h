@@ -38,6 +38,7 @@ typedef struct eg_block_home {
     eg_str path;                     /* borrowed from the row */
 } eg_block_home;
 /* EG_ERR_NOT_FOUND: the name has no uncommitted blocks. The home's inode (for its key) is eg_ns_inode_get's. */
+eg_err eg_block_home_decode(const eg_account *a, eg_bytes key, eg_bytes value, eg_block_home *ret) EG_MUST_CHECK;
 eg_err eg_blocks_home(eg_kv_txn *t, const eg_blocks_of *b, eg_block_home *ret) EG_MUST_CHECK;
 
 /* Puts one sealed block aside; one of the same id is replaced. A step of a transaction. */

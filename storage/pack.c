@@ -383,6 +383,17 @@ eg_err eg_packs_remove(eg_packs *p, const eg_id *pack_id) {
     return e;
 }
 
+void eg_packs_each(eg_packs *p, bool (*fn)(void *ctx, const eg_id *pack), void *ctx) {
+    bool go = true;
+    pthread_mutex_lock(&p->lock);
+    for (size_t i = 0; i < BUCKETS && go; i++) {
+        for (const pack *k = p->buckets[i]; k && go; k = k->next) {
+            go = fn(ctx, &k->id);
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
 eg_err eg_pack_frame_read(const uint8_t raw[EG_PACK_FRAME_LEN], eg_id *ret_segment, uint64_t *ret_stored) {
     const uint64_t stored = eg_get_u64(raw + 8);
     if (memcmp(raw, FRAME_MAGIC, sizeof FRAME_MAGIC) != 0 || stored == 0 || stored > EG_PACK_SIZE) {

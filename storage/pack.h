@@ -36,6 +36,8 @@ eg_err eg_packs_remove(eg_packs *p, const eg_id *pack) EG_MUST_CHECK;
 /* Makes closed packs durable and lets go of their descriptors. */
 void eg_packs_tidy(eg_packs *p);
 
+/* Calls fn for each pack that was there when the store was opened or came since, until fn says false. */
+void eg_packs_each(eg_packs *p, bool (*fn)(void *ctx, const eg_id *pack), void *ctx);
 /* The segments of a pack in order, as their frames say; nothing of it is authenticated. EG_ERR_CORRUPT where the frames end
  * before the file does. fn's error ends the walk and is returned. */
 typedef struct eg_pack_entry {

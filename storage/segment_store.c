@@ -79,34 +79,48 @@ static eg_err empty_temp(int dir_fd) {
     return EG_OK;
 }
 
-eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock *clock, eg_segment_store **ret, eg_problem *p) {
-    EG_TRY(eg_dir_make(dir, 0700, p));
+static eg_err open_dirs(eg_segment_store *s, const char *dir, bool look_only, eg_problem *p) {
+    s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->dir_fd < 0) {
+        return eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be opened: %s.", strerrordesc_np(errno));
+    }
+    if (!look_only) {
+        EG_TRY(make_dirs(s->dir_fd, p));
+        EG_TRY(empty_temp(s->dir_fd));
+    }
+    const int packs = openat(s->dir_fd, "packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (packs < 0) {
+        return eg_fail(p, eg_err_from_errno(errno), "The directory for packs can't be opened: %s.", strerrordesc_np(errno));
+    }
+    return eg_packs_open(packs, &s->packs);
+}
+
+static eg_err open_store(const char *dir, eg_segment_store o, bool look_only, eg_segment_store **ret, eg_problem *p) {
     eg_segment_store *s = calloc(1, sizeof *s);
     if (!s) {
         return EG_ERR_NO_MEMORY;
     }
-    s->min_free = min_free;
-    s->clock = clock;
+    s->min_free = o.min_free;
+    s->clock = o.clock;
+    s->dir_fd = -1;
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->holding, NULL);
-    s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    eg_err e = s->dir_fd < 0 ? eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be opened: %s.", strerrordesc_np(errno)) : EG_OK;
-    if (e == EG_OK) {
-        e = make_dirs(s->dir_fd, p);
-    }
-    if (e == EG_OK) {
-        e = empty_temp(s->dir_fd);
-    }
-    if (e == EG_OK) {
-        const int packs = openat(s->dir_fd, "packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        e = packs < 0 ? eg_err_from_errno(errno) : eg_packs_open(packs, &s->packs);
-    }
+    const eg_err e = open_dirs(s, dir, look_only, p);
     if (e != EG_OK) {
         eg_segment_store_close(s);
         return e;
     }
     *ret = s;
     return EG_OK;
+}
+
+eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock *clock, eg_segment_store **ret, eg_problem *p) {
+    EG_TRY(eg_dir_make(dir, 0700, p));
+    return open_store(dir, (eg_segment_store){.min_free = min_free, .clock = clock}, false, ret, p);
+}
+
+eg_err eg_segment_store_open_to_look(const char *dir, eg_segment_store **ret, eg_problem *p) {
+    return open_store(dir, (eg_segment_store){.clock = &eg_clock_system}, true, ret, p);
 }
 
 void eg_segment_store_close(eg_segment_store *s) {

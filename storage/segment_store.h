@@ -7,6 +7,8 @@
 
 /* Makes what is missing beneath dir and unlinks temporary files that a dead process left. */
 eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock *clock, eg_segment_store **ret, eg_problem *p) EG_MUST_CHECK;
+/* The same without changing anything there. */
+eg_err eg_segment_store_open_to_look(const char *dir, eg_segment_store **ret, eg_problem *p) EG_MUST_CHECK;
 void eg_segment_store_close(eg_segment_store *s);
 
 /* EG_ERR_DISK_FULL when less than the configured room is left. Asks the system at most once a second. */

@@ -34,14 +34,15 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
     s->boot = eg_content_boot();
     pthread_mutex_init(&s->accounts_lock, NULL);
     eg_forward_clock_init(&s->forward);
-    eg_err e = eg_segment_store_open(o->dir, o->min_free_bytes ? o->min_free_bytes : EG_FREE_MIN_DEFAULT, o->clock, &s->segments, p);
+    eg_err e = o->look_only ? eg_segment_store_open_to_look(o->dir, &s->segments, p)
+        : eg_segment_store_open(o->dir, o->min_free_bytes ? o->min_free_bytes : EG_FREE_MIN_DEFAULT, o->clock, &s->segments, p);
     if (e == EG_OK) {
         e = eg_key_cache_new(o->keys, o->clock, &s->key_cache);
     }
     if (e == EG_OK) {
         e = eg_readers_new(&s->readers);
     }
-    if (e == EG_OK) {
+    if (e == EG_OK && !o->look_only) {
         e = eg_reclaim_start(s, &s->reclaim);
     }
     if (e != EG_OK) {
@@ -51,6 +52,10 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
     *ret = s;
     return EG_OK;
 }
+
+void eg_storage_hold_files(eg_storage *s) { eg_segment_store_hold(s->segments); }
+
+void eg_storage_release_files(eg_storage *s) { eg_segment_store_release(s->segments); }
 
 void eg_storage_close(eg_storage *s) {
     if (!s) {

@@ -56,6 +56,12 @@ const eg_command eg_process_commands[] = {
      "Reads the recovery key from standard input (never from an argument, which others could see) and writes the master key\n"
      "anew where a backup was restored without it. Run it while the server is stopped.\n",
      eg_command_recover},
+    {"storage", "verify everything that a stopped server stores",
+     "usage: embergate storage check --state DIR [--json]\n\n"
+     "Walks every account, container, file, row and segment, verifies every MAC and every chunk, and names what is damaged, lost, swapped\n"
+     "or older than the rest. Progress goes to the terminal. Exit 1 when anything is wrong; what waits for the reclaimer and what only a\n"
+     "customer's key opens is told and no fault. Changes nothing.\n",
+     eg_command_storage},
     {"certificate", "renew the server certificate of a state directory",
      "usage: embergate certificate renew --state DIR\n\n"
      "Makes a new key and a certificate for the same names from the CA of the state directory. A gateway that serves takes them\n"

@@ -56,6 +56,7 @@ int eg_command_config(int argc, char **argv);
 int eg_command_certificate(int argc, char **argv);
 int eg_command_recover(int argc, char **argv);
 int eg_command_tenant(int argc, char **argv);
+int eg_command_storage(int argc, char **argv);
 
 /* "embergate: …" on standard error; exit status 2 for what the caller must mend, else 1. */
 int eg_process_complain(const eg_problem *p);

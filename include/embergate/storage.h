@@ -18,6 +18,7 @@ typedef struct eg_storage_options {
     eg_usage_sink usage;
     uint64_t max_file_bytes;    /* 0 = 5 TiB */
     uint64_t min_free_bytes;    /* below it writes answer EG_ERR_DISK_FULL; 0 = 256 MiB */
+    bool look_only;             /* for eg_storage_check: nothing is reclaimed or removed */
 } eg_storage_options;
 
 eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem *p) EG_MUST_CHECK;
@@ -54,6 +55,35 @@ void eg_storage_rotation_stop(eg_storage *s);
 eg_err eg_storage_inventory(eg_storage *s, eg_str tenant, eg_buf *ret_json) EG_MUST_CHECK;
 eg_err eg_storage_forget_tenant(eg_storage *s, eg_str tenant) EG_MUST_CHECK;
 eg_err eg_storage_probe_tenant(eg_storage *s, eg_str tenant, uint64_t *ret_wrapped, uint64_t *ret_opened) EG_MUST_CHECK;
+
+/* Walks everything that is stored and verifies it: rows of all accounts, their MACs and counts, every file's manifest and data key, every chunk of every segment, and
+ * the files that lie there. Nothing is changed; nobody else may change anything meanwhile.
+ * kind: "damaged" (bytes that don't verify), "lost" (something is named and isn't there), "swapped" (a whole and valid thing lies in the place of another),
+ * "older" (rows that are valid and don't belong to the newest state), "unverified" (the key is the customer's or was destroyed), "leftover" (nobody names it; it is
+ * reclaimed at the next start). `where` is account/container/path, or the row or file. Neither is a fault: "unverified", "leftover". */
+typedef struct eg_check_sink {
+    void *ctx;
+    void (*found)(void *ctx, const char *kind, const char *where, const char *what);
+    void (*progress)(void *ctx, uint64_t done, uint64_t total);   /* bytes of segments; may be NULL */
+} eg_check_sink;
+typedef struct eg_check_sums {
+    uint64_t accounts;
+    uint64_t containers;
+    uint64_t directories;
+    uint64_t files;
+    uint64_t segments;
+    uint64_t bytes;             /* stored */
+    uint64_t total;             /* of these */
+    uint64_t faults;
+    uint64_t unverified;
+    uint64_t leftovers;
+} eg_check_sums;
+/* EG_OK also when there are faults: ret->faults says how many. */
+eg_err eg_storage_check(eg_storage *s, const eg_check_sink *sink, eg_check_sums *ret) EG_MUST_CHECK;
+
+/* For a backup: no file that a row names when this is called goes until eg_storage_release_files. Begin before the copy of the rows. */
+void eg_storage_hold_files(eg_storage *s);
+void eg_storage_release_files(eg_storage *s);
 
 /* Data Lake routes; the router has set rq->account, rq->tenant and rq->scope, and rq->path = "/{filesystem}[/{path}]". room = eg_storage*. */
 const eg_route *eg_storage_routes(size_t *ret_n);
