@@ -1,4 +1,4 @@
-/* A real door with a small app on a free port of 127.0.0.1, for test_door.c. */
+/* A real door with a small app on a free port of 127.0.0.1, for test_door_*.c. */
 #include "door_fixture.h"
 
 #include <embergate/clock.h>
