@@ -12,6 +12,7 @@ static const eg_request_ops ops = {
     .record_op = eg_pipeline_record_op,
     .decide = eg_pipeline_decide_more,
     .decide_at = eg_pipeline_decide_at,
+    .record_part = eg_pipeline_record_part,
 };
 
 static eg_step_verdict step_route(eg_pipeline_request *c);

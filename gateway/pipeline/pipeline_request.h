@@ -58,6 +58,7 @@ eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_
 /* record_request.c */
 void eg_pipeline_respond(eg_request *rq);
 eg_txn_op eg_pipeline_record_op(eg_request *rq, int status);
+eg_txn_op eg_pipeline_record_part(const eg_request *part, int status, eg_err e);
 /* A second record and a line of the log for an answer that was recorded as good and whose source failed while it was sent. */
 void eg_pipeline_record_broken(const eg_pipeline_request *c);
 /* respond_request.c */

@@ -14,8 +14,7 @@ static const char *outcome_of(int status, eg_err e) {
     return status < 400 ? "allowed" : status == 401 || status == 403 ? "denied" : "failed";
 }
 
-static void fill(const eg_pipeline_request *c, int status, eg_err e, record_text *text, eg_audit_record *ret) {
-    const eg_request *rq = c->rq;
+static void fill_for(const eg_pipeline_request *c, const eg_request *rq, int status, eg_err e, record_text *text, eg_audit_record *ret) {
     const eg_principal *who = rq->principal;
     snprintf(text->tls, sizeof text->tls, "%s %s", rq->peer.tls_version, rq->peer.tls_cipher);
     *ret = (eg_audit_record){
@@ -36,6 +35,18 @@ static void fill(const eg_pipeline_request *c, int status, eg_err e, record_text
         .bytes = rq->record_bytes,
         .details = rq->record_details,
     };
+}
+
+static void fill(const eg_pipeline_request *c, int status, eg_err e, record_text *text, eg_audit_record *ret) {
+    fill_for(c, c->rq, status, e, text, ret);
+}
+
+eg_txn_op eg_pipeline_record_part(const eg_request *part, int status, eg_err e) {
+    const eg_pipeline_request *c = eg_pipeline_of(part);
+    record_text text;
+    eg_audit_record r;
+    fill_for(c, part, status, e, &text, &r);
+    return eg_audit_op(c->pl->o.audit, part->arena, &r);
 }
 
 /* The step succeeded inside the transaction; that it was also committed is seen from the handler's answer. */

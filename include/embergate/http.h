@@ -129,6 +129,9 @@ typedef struct eg_request_ops {
     eg_err (*decide)(eg_request *rq, const char *action, bool data_action, eg_problem *p);
     /* The same at another scope, such as that of the container that a rename takes from. NULL = nobody may. */
     eg_err (*decide_at)(eg_request *rq, const char *action, bool data_action, eg_str scope);
+    /* The record of one part of a request that holds several, as a step of a transaction; the part is a copy of the whole request with
+     * its own path, route and ops. e: why it was refused, or EG_OK. NULL = parts have no records of their own. */
+    eg_txn_op (*record_part)(const eg_request *part, int status, eg_err e);
 } eg_request_ops;
 
 struct eg_request {

@@ -1,5 +1,6 @@
 /* The rows of the Blob API. */
-#include "blob.h"
+#include "batch.h"
+#include "batch_body.h"
 
 #include "lease_request.h"
 #include "lifecycle.h"
@@ -17,7 +18,15 @@
 
 static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
 
+/* Authenticated is enough here: each part is authorised on its own. */
+#define BATCH(pattern) \
+    {EG_SURFACE_BLOB, "POST", pattern, "comp=batch", EG_ACTION_BLOB_DELETE, NULL, EG_RECORD_EACH, \
+        EG_ROUTE_BLOCKING | EG_ROUTE_DATA_ACTION | EG_ROUTE_JOB_TOKEN | EG_ROUTE_ANY_PRINCIPAL, EG_BATCH_BODY_MAX, NULL, NULL, eg_blob_batch, \
+        "storage.blob.batch"}
+
 static const eg_route routes[] = {
+    BATCH("/"),
+    BATCH(CONTAINER),
     /* Blobs. */
     WRITE("comp=metadata", eg_blob_metadata_set, "storage.path.set_properties"),
     WRITE("comp=properties", eg_blob_set_properties, "storage.path.set_properties"),
@@ -37,6 +46,11 @@ static const eg_route routes[] = {
     ROW("DELETE", BLOB, "snapshot", EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_snapshot_delete, "storage.blob.delete_snapshot"),
     ROW("DELETE", BLOB, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_blob_delete, "storage.path.delete"),
 };
+
+const eg_route *eg_blob_delete_route(bool snapshot) {
+    const eg_route *last = &routes[sizeof routes / sizeof routes[0] - 1]; /* the table ends with the two rows of DELETE */
+    return snapshot ? last - 1 : last;
+}
 
 const eg_route *eg_storage_blob_routes(size_t *ret_n) {
     *ret_n = sizeof routes / sizeof routes[0];

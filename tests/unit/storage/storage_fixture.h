@@ -157,6 +157,11 @@ static inline eg_err store_record_apply(eg_kv_txn *t, void *ctx, eg_problem *p) 
     return EG_OK;
 }
 
+static inline eg_txn_op store_record_part(const eg_request *part, int status, eg_err e) {
+    assert_true((status < 400) == (e == EG_OK));
+    return (eg_txn_op){store_record_apply, ((answer *)part->pipeline)->s};
+}
+
 static inline eg_txn_op store_record(eg_request *rq, int status) {
     (void)status;
     return (eg_txn_op){store_record_apply, ((answer *)rq->pipeline)->s};
@@ -256,6 +261,9 @@ static inline eg_err store_run(const eg_route *route, eg_request *rq, const call
         const size_t n = c->body_len - at < 10007 ? c->body_len - at : 10007;
         EG_TRY(route->body(rq, (eg_bytes){(const uint8_t *)c->body + at, n}));
     }
+    if (!route->body) {
+        rq->body = (eg_bytes){(const uint8_t *)c->body, c->body_len};
+    }
     return route->end(rq);
 }
 
@@ -272,7 +280,8 @@ static inline eg_err store_decide_at(eg_request *rq, const char *action, bool da
 
 /* The caller frees the answer. */
 static inline answer store_call(store *s, const call *c) {
-    static const eg_request_ops ops = {.respond = store_respond, .record_op = store_record, .decide_at = store_decide_at};
+    static const eg_request_ops ops = {.respond = store_respond, .record_op = store_record, .decide_at = store_decide_at,
+        .record_part = store_record_part};
     answer a = {.s = s, .arena = eg_arena_new((size_t)256 << 10)};
     eg_header headers[12];
     eg_request *rq = calloc(1, sizeof *rq);
