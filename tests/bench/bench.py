@@ -9,8 +9,8 @@ import time
 
 import side_by_side
 
-AREAS = {"requests": "small_requests", "connections": "new_connections", "blobs": "blobs", "latency": "latency", "idle": "idle", "load": "load",
-         "policy": "policy_decisions"}
+AREAS = {"requests": "small_requests", "connections": "new_connections", "blobs": "blobs", "storage": "storage", "spark": "storage_spark",
+         "latency": "latency", "idle": "idle", "load": "load", "policy": "policy_decisions"}
 
 
 def main():

@@ -242,9 +242,10 @@ frontend bench
                 values[peer.name].append(value)
         return values
 
-    def add(self, name, unit, ours, peer, theirs, gate=None, goal=None, smaller=False, note=""):
+    def add(self, name, unit, ours, peer, theirs, gate=None, goal=None, smaller=False, note="", floor=False):
         """`ours` and `theirs` are lists, one value a round: the ratio is the median of the rounds' ratios, so that load from
-        elsewhere, which hits both, mostly falls out. With `smaller`, less is better and the ratio is turned."""
+        elsewhere, which hits both, mostly falls out. With `smaller`, less is better and the ratio is turned. Without a peer the gate is
+        the most that our value may be, with `floor` the least."""
         ours = ours if isinstance(ours, list) else [ours]
         theirs = theirs if isinstance(theirs, list) else [theirs]
         ratio = None
@@ -254,17 +255,17 @@ frontend bench
                "peer_value": round(statistics.median(theirs), 2) if peer else None, "ratio": round(ratio, 3) if ratio is not None else None,
                "gate": gate, "goal": goal}
         self.results.append(row)
-        show(row, smaller, note)
+        show(row, note, floor)
 
 
-def show(row, smaller=False, note=""):
+def show(row, note="", floor=False):
     text = f"  {row['name']:<34} {row['ours']:>11,.1f} {row['unit']}"
     if row["peer"]:
         text += f", {row['peer']} {row['peer_value']:,.1f}"
         text += f": ×{row['ratio']:.2f}" if row["ratio"] is not None else ""
     if row["gate"] is not None:
         value = row["ratio"] if row["peer"] else row["ours"]
-        kept = value is not None and (value >= row["gate"] if row["peer"] else value <= row["gate"])
+        kept = value is not None and (value >= row["gate"] if row["peer"] or floor else value <= row["gate"])
         text += f"  [gate {row['gate']}: {'kept' if kept else 'MISSED'}; goal {row['goal']}]"
     print(text + (f"  ({note})" if note else ""), flush=True)
 

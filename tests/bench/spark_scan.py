@@ -1,0 +1,43 @@
+"""What Spark is measured with: scan, join with a shuffle, partitioned write, each in turns on several base addresses. Arguments: rounds, rows, results, addresses."""
+import json
+import sys
+import time
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+rounds, rows, results, bases = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+spark = SparkSession.builder.appName("bench").getOrCreate()
+spark.sparkContext.setLogLevel("ERROR")
+spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
+spark.conf.set("spark.sql.shuffle.partitions", "4")
+facts = spark.range(0, rows, 1, 4).select("id", (F.col("id") % 1000).alias("key"), F.rand(7).alias("x"), F.sha2(F.col("id").cast("string"), 256).alias("text"))
+keys = spark.range(0, 1000, 1, 1).select(F.col("id").alias("key"), F.concat(F.lit("k"), F.col("id")).alias("label"))
+
+
+def scan(base):
+    return spark.read.parquet(f"{base}/facts").agg(F.sum("x"), F.max("text"), F.count("*")).first()[2]
+
+
+def join(base):
+    joined = spark.read.parquet(f"{base}/facts").join(spark.read.parquet(f"{base}/keys"), "key").groupBy("label").agg(F.sum("x").alias("s"), F.max("text").alias("t"))
+    return joined.agg(F.count("*")).first()[0]
+
+
+def write(base):
+    spark.read.parquet(f"{base}/facts").withColumn("part", F.col("key") % 8).write.partitionBy("part").mode("overwrite").parquet(f"{base}/written")
+
+
+for base in bases:
+    facts.write.mode("overwrite").parquet(f"{base}/facts")
+    keys.write.mode("overwrite").parquet(f"{base}/keys")
+times = []
+for i in range(rounds + 1):
+    for name, act in (("scan", scan), ("join", join), ("write", write)):
+        for base in bases[i % len(bases):] + bases[:i % len(bases)]:
+            started = time.monotonic()
+            act(base)
+            times.append({"round": i, "what": name, "base": base, "seconds": time.monotonic() - started})
+with open(results, "w") as f:
+    json.dump([t for t in times if t["round"] > 0], f)  # the first round warms the compiler up
+spark.stop()
