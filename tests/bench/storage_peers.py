@@ -46,7 +46,7 @@ def rclone(b):
         os.makedirs(f"{b.folder}/rclone/bench", exist_ok=True)
         with environment(RCLONE_CONFIG=f"{b.folder}/rclone.conf", RCLONE_CONFIG_C_TYPE="crypt", RCLONE_CONFIG_C_REMOTE=f"{b.folder}/rclone",
                          RCLONE_CONFIG_C_PASSWORD=hidden, RCLONE_CONFIG_C_FILENAME_ENCRYPTION="off", RCLONE_CONFIG_C_DIRECTORY_NAME_ENCRYPTION="false",
-                         RCLONE_AUTH_KEY=f"{ACCESS},{SECRET}"):
+                         RCLONE_AUTH_KEY=f'"{ACCESS},{SECRET}"'):
             return b.started("rclone crypt", port, [program, "serve", "s3", "c:", "--addr", f"127.0.0.1:{port}", "--cert", chain, "--key", key])
     return once(b, "rclone crypt", start)
 
