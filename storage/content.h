@@ -101,6 +101,7 @@ typedef struct eg_content_flush {
     eg_change base;
     uint64_t position;
     bool retain;               /* keep what is staged beyond `position` */
+    bool repeated;             /* private: it was done before, and its answer was lost */
     bool set[EG_ATTR_COUNT];   /* attributes that come with the flush */
     eg_bytes attr[EG_ATTR_COUNT];
     uint64_t boot;

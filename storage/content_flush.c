@@ -1,6 +1,8 @@
 /* Flush: what was appended becomes the file's content, durably and at once. */
 #include "content.h"
 
+#include "repeated.h"
+
 #include <stdlib.h>
 
 static eg_err wrong_position(eg_problem *p) {
@@ -24,7 +26,13 @@ static eg_err find_file(eg_kv_txn *t, eg_content_flush *f, eg_inode *ret, eg_pro
     if (ret->kind != EG_KIND_FILE) {
         return eg_fail(p, EG_ERR_RESOURCE_TYPE_MISMATCH, "The path is a directory.");
     }
-    EG_TRY(eg_change_check(&f->base, ret, p));
+    /* Of a flush that comes again the condition is known to have been met. */
+    const eg_str match = f->base.conditions.if_match;
+    f->repeated = eg_repeated_flush(ret, &f->base.conditions, f->position);
+    f->base.conditions.if_match = f->repeated ? EG_LIT("") : match;
+    const eg_err e = eg_change_check(&f->base, ret, p);
+    f->base.conditions.if_match = match;
+    EG_TRY(e);
     return f->position < ret->length ? wrong_position(p) : EG_OK;
 }
 
@@ -100,6 +108,8 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     eg_inode i;
     EG_TRY(find_file(t, f, &i, p));
     const bool changes = f->position > i.length;
+    const uint64_t from = i.length;
+    uint8_t last_flush[EG_LAST_FLUSH_LEN];
     eg_err e = move_staged(t, f, &i);
     if (e == EG_OK && !f->retain) {
         e = drop_staged(t, f, &i);
@@ -115,7 +125,7 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     eg_change_keep_lease(&f->base, &i);
     bool attributes = false;
     for (size_t k = 0; k < EG_ATTR_COUNT; k++) {
-        if (f->set[k]) {
+        if (f->set[k] && !f->repeated) {
             i.attr[k] = f->attr[k];
             attributes = true;
         }
@@ -123,6 +133,9 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     if (changes || attributes) {
         i.change++;
         i.modified_ns = f->base.now_ns;
+    }
+    if (changes) {
+        eg_repeated_note_flush(&i, from, last_flush);
     }
     EG_TRY(eg_ns_inode_put(t, f->base.account, &i));
     f->base.after = i;

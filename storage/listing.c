@@ -45,7 +45,10 @@ static eg_err resume(walk *w) {
         const eg_str name = eg_str_cut(&rest, '/');
         level *v = &w->levels[w->depth - 1];
         v->from_len = eg_ns_entry_key(&v->directory, name, v->from);
-        v->skip_equal = true;
+        v->skip_equal = !w->l->inclusive;
+        if (w->l->inclusive) {
+            return EG_OK;
+        }
         eg_entry e;
         const eg_err err = eg_ns_entry_get(w->t, w->l->account, &v->directory, name, &e);
         if (err == EG_ERR_NOT_FOUND || !w->l->recursive || w->depth > EG_PATH_DEPTH_MAX || (err == EG_OK && e.kind != EG_KIND_DIRECTORY)) {
@@ -78,7 +81,7 @@ static eg_err give(walk *w, size_t parent_len, eg_str name, const eg_entry *e) {
 /* Renaming a directory may push what lies beneath it past the bounds of a path. Such entries can't be addressed, so they are
  * not listed either: a listing must not fail because of them. */
 static bool too_long(const walk *w, const level *v, eg_str name) {
-    return w->l->prefix.len + v->path_len + name.len + 2 > EG_PATH_MAX;
+    return w->l->prefix.len + (w->l->prefix.len > 0) + v->path_len + (v->path_len > 0) + name.len > EG_PATH_MAX;
 }
 
 /* Gives the deepest level's entries until it ends, the page is full, or a directory has to be entered. */

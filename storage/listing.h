@@ -11,6 +11,7 @@ typedef struct eg_listing {
     eg_str prefix;             /* the directory's path in its filesystem; "" = root */
     bool recursive;
     eg_str after;              /* path below the directory to go on behind; len 0 = from the start */
+    bool inclusive;            /* `after` is a name, and itself part of the page when it is there */
     int64_t forward_ns;        /* eg_storage_forward_ns: files whose time is over are left out */
     size_t max;                /* entries of a page; `each` may lower it to what it was given so far */
     /* `path` is from the filesystem's root; everything is valid during the call only. */

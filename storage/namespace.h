@@ -35,6 +35,7 @@ typedef enum eg_attr {
     EG_ATTR_VERSION,           /* u64: nanoseconds since 1970, the version id of this content */
     EG_ATTR_DELETED,           /* of what was soft-deleted: when, and until when it is kept */
     EG_ATTR_ACCESS_POLICIES,   /* of a container's root: stored access policies */
+    EG_ATTR_LAST_FLUSH,        /* of a file: change counter after its last flush (u64), length before it (u64) */
     EG_ATTR_COUNT
 } eg_attr;
 

@@ -15,6 +15,9 @@ static eg_err change_list(const eg_path_access *c, eg_inode *i, eg_buf *text, eg
     case EG_ACCESS_KEEP:
         return EG_OK;
     case EG_ACCESS_SET:
+        if (spec.access.n == 0) {
+            spec.access = acl.access; /* default entries alone leave the others as they are */
+        }
         EG_TRY(eg_acl_replace(&acl, &spec, p));
         break;
     case EG_ACCESS_MODIFY:

@@ -5,6 +5,7 @@
 #include "snapshot.h"
 
 #include "path_bounds.h"
+#include "repeated.h"
 
 #define SUPERUSER EG_LIT("$superuser")
 
@@ -118,6 +119,10 @@ static eg_err create_over(eg_kv_txn *t, eg_path_create *c, const eg_place *place
     eg_inode old;
     EG_TRY(eg_ns_inode_get(t, a, &place->entry.child, &old));
     c->existing = old.kind;
+    if (c->made.kind == old.kind && eg_repeated_transaction(&old, c->made.attr[EG_ATTR_TRANSACTION_ID])) {
+        c->base.after = old;
+        return EG_OK;
+    }
     EG_TRY(eg_change_check(&c->base, &old, p));
     if (c->made.kind != old.kind) {
         return eg_fail(p, EG_ERR_PATH_EXISTS, old.kind == EG_KIND_FILE ? "A file of this name already exists."

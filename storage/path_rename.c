@@ -2,6 +2,7 @@
 #include "due.h"
 #include "lease_index.h"
 #include "path_bounds.h"
+#include "repeated.h"
 
 #include <stdio.h>
 
@@ -152,6 +153,44 @@ static eg_err check_access(eg_kv_txn *t, const eg_path_rename *r, eg_problem *p)
     return eg_path_allowed(t, &r->base, EG_NEED_MOVE_TO, p);
 }
 
+static eg_str last_name(eg_str path) {
+    for (size_t i = path.len; i > 0; i--) {
+        if (path.ptr[i - 1] == '/') {
+            return (eg_str){path.ptr + i, path.len - i};
+        }
+    }
+    return path;
+}
+
+/* Whether this very rename was done before: what it moved stands at the destination, or in it. Looked at before the source, under whose
+ * name there may be something new by now. */
+static eg_err done_before(eg_kv_txn *t, eg_path_rename *r, bool *ret, eg_problem *p) {
+    eg_place d;
+    eg_inode i;
+    *ret = false;
+    if (r->transaction_id.len == 0) {
+        return EG_OK;
+    }
+    EG_TRY(eg_path_resolve(t, &r->base, r->base.path, &d, p));
+    for (bool into = false; d.exists; into = true) {
+        EG_TRY(eg_ns_inode_get(t, r->base.account, &d.entry.child, &i));
+        if (eg_repeated_transaction(&i, eg_str_bytes(r->transaction_id))) {
+            r->base.after = i;
+            *ret = true;
+            return EG_OK;
+        }
+        if (into || i.kind != EG_KIND_DIRECTORY) {
+            return EG_OK;
+        }
+        const eg_err e = eg_ns_entry_get(t, r->base.account, &i.id, last_name(r->source), &d.entry);
+        if (e == EG_ERR_NOT_FOUND) {
+            return EG_OK;
+        }
+        EG_TRY(e);
+    }
+    return EG_OK;
+}
+
 eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p) {
     eg_path_rename *r = rename;
     const eg_account *a = r->base.account;
@@ -159,7 +198,12 @@ eg_err eg_path_rename_apply(eg_kv_txn *t, void *rename, eg_problem *p) {
     eg_place source;
     eg_inode moved;
     target to;
+    bool done = false;
     EG_TRY(check_access(t, r, p));
+    EG_TRY(done_before(t, r, &done, p));
+    if (done) {
+        return EG_OK;
+    }
     EG_TRY(find_source(t, r, &source, &moved, p));
     EG_TRY(find_target(t, r, &source, &to, p));
     EG_TRY(check_target(t, r, &source, &to, p));

@@ -69,6 +69,7 @@ typedef enum eg_category {
     X(METHOD, METHOD, "UnsupportedHttpVerb")                                            \
     X(HOST_UNKNOWN, NOT_FOUND, "UnknownHost")                                           \
     X(QUERY, INVALID, "InvalidQueryParameterValue")                                     \
+    X(QUERY_RANGE, INVALID, "OutOfRangeQueryParameterValue")                            \
     X(QUERY_MISSING, INVALID, "MissingRequiredQueryParameter")                          \
     X(CSRF, INVALID, "MissingRequestedBy")                                              \
     X(BODY_JSON, INVALID, "InvalidJson")                                                \

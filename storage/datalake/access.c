@@ -89,17 +89,6 @@ static eg_err read_mode(eg_request *rq, eg_access_mode *ret) {
     return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter mode is none of set, modify and remove.");
 }
 
-static eg_err read_records(eg_request *rq, size_t *ret) {
-    eg_str v;
-    uint64_t n = RECORDS_MAX;
-    const eg_err e = eg_request_query(rq, "maxRecords", &v);
-    if (e != EG_ERR_NOT_FOUND && (e != EG_OK || eg_str_u64(v, UINT32_MAX, &n) != EG_OK || n == 0)) {
-        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter maxRecords is not a positive number.");
-    }
-    *ret = n < RECORDS_MAX ? (size_t)n : RECORDS_MAX;
-    return EG_OK;
-}
-
 /* A token is of this directory: so is what it is made with. */
 static eg_err read_continuation(eg_request *rq, recursion *r) {
     eg_str v;
@@ -179,7 +168,7 @@ static eg_err run(eg_request *rq, recursion *r) {
     EG_TRY(eg_target_open(rq, &r->d));
     EG_TRY(eg_target_change(rq, &r->d, &r->step.access.base));
     EG_TRY(read_mode(rq, &r->step.access.mode));
-    EG_TRY(read_records(rq, &r->left));
+    EG_TRY(eg_target_query_page(rq, "maxRecords", RECORDS_MAX, &r->left));
     EG_TRY(eg_target_query_bool(rq, "forceFlag", false, &r->step.force));
     if (eg_request_header(rq, "x-ms-acl").len == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER_MISSING, "The header x-ms-acl must be given.");

@@ -95,17 +95,6 @@ static eg_err read_name(eg_request *rq, const char *query, eg_str *ret) {
     return e != EG_OK || ret->len > 63 ? eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s can't be read.", query) : EG_OK;
 }
 
-static eg_err read_max(eg_request *rq, const char *query, size_t *ret) {
-    eg_str v;
-    uint64_t n = EG_LIST_PAGE_MAX;
-    const eg_err e = eg_request_query(rq, query, &v);
-    if (e != EG_ERR_NOT_FOUND && (e != EG_OK || eg_str_u64(v, UINT32_MAX, &n) != EG_OK || n == 0)) {
-        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is not a positive number.", query);
-    }
-    *ret = n < EG_LIST_PAGE_MAX ? (size_t)n : EG_LIST_PAGE_MAX;
-    return EG_OK;
-}
-
 static eg_err run(eg_request *rq, bool xml) {
     eg_target d;
     eg_str after[2]; /* prefix, marker */
@@ -117,7 +106,7 @@ static eg_err run(eg_request *rq, bool xml) {
     g.deleted = xml && eg_request_query(rq, "include", &include) == EG_OK && memmem(include.ptr, include.len, "deleted", 7);
     EG_TRY(read_name(rq, "prefix", &after[0]));
     EG_TRY(read_name(rq, xml ? "marker" : "continuation", &after[1]));
-    EG_TRY(read_max(rq, xml ? "maxresults" : "maxResults", &g.max));
+    EG_TRY(eg_target_query_page(rq, xml ? "maxresults" : "maxResults", EG_LIST_PAGE_MAX, &g.max));
     eg_buf_init(&g.body, BODY_MAX);
     (void)eg_buf_adds(&g.body, xml ? "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Containers>" : "{\"filesystems\":[");
     eg_err e = list(&d, after, &g, rq->arena, &next);

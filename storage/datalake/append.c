@@ -3,8 +3,13 @@
 
 #include "encryption.h"
 #include "lease_request.h"
+#include "md5_stream.h"
+#include "readers.h"
 #include "reclaim.h"
+#include "repeated.h"
 #include "request_body.h"
+
+#define PIECE ((size_t)65536)
 
 static eg_err check_file(eg_request *rq, const eg_inode *i, uint64_t position) {
     if (i->kind != EG_KIND_FILE) {
@@ -17,7 +22,7 @@ static eg_err check_file(eg_request *rq, const eg_inode *i, uint64_t position) {
 }
 
 /* Refuses early, before the peer sends megabytes for nothing. Only when the account is at hand: this must not block. */
-static eg_err look_ahead(eg_request *rq, uint64_t position) {
+static eg_err look_ahead(eg_request *rq, uint64_t position, bool flush) {
     eg_str container;
     eg_target d = {.store = rq->room};
     EG_TRY(eg_target_split(rq, &container, &d.path));
@@ -30,6 +35,9 @@ static eg_err look_ahead(eg_request *rq, uint64_t position) {
     eg_inode i;
     EG_TRY(eg_target_find(rq, &d, &i));
     EG_TRY(eg_encryption_require(rq, &i));
+    if (flush && rq->content_length > 0 && eg_repeated_append(&i, position, (uint64_t)rq->content_length)) {
+        return EG_OK; /* the body will tell */
+    }
     return check_file(rq, &i, position);
 }
 
@@ -40,10 +48,10 @@ eg_err eg_dfs_append_begin(eg_request *rq) {
     if (rq->content_length == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "An append without content: Content-Length must not be 0.");
     }
-    EG_TRY(look_ahead(rq, position));
     bool flush = false;
     EG_TRY(eg_target_query_bool(rq, "flush", false, &flush)); /* refused before the body comes */
-    return eg_body_begin(rq, false);
+    EG_TRY(look_ahead(rq, position, flush));
+    return eg_body_begin(rq, flush); /* by its sum one is known that comes again */
 }
 
 eg_err eg_dfs_append_body(eg_request *rq, eg_bytes chunk) { return eg_body_add(rq, chunk); }
@@ -85,19 +93,74 @@ static eg_err flush(eg_request *rq, const eg_target *d, eg_content_flush *f, int
     return eg_target_etag(rq, &f->base.after);
 }
 
+static eg_err sum_of_file(eg_request *rq, const eg_target *d, const eg_inode *file, eg_span span, uint8_t ret[16]) {
+    EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *reader = NULL;
+    EG_CLEANUP(eg_md5_stream_free_p) eg_md5_stream *md5 = NULL;
+    uint8_t *piece = eg_arena_alloc(rq->arena, PIECE);
+    size_t n = 1;
+    if (!piece) {
+        return EG_ERR_NO_MEMORY;
+    }
+    EG_TRY(eg_md5_stream_new(&md5));
+    EG_TRY(eg_content_reader_new(d->store, d->account, file, span, &reader));
+    while (n > 0) {
+        EG_TRY(eg_content_reader_read(reader, piece, PIECE, &n));
+        EG_TRY(eg_md5_stream_add(md5, (eg_bytes){piece, n}));
+    }
+    return eg_md5_stream_end(md5, ret);
+}
+
+/* An append with flush whose answer was lost: the file ends with these bytes already. */
+static eg_err done_before(eg_request *rq, const eg_target *d, const eg_inode *file, uint64_t position, bool *ret) {
+    uint8_t there[16];
+    *ret = false;
+    if (!eg_repeated_append(file, position, eg_body_length(rq))) {
+        return EG_OK;
+    }
+    EG_TRY(eg_body_check(rq));
+    EG_TRY(eg_readers_enter(d->store->readers, &file->id));
+    eg_inode again;
+    eg_err e = eg_target_find(rq, d, &again); /* with the reader known, the reclaimer leaves it */
+    if (e == EG_OK && (!eg_id_eq(&again.id, &file->id) || again.change != file->change)) {
+        e = EG_ERR_BUSY;
+    }
+    if (e == EG_OK) {
+        e = sum_of_file(rq, d, file, (eg_span){position, file->length}, there);
+    }
+    eg_readers_leave(d->store->readers, &file->id);
+    EG_TRY(e);
+    *ret = eg_body_md5(rq) && memcmp(there, eg_body_md5(rq), sizeof there) == 0;
+    return EG_OK;
+}
+
+static eg_err answer(eg_request *rq, const eg_inode *file) {
+    EG_TRY(eg_body_answer_sums(rq));
+    (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
+    EG_TRY(eg_encryption_echo(rq, file));
+    return eg_respond_empty(rq, 202);
+}
+
 eg_err eg_dfs_append_end(eg_request *rq) {
     eg_target d;
     eg_inode file;
     uint64_t position = 0;
     bool also_flush = false;
+    bool done = false;
     EG_TRY(eg_target_query_u64(rq, "position", &position));
     EG_TRY(eg_target_query_bool(rq, "flush", false, &also_flush));
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_find(rq, &d, &file));
-    EG_TRY(check_file(rq, &file, position));
     EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
     EG_TRY(eg_encryption_customer_key(rq, &customer));
     EG_TRY(eg_encryption_check(rq, &file, customer));
+    if (also_flush) {
+        EG_TRY(done_before(rq, &d, &file, position, &done));
+    }
+    if (done) {
+        EG_TRY(eg_target_etag(rq, &file));
+        return answer(rq, &file);
+    }
+    EG_TRY(check_file(rq, &file, position));
     const uint64_t n = eg_body_length(rq);
     rq->record_bytes = n;
     EG_TRY(stage(rq, &d, position, &file));
@@ -106,10 +169,7 @@ eg_err eg_dfs_append_end(eg_request *rq) {
         eg_content_flush f = {.position = position + n};
         EG_TRY(flush(rq, &d, &f, 202));
     }
-    EG_TRY(eg_body_answer_sums(rq));
-    (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
-    EG_TRY(eg_encryption_echo(rq, &file));
-    return eg_respond_empty(rq, 202);
+    return answer(rq, &file);
 }
 
 eg_err eg_dfs_flush(eg_request *rq) {

@@ -51,17 +51,6 @@ static eg_err add_path(void *ctx, eg_str path, const eg_inode *i) {
     return eg_buf_addf(b, ",\"permissions\":\"%s%s\"}", permissions, eg_acl_extended(&acl) ? "+" : "");
 }
 
-static eg_err read_max(eg_request *rq, size_t *ret) {
-    eg_str v;
-    uint64_t n = EG_LIST_PAGE_MAX;
-    const eg_err e = eg_request_query(rq, "maxResults", &v);
-    if (e != EG_ERR_NOT_FOUND && (e != EG_OK || eg_str_u64(v, UINT32_MAX, &n) != EG_OK || n == 0)) {
-        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter maxResults is not a positive number.");
-    }
-    *ret = n < EG_LIST_PAGE_MAX ? (size_t)n : EG_LIST_PAGE_MAX;
-    return EG_OK;
-}
-
 static eg_err read_directory(eg_request *rq, eg_target *d) {
     eg_str v;
     const eg_err e = eg_request_query(rq, "directory", &v);
@@ -82,13 +71,31 @@ static eg_err read_directory(eg_request *rq, eg_target *d) {
     return eg_ns_path_check(v, &rq->problem);
 }
 
+/* The ABFS driver makes a token of its own when it wants a listing to begin at a name: base64 of "{crc} 0 {name}". */
+static bool begins_at(eg_str token, eg_arena *arena, eg_listing *l) {
+    uint8_t raw[EG_NAME_MAX + 32];
+    size_t n = 0;
+    if (eg_unbase64(token, raw, sizeof raw, &n) != EG_OK) {
+        return false;
+    }
+    eg_str rest = {(const char *)raw, n};
+    const eg_str sum = eg_str_cut(&rest, ' ');
+    const eg_str zero = eg_str_cut(&rest, ' ');
+    if (!rest.ptr || rest.len == 0 || rest.len > EG_NAME_MAX || sum.len == 0 || !eg_str_is(zero, "0") || memchr(rest.ptr, '/', rest.len)) {
+        return false;
+    }
+    l->after = eg_arena_str(arena, rest);
+    l->inclusive = true;
+    return l->after.ptr != NULL;
+}
+
 static eg_err read_continuation(eg_request *rq, eg_listing *l) {
     eg_str v;
     const eg_err e = eg_request_query(rq, "continuation", &v);
     if (e == EG_ERR_NOT_FOUND || (e == EG_OK && v.len == 0)) {
         return EG_OK;
     }
-    if (e != EG_OK || eg_listing_token_read(l, v, rq->arena, &l->after) != EG_OK) {
+    if (e != EG_OK || (eg_listing_token_read(l, v, rq->arena, &l->after) != EG_OK && !begins_at(v, rq->arena, l))) {
         return eg_fail(&rq->problem, EG_ERR_QUERY, "The continuation token is not one of this listing.");
     }
     return EG_OK;
@@ -139,7 +146,7 @@ eg_err eg_dfs_list(eg_request *rq) {
     g.listing = &l;
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(read_directory(rq, &d));
-    EG_TRY(read_max(rq, &l.max));
+    EG_TRY(eg_target_query_page(rq, "maxResults", EG_LIST_PAGE_MAX, &l.max));
     EG_TRY(eg_target_query_bool(rq, "recursive", false, &l.recursive));
     l.account = d.account;
     l.grant = &d.grant;

@@ -186,6 +186,9 @@ eg_err eg_dfs_set_properties(eg_request *rq) {
     eg_target d;
     eg_path_update u = {.touch = true};
     EG_TRY(eg_target_open(rq, &d));
+    if (d.path.len == 0) {
+        return eg_fail(&rq->problem, EG_ERR_PATH_INVALID, "The root directory has no properties; set those of the filesystem.");
+    }
     EG_TRY(require_key(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));
     EG_TRY(eg_dfs_read_attributes(rq, u.set, u.attr));

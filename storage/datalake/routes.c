@@ -51,6 +51,7 @@ static const eg_route routes[] = {
     ROW("PATCH", FS, "action=setAccessControlRecursive", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_recursive, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setAccessControl", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_control, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),
+    ROW("PUT", FS, NULL, EG_ACTION_BLOB_MOVE, EG_RECORD_EACH, DATA, eg_dfs_rename, "storage.path.rename"),
     ROW("DELETE", FS, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_dfs_delete, "storage.path.delete"),
 
     /* Files and directories. */

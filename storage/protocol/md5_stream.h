@@ -9,5 +9,6 @@ eg_err eg_md5_stream_new(eg_md5_stream **ret) EG_MUST_CHECK;
 eg_err eg_md5_stream_add(eg_md5_stream *m, eg_bytes b) EG_MUST_CHECK;
 eg_err eg_md5_stream_end(eg_md5_stream *m, uint8_t ret[16]) EG_MUST_CHECK;
 void eg_md5_stream_free(eg_md5_stream *m);
+EG_DEFINE_CLEANUP(eg_md5_stream, eg_md5_stream_free)
 
 #endif

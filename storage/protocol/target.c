@@ -228,6 +228,24 @@ eg_err eg_target_query_u64(eg_request *rq, const char *name, uint64_t *ret) {
         eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is not a number.", name);
 }
 
+eg_err eg_target_query_page(eg_request *rq, const char *name, size_t max, size_t *ret) {
+    eg_str v;
+    uint64_t n = max;
+    const eg_err e = eg_request_query(rq, name, &v);
+    const bool negative = e == EG_OK && v.len > 1 && v.ptr[0] == '-';
+    if (e == EG_OK && negative) {
+        v = (eg_str){v.ptr + 1, v.len - 1};
+    }
+    if (e != EG_ERR_NOT_FOUND && (e != EG_OK || eg_str_u64(v, INT64_MAX, &n) != EG_OK)) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter %s is not a number.", name);
+    }
+    if (negative || n == 0) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY_RANGE, "One of the query parameters specified in the request URI is outside the permissible range.");
+    }
+    *ret = n < max ? (size_t)n : max;
+    return EG_OK;
+}
+
 void eg_target_moved(const eg_request *rq, eg_storage *s, uint64_t read, uint64_t written) {
     const eg_str job = eg_str_of(rq->principal ? rq->principal->job : "");
     eg_metric_add(EG_METRIC_STORAGE_WRITTEN_BYTES, (int64_t)written);

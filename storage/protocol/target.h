@@ -45,6 +45,8 @@ eg_err eg_target_check_read(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
 /* A query value: "true" or "false"; absent is `dflt`. */
 eg_err eg_target_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) EG_MUST_CHECK;
 eg_err eg_target_query_u64(eg_request *rq, const char *name, uint64_t *ret) EG_MUST_CHECK; /* EG_ERR_QUERY_MISSING */
+/* The size of a page: absent or more than max is max. EG_ERR_QUERY, and EG_ERR_QUERY_RANGE when it is not positive. */
+eg_err eg_target_query_page(eg_request *rq, const char *name, size_t max, size_t *ret) EG_MUST_CHECK;
 /* Answers 501 in the surface's shape. */
 eg_err eg_target_not_built(eg_request *rq, const char *what);
 /* Tells usage and metrics; read or written bytes of this request. */

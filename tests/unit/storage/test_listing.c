@@ -109,7 +109,8 @@ static void refused_tokens(void **state) {
     token[10] = token[10] == 'A' ? 'B' : 'A';
     snprintf(q, sizeof q, "resource=filesystem&recursive=true&continuation=%s", token);
     assert_int_equal(store_do(s, (call){.method = "GET", .path = "/data", .query = q}), EG_ERR_QUERY);
-    assert_int_equal(store_do(s, (call){.method = "GET", .path = "/data", .query = "resource=filesystem&maxResults=0"}), EG_ERR_QUERY);
+    assert_int_equal(store_do(s, (call){.method = "GET", .path = "/data", .query = "resource=filesystem&maxResults=0"}), EG_ERR_QUERY_RANGE);
+    assert_int_equal(store_do(s, (call){.method = "GET", .path = "/data", .query = "resource=filesystem&maxResults=-1"}), EG_ERR_QUERY_RANGE);
     assert_int_equal(store_do(s, (call){.method = "GET", .path = "/data", .query = "resource=filesystem&directory=no"}), EG_ERR_PATH_NOT_FOUND);
     assert_int_equal(store_do(s, (call){.method = "GET", .path = "/nofs", .query = "resource=filesystem"}), EG_ERR_FILESYSTEM_NOT_FOUND);
     assert_int_equal(eg_metric_get(EG_METRIC_STORAGE_CORRUPT), counted); /* a forged token is no damage of ours */

@@ -126,7 +126,7 @@ static void refused_requests(void **state) {
     } bad[] = {
         {"action=setAccessControlRecursive", BASE, EG_ERR_QUERY},
         {"action=setAccessControlRecursive&mode=sideways", BASE, EG_ERR_QUERY},
-        {"action=setAccessControlRecursive&mode=set&maxRecords=0", BASE, EG_ERR_QUERY},
+        {"action=setAccessControlRecursive&mode=set&maxRecords=0", BASE, EG_ERR_QUERY_RANGE},
         {"action=setAccessControlRecursive&mode=set&forceFlag=perhaps", BASE, EG_ERR_QUERY},
         {"action=setAccessControlRecursive&mode=set&continuation=AAAA", BASE, EG_ERR_QUERY},
         {"action=setAccessControlRecursive&mode=set", "", EG_ERR_HTTP_HEADER_MISSING},
