@@ -45,8 +45,8 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
         rq->way = EG_WAY_ROLE;
         return EG_OK;
     }
-    /* Azure asks roles first and access control lists then; another tenant's principal never gets so far. */
-    if ((rq->route->flags & EG_ROUTE_ACL) && of_tenant(rq)) {
+    /* Azure asks roles first and access control lists then; another tenant's principal, or one that a deny assignment names, never gets so far. */
+    if ((rq->route->flags & EG_ROUTE_ACL) && !d.forbidden && of_tenant(rq)) {
         rq->way = EG_WAY_ACL;
         snprintf(rq->decided_by, sizeof rq->decided_by, "acl");
         return EG_OK;
@@ -109,9 +109,14 @@ eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_actio
     if (!rq->principal) {
         return EG_ERR_DENIED_ROLE;
     }
-    eg_access a = {.who = rq->principal, .resource_tenant = rq->tenant, .action = eg_str_of(action), .data_action = data_action, .scope = scope};
+    eg_access a = eg_pipeline_access(rq, action, data_action, scope);
+    /* Another place than the request's own: its container is the scope's, and which path is meant isn't known here, so that a condition on it grants nothing. */
+    for (eg_str rest = scope; rest.ptr;) {
+        a.container = eg_str_cut(&rest, '/');
+    }
+    a.path = (eg_str){NULL, 0};
     eg_policy_decide(eg_pipeline_of(rq)->policy, &a, &d);
-    return d.allowed ? EG_OK : d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
+    return d.allowed ? EG_OK : d.forbidden ? EG_ERR_DENIED_TENANT : d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
 }
 
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p) {

@@ -127,7 +127,7 @@ typedef struct eg_request_ops {
     /* A handler's second question: may the principal also do `action` at rq->scope (such as: with the job of somebody else)?
      * EG_OK or the denial's code; never blocks. NULL = nobody may: handlers then refuse. */
     eg_err (*decide)(eg_request *rq, const char *action, bool data_action, eg_problem *p);
-    /* The same at another scope, such as that of the container that a rename takes from. NULL = nobody may. */
+    /* The same at the scope of a container, such as that a rename takes from. EG_ERR_DENIED_TENANT: nothing else may allow it either. NULL = nobody may. */
     eg_err (*decide_at)(eg_request *rq, const char *action, bool data_action, eg_str scope);
     /* The record of one part of a request that holds several, as a step of a transaction; the part is a copy of the whole request with
      * its own path, route and ops. e: why it was refused, or EG_OK. NULL = parts have no records of their own. */

@@ -89,7 +89,8 @@ eg_grant eg_grant_at(eg_request *rq, eg_str container, const char *const *action
     const eg_str scope = container_scope(rq, container);
     g.way = scope.ptr ? EG_WAY_ROLE : EG_WAY_NONE;
     for (size_t i = 0; g.way == EG_WAY_ROLE && actions[i]; i++) {
-        g.way = decide_at(rq, actions[i], scope) ? EG_WAY_ROLE : EG_WAY_ACL;
+        const eg_err e = rq->ops->decide_at ? rq->ops->decide_at(rq, actions[i], true, scope) : EG_ERR_DENIED_TENANT;
+        g.way = e == EG_OK ? EG_WAY_ROLE : e == EG_ERR_DENIED_TENANT ? EG_WAY_NONE : EG_WAY_ACL;
     }
     return g;
 }

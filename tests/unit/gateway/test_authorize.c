@@ -48,6 +48,13 @@ static int open_policy(void **state) {
     assert_int_equal(eg_dir_make(path, 0700, &p), EG_OK);
     snprintf(path, sizeof path, "%s/roleAssignments/a.json", dir);
     assert_int_equal(eg_file_replace(AT_FDCWD, path, 0600, eg_str_bytes(EG_LIT(text)), &p), EG_OK);
+    static const char denied[] =
+        "{\"name\":\"four\",\"properties\":{\"permissions\":[{\"dataActions\":[\"*/blobs/delete\"]}],\"scope\":\"" LAKE "\","
+        "\"principals\":[{\"id\":\"" ALICE "\",\"type\":\"User\"}]}}";
+    snprintf(path, sizeof path, "%s/denyAssignments", dir);
+    assert_int_equal(eg_dir_make(path, 0700, &p), EG_OK);
+    snprintf(path, sizeof path, "%s/denyAssignments/a.json", dir);
+    assert_int_equal(eg_file_replace(AT_FDCWD, path, 0600, eg_str_bytes(EG_LIT(denied)), &p), EG_OK);
     assert_int_equal(eg_policy_load(dir, 5, &pol, &p), EG_OK);
     return 0;
 }
@@ -78,6 +85,12 @@ static const row rows[] = {
      "default deny"},
     {"nor write data", EG_SURFACE_DFS, EG_ACTION_BLOB_WRITE, EG_ROUTE_DATA_ACTION, LAKE, TENANT, EG_PRINCIPAL_USER, TENANT, "192.0.2.1", EG_ERR_DENIED_DATA,
      EG_ERR_DENIED_DATA, "default deny"},
+    {"what no role grants is asked of access control lists", EG_SURFACE_DFS, EG_ACTION_BLOB_WRITE, EG_ROUTE_DATA_ACTION | EG_ROUTE_ACL, LAKE, TENANT, EG_PRINCIPAL_USER, TENANT,
+     "192.0.2.1", EG_OK, EG_OK, "acl"},
+    {"but not what a deny assignment forbids", EG_SURFACE_DFS, EG_ACTION_BLOB_DELETE, EG_ROUTE_DATA_ACTION | EG_ROUTE_ACL, LAKE, TENANT, EG_PRINCIPAL_USER, TENANT, "192.0.2.1",
+     EG_ERR_DENIED_DATA, EG_ERR_DENIED_DATA, "denyAssignment four"},
+    {"nor what is another tenant's", EG_SURFACE_DFS, EG_ACTION_BLOB_WRITE, EG_ROUTE_DATA_ACTION | EG_ROUTE_ACL, LAKE, TENANT, EG_PRINCIPAL_USER,
+     "0bad0000-0000-4000-8000-000000000009", "192.0.2.1", EG_ERR_DENIED_TENANT, EG_ERR_DENIED_DATA, "tenant separation"},
     {"a control action on storage is refused as Azure does", EG_SURFACE_DFS, EG_ACTION_CONTAINER_DELETE, 0, LAKE, TENANT, EG_PRINCIPAL_USER, TENANT, "192.0.2.1",
      EG_ERR_DENIED_ROLE, EG_ERR_DENIED_DATA, "default deny"},
     {"a job reads for its submitter", EG_SURFACE_DFS, EG_ACTION_BLOB_READ, JOB_ROUTE, LAKE, TENANT, EG_PRINCIPAL_JOB, TENANT, "192.0.2.1", EG_OK, EG_OK, "roleAssignment two"},
