@@ -305,7 +305,7 @@ def test_undelete(sdk, fs):
     fs.get_file_client("gone/a").delete_file()
     deleted = [p for p in fs.list_deleted_paths(path_prefix="gone")]
     sdk.equal("list deleted paths", [p.name for p in deleted], ["gone/a"])
-    fs.undelete_path("gone/a", deleted[0].deletion_id)
+    fs._undelete_path("gone/a", deleted[0].deletion_id)
     sdk.equal("undelete a path", fs.get_file_client("gone/a").download_file().readall(), b"1")
 
 

@@ -44,3 +44,11 @@ def run(spark, account, folder, base, parts, signed_in):
 def test_spark(board, account, folder, spark):
     found = run(spark, account, folder, f"abfss://data@127.0.0.1:{account.gateway.port}/spark-{spark[6]}", "all", oauth(account.gateway))
     board.client(spark, "dfs (abfss)", "OAuth, default account").report(found, 25)
+
+
+def test_an_address_of_azure_stays(board, account, folder):
+    """`abfss://data@lake.dfs.core.windows.net/…` unchanged: one property says where the account is."""
+    endpoint = {"spark.hadoop.fs.azure.abfs.endpoint": f"127.0.0.1:{account.gateway.port}"}
+    base = f"abfss://data@{account.name}.dfs.core.windows.net/spark-unchanged"
+    found = run(OLD, account, folder, base, "short", {**oauth(account.gateway), **endpoint})
+    board.client(OLD, "dfs (abfss)", "OAuth, Azure's address").report(found, 8)
