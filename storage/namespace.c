@@ -3,9 +3,6 @@
 
 #include <embergate/encoding.h>
 
-/* A longer name is keyed by this many bytes of it, 0xFF (which no UTF-8 has) and its digest; the row holds it whole. */
-#define NAME_IN_KEY 400
-
 size_t eg_ns_container_key(const eg_account *a, eg_str name, uint8_t ret[EG_CONTAINER_KEY_MAX]) {
     const size_t account_len = strlen(a->name);
     const size_t name_len = name.len < 63 ? name.len : 63;
@@ -84,12 +81,12 @@ eg_err eg_ns_container_put(eg_kv_txn *t, const eg_account *a, eg_str name, const
 size_t eg_ns_entry_key(const eg_id *parent, eg_str name, uint8_t ret[EG_KV_KEY_MAX]) {
     size_t n = sizeof parent->b;
     memcpy(ret, parent->b, n);
-    if (name.len <= NAME_IN_KEY) {
+    if (name.len <= EG_NS_NAME_IN_KEY) {
         memcpy(ret + n, name.ptr, name.len);
         return n + name.len;
     }
-    memcpy(ret + n, name.ptr, NAME_IN_KEY);
-    n += NAME_IN_KEY;
+    memcpy(ret + n, name.ptr, EG_NS_NAME_IN_KEY);
+    n += EG_NS_NAME_IN_KEY;
     ret[n++] = 0xff;
     eg_sha256(eg_str_bytes(name), ret + n);
     return n + EG_SHA256_LEN;
@@ -137,7 +134,7 @@ eg_err eg_ns_entry_put(eg_kv_txn *t, const eg_account *a, const eg_id *parent, e
     eg_record_start(&b, 1024);
     eg_record_u8(&b, (uint8_t)entry->kind);
     eg_record_bytes(&b, eg_id_bytes(&entry->child));
-    eg_record_text(&b, name.len > NAME_IN_KEY ? eg_str_bytes(name) : (eg_bytes){NULL, 0});
+    eg_record_text(&b, name.len > EG_NS_NAME_IN_KEY ? eg_str_bytes(name) : (eg_bytes){NULL, 0});
     eg_err e = eg_record_seal(a, EG_ROW_ENTRY, k, &b);
     if (e == EG_OK) {
         e = eg_kv_put(t, EG_DB_FS_ENTRY, k, eg_buf_bytes(&b));

@@ -80,7 +80,9 @@ eg_err eg_ns_container_put(eg_kv_txn *t, const eg_account *a, eg_str name, const
 /* 3 to 63 of a-z, 0-9 and single hyphens, or "$root", "$web", "$logs" as Azure has them. */
 bool eg_ns_container_name_ok(eg_str name);
 
-/* Directory entries. EG_ERR_NOT_FOUND. */
+/* Directory entries. EG_ERR_NOT_FOUND. A longer name is keyed by this many bytes of it, 0xFF (which no UTF-8 has) and its digest; the row
+ * holds it whole. So rows are in the order of names, but for longer names that begin alike. */
+#define EG_NS_NAME_IN_KEY 400
 size_t eg_ns_entry_key(const eg_id *parent, eg_str name, uint8_t ret[EG_KV_KEY_MAX]);
 eg_err eg_ns_entry_get(eg_kv_txn *t, const eg_account *a, const eg_id *parent, eg_str name, eg_entry *ret) EG_MUST_CHECK;
 eg_err eg_ns_entry_put(eg_kv_txn *t, const eg_account *a, const eg_id *parent, eg_str name, const eg_entry *e) EG_MUST_CHECK;

@@ -71,6 +71,7 @@ typedef enum eg_category {
     X(QUERY, INVALID, "InvalidQueryParameterValue")                                     \
     X(QUERY_RANGE, INVALID, "OutOfRangeQueryParameterValue")                            \
     X(QUERY_MISSING, INVALID, "MissingRequiredQueryParameter")                          \
+    X(QUERY_RANGE, INVALID, "OutOfRangeQueryParameterValue")                            \
     X(CSRF, INVALID, "MissingRequestedBy")                                              \
     X(BODY_JSON, INVALID, "InvalidJson")                                                \
     X(BODY_FIELD, INVALID, "InvalidField")                                              \

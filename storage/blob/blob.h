@@ -35,6 +35,7 @@ eg_err eg_blob_set_properties(eg_request *rq);
 eg_err eg_blob_metadata_get(eg_request *rq);
 eg_err eg_blob_metadata_set(eg_request *rq);
 eg_err eg_blob_delete(eg_request *rq);
+eg_err eg_blob_list(eg_request *rq);
 eg_err eg_blob_put_begin(eg_request *rq);
 eg_err eg_blob_put_body(eg_request *rq, eg_bytes chunk);
 eg_err eg_blob_put_end(eg_request *rq);

@@ -27,6 +27,8 @@ static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The op
 static const eg_route routes[] = {
     BATCH("/"),
     BATCH(CONTAINER),
+    ROW("GET", CONTAINER, "comp=list", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_blob_list, "storage.directory.list"),
+
     /* Blobs. */
     WRITE("comp=metadata", eg_blob_metadata_set, "storage.path.set_properties"),
     WRITE("comp=properties", eg_blob_set_properties, "storage.path.set_properties"),
