@@ -30,8 +30,15 @@ typedef struct walk {
     char path[EG_PATH_MAX + EG_NAME_MAX + 2];
 } walk;
 
-static void push_level(walk *k, const eg_id *directory) {
+/* Roles, keys and signatures were asked for all of it; by lists alone each directory must grant its own. */
+static eg_err push_level(walk *k, const eg_id *directory) {
+    if (!k->w->grant || k->w->grant->way == EG_WAY_ACL || k->w->grant->way == EG_WAY_NONE) {
+        eg_inode i;
+        EG_TRY(eg_ns_inode_get(k->t, k->w->account, directory, &i));
+        EG_TRY(eg_grant_item(k->w->grant, &i, EG_ACL_R | EG_ACL_X, NULL));
+    }
     k->levels[k->depth++] = (level){*directory, k->path_len, k->pending_count};
+    return EG_OK;
 }
 
 /* Distinct waiting directories are distinct beginnings of one path, so there is always room. */
@@ -84,8 +91,7 @@ static eg_err enter_prefix(walk *k, bool *ret_there) {
     }
     k->rest = rest;
     *ret_there = rest.len <= EG_NAME_MAX;
-    push_level(k, &directory);
-    return EG_OK;
+    return push_level(k, &directory);
 }
 
 static bool starts_with(eg_str s, eg_str beginning) {
@@ -140,7 +146,7 @@ static eg_err resume(walk *k, eg_str after) {
             return seek_behind(k, name, true);
         }
         k->path[k->path_len++] = '/';
-        push_level(k, &id);
+        EG_TRY(push_level(k, &id));
         after = tail;
     }
 }
@@ -184,7 +190,7 @@ static eg_err go_beneath(walk *k, bool *ret_stop) {
         return EG_OK; /* renaming pushed it past the bounds of a path */
     }
     k->path[k->path_len++] = '/';
-    push_level(k, &d.directory);
+    EG_TRY(push_level(k, &d.directory));
     return eg_siblings_seek(k->siblings, &d.directory, EG_LIT(""), true);
 }
 

@@ -6,10 +6,11 @@
 #ifndef EG_STORAGE_NAME_WALK_H
 #define EG_STORAGE_NAME_WALK_H
 
-#include "namespace.h"
+#include "grant.h"
 
 typedef struct eg_name_walk {
     const eg_account *account;
+    const eg_grant *grant;     /* asked for each directory that is entered; NULL = refused */
     eg_id root;                /* of the container */
     eg_str prefix;             /* whole names that begin so; any text */
     bool shallow;              /* what lies beneath a directory is one: "directory/", and the directory itself isn't given */

@@ -74,6 +74,7 @@ typedef enum eg_category {
     X(QUERY_RANGE, INVALID, "OutOfRangeQueryParameterValue")                            \
     X(CSRF, INVALID, "MissingRequestedBy")                                              \
     X(BODY_JSON, INVALID, "InvalidJson")                                                \
+    X(BODY_XML, INVALID, "InvalidXmlDocument")                                          \
     X(BODY_FIELD, INVALID, "InvalidField")                                              \
     X(TOO_MANY_REQUESTS, THROTTLED, "TooManyRequests")                                  \
     /* identity */                                                                      \
@@ -148,6 +149,9 @@ typedef enum eg_category {
     X(LEASE_BREAKING_CHANGE, CONFLICT, "LeaseIsBreakingAndCannotBeChanged")             \
     X(LEASE_BROKEN_RENEW, CONFLICT, "LeaseIsBrokenAndCannotBeRenewed")                  \
     X(MD5_INVALID, INVALID, "InvalidMd5")                                               \
+    X(BLOB_SEALED, CONFLICT, "BlobIsSealed")                                            \
+    X(BLOB_APPEND_POSITION, PRECONDITION, "AppendPositionConditionNotMet")              \
+    X(BLOB_MAX_SIZE, PRECONDITION, "MaxBlobSizeConditionNotMet")                        \
     X(BLOB_TYPE, CONFLICT, "InvalidBlobType")                                           \
     X(CRC64_MISMATCH, INVALID, "Crc64Mismatch")                                         \
     X(METADATA, INVALID, "InvalidMetadata")                                             \

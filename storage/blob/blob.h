@@ -4,7 +4,7 @@
 
 #include "target.h"
 
-#define EG_BLOB_PUT_MAX EG_APPEND_MAX   /* one segment; Azure has 5000 MiB */
+#define EG_BLOB_UMASK 027   /* the Blob API has no word for it; Azure's default */
 
 /* EG_ATTR_BLOB_KIND. */
 typedef enum eg_blob_kind {
@@ -25,7 +25,7 @@ eg_err eg_blob_md5_text(eg_request *rq, const uint8_t md5[16], eg_bytes *ret) EG
 eg_err eg_blob_content_xml(eg_buf *b, const eg_inode *i);
 /* What eg_path_create_apply refused, said as the Blob API does: a directory in the place of a blob is EG_ERR_RESOURCE_TYPE_MISMATCH. */
 eg_err eg_blob_name_mismatch(eg_request *rq, const eg_path_create *c, eg_err e);
-/* Owner, mode and id of what a request makes; kind as given. */
+/* Owner, mode before umask, and id of what a request makes; kind as given. */
 void eg_blob_fill_inode(const eg_request *rq, eg_kind kind, eg_inode *ret);
 
 /* Handlers, one file a group. */
@@ -36,8 +36,14 @@ eg_err eg_blob_metadata_get(eg_request *rq);
 eg_err eg_blob_metadata_set(eg_request *rq);
 eg_err eg_blob_delete(eg_request *rq);
 eg_err eg_blob_list(eg_request *rq);
+eg_err eg_blob_block_begin(eg_request *rq);
+eg_err eg_blob_block_end(eg_request *rq);
+eg_err eg_blob_block_list(eg_request *rq);
+eg_err eg_blob_block_list_put(eg_request *rq);
+eg_err eg_blob_append_begin(eg_request *rq);
+eg_err eg_blob_append_end(eg_request *rq);
+eg_err eg_blob_seal(eg_request *rq);
 eg_err eg_blob_put_begin(eg_request *rq);
-eg_err eg_blob_put_body(eg_request *rq, eg_bytes chunk);
 eg_err eg_blob_put_end(eg_request *rq);
 
 #endif

@@ -85,7 +85,7 @@ eg_err eg_blob_content_xml(eg_buf *b, const eg_inode *i) {
 
 void eg_blob_fill_inode(const eg_request *rq, eg_kind kind, eg_inode *ret) {
     const bool known = rq->principal && rq->principal->object_id[0];
-    *ret = (eg_inode){.id = eg_id_new(), .kind = kind, .mode = kind == EG_KIND_FILE ? 0640 : 0750};
+    *ret = (eg_inode){.id = eg_id_new(), .kind = kind, .mode = kind == EG_KIND_FILE ? 0666 : 0777};
     ret->attr[EG_ATTR_OWNER] = eg_str_bytes(known ? eg_str_of(rq->principal->object_id) : EG_LIT("$superuser"));
     ret->attr[EG_ATTR_GROUP] = eg_str_bytes(EG_LIT("$superuser"));
 }

@@ -113,7 +113,7 @@ static eg_err give(eg_list_page *g, eg_str name, const eg_entry *e, bool beneath
         return eg_record_corrupt();
     }
     g->looked++;
-    if (shown(g, &i)) {
+    if (shown(g, &i) && !eg_ns_inode_expired(&i, g->forward_ns)) {
         g->given++;
         EG_TRY(beneath ? eg_list_prefix_xml(g, name, &i) : give_blob(g, name, &i));
     }
@@ -133,6 +133,15 @@ static eg_err each(void *ctx, eg_str name, const eg_entry *e, bool beneath, bool
     return give(g, name, e, beneath);
 }
 
+/* The directory that all names with this prefix lie beneath. */
+static eg_str directory_of(eg_str prefix) {
+    size_t n = prefix.len;
+    while (n > 0 && prefix.ptr[n - 1] != '/') {
+        n--;
+    }
+    return n > 0 ? (eg_str){prefix.ptr, n - 1} : EG_LIT("");
+}
+
 /* One page within one transaction. */
 static eg_err run(eg_list_page *g, const eg_target *d) {
     eg_request *rq = g->rq;
@@ -140,6 +149,7 @@ static eg_err run(eg_list_page *g, const eg_target *d) {
     eg_str marker;
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(d->store->kv, &t));
+    EG_TRY(eg_grant_check_own(t, &d->grant, &(eg_where){d->account, d->container, directory_of(g->walk.prefix)}, &rq->problem));
     const eg_err found = eg_ns_container_get(t, d->account, d->container, &c);
     if (found != EG_OK) {
         return eg_fail(&rq->problem, found, "The specified container does not exist.");
@@ -150,7 +160,9 @@ static eg_err run(eg_list_page *g, const eg_target *d) {
     if (marker.len > 0 && eg_list_marker_read(marker, rq->arena, &g->walk) != EG_OK) {
         return bad_query(rq, "marker");
     }
-    EG_TRY(eg_extra_collect(g));
+    if (d->grant.way != EG_WAY_ACL) { /* lists say nothing of names that aren't in the tree */
+        EG_TRY(eg_extra_collect(g));
+    }
     EG_TRY(eg_name_walk_run(t, &g->walk));
     if (!g->more) {
         EG_TRY(eg_extra_give_before(g, (eg_str){NULL, 0}, &g->more));
@@ -191,6 +203,8 @@ eg_err eg_blob_list(eg_request *rq) {
     EG_TRY(eg_target_open(rq, &d));
     g.store = d.store;
     g.walk.account = d.account;
+    g.walk.grant = &d.grant;
+    g.forward_ns = eg_storage_forward_ns(d.store);
     g.walk.each = each;
     g.walk.ctx = &g;
     EG_TRY(read_query(&g));

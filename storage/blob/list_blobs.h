@@ -25,6 +25,7 @@ typedef struct eg_list_page {
     eg_request *rq;
     eg_storage *store;
     eg_kv_txn *t;
+    int64_t forward_ns;       /* of leases and expiry */
     eg_name_walk walk;
     unsigned include;
     unsigned show;            /* EG_LIST_SHOW_*; 0 = all */

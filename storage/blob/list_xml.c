@@ -45,7 +45,7 @@ static void add_times(eg_buf *b, const eg_inode *i) {
 static void add_lease(eg_list_page *g, const eg_inode *i) {
     eg_lease l = {0};
     (void)!eg_lease_decode(i->attr[EG_ATTR_LEASE], &l);
-    const eg_lease_state state = eg_lease_state_at(&l, eg_storage_forward_ns(g->store));
+    const eg_lease_state state = eg_lease_state_at(&l, g->forward_ns);
     const char *duration = eg_lease_duration_text(&l, state);
     (void)eg_buf_addf(&g->body, "<LeaseStatus>%s</LeaseStatus><LeaseState>%s</LeaseState>", eg_lease_status_text(state), eg_lease_state_text(state));
     if (duration) {

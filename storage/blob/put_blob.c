@@ -3,6 +3,7 @@
 
 #include "blocks.h"
 #include "encryption.h"
+#include "grant_request.h"
 #include "lifecycle.h"
 #include "metadata.h"
 #include "reclaim.h"
@@ -29,7 +30,7 @@ static eg_err read_type(eg_request *rq, eg_blob_kind *ret) {
 
 /* Refuses early, before the peer sends megabytes for nothing. Only when the account is at hand: this must not block. */
 static eg_err look_ahead(eg_request *rq) {
-    eg_change where = {.now_ns = 0};
+    eg_where where;
     EG_TRY(eg_target_split(rq, &where.container, &where.path));
     eg_storage *s = rq->room;
     where.account = eg_storage_account_loaded(s, rq->account);
@@ -38,8 +39,8 @@ static eg_err look_ahead(eg_request *rq) {
     }
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(s->kv, &t));
-    eg_place place;
-    return eg_path_resolve(t, &where, where.path, &place, &rq->problem);
+    const eg_grant grant = eg_grant_of(rq);
+    return eg_grant_check(t, &grant, &where, EG_NEED_CREATE, &rq->problem);
 }
 
 /* Copy Blob and Put Blob From URL are told from Put Blob by a header. */
@@ -55,8 +56,6 @@ eg_err eg_blob_put_begin(eg_request *rq) {
     EG_TRY(look_ahead(rq));
     return eg_body_begin(rq, true);
 }
-
-eg_err eg_blob_put_body(eg_request *rq, eg_bytes chunk) { return eg_body_add(rq, chunk); }
 
 /* The MD5 that the blob will have: the one that was sent for it, which must be right, else ours. */
 static eg_err settle_md5(eg_request *rq, eg_inode *made) {
@@ -84,7 +83,8 @@ static eg_err fill(eg_request *rq, eg_path_create *c) {
     EG_TRY(eg_metadata_of_headers(rq, "hdi_isfolder", &metadata));
     const bool directory = is_directory(rq);
     eg_blob_fill_inode(rq, directory ? EG_KIND_DIRECTORY : EG_KIND_FILE, &c->made);
-    c->parent_mode = 0750;
+    c->parent_mode = 0777;
+    c->umask = EG_BLOB_UMASK;
     c->made.attr[EG_ATTR_PROPERTIES] = eg_str_bytes(metadata);
     EG_TRY(eg_blob_read_content_headers(rq, true, c->made.attr));
     if (kind == EG_BLOB_APPEND) {

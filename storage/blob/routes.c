@@ -2,8 +2,10 @@
 #include "batch.h"
 #include "batch_body.h"
 
+#include "block_list_xml.h"
 #include "lease_request.h"
 #include "lifecycle.h"
+#include "request_body.h"
 
 #include <embergate/actions.h>
 
@@ -15,6 +17,8 @@
     {EG_SURFACE_BLOB, method, pattern, query, action, eg_target_container_scope, mode, flags, 0, NULL, NULL, handler, event}
 #define READ(method, query, handler, event) ROW(method, BLOB, query, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, handler, event)
 #define WRITE(query, handler, event) ROW("PUT", BLOB, query, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, handler, event)
+#define UPLOAD(query, action, mode, begin, body, end, event) \
+    {EG_SURFACE_BLOB, "PUT", BLOB, query, action, eg_target_container_scope, mode, DATA, EG_APPEND_MAX, begin, body, end, event}
 
 static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
 
@@ -37,12 +41,17 @@ static const eg_route routes[] = {
     WRITE("comp=undelete", eg_undelete_path, "storage.path.undelete"),
     WRITE("comp=snapshot", eg_snapshot_take, "storage.blob.snapshot"),
     WRITE("comp=copy", eg_copy_abort, "storage.blob.copy"),
+    UPLOAD("comp=block", EG_ACTION_BLOB_WRITE, EG_RECORD_FIRST, eg_blob_block_begin, eg_body_add, eg_blob_block_end, "storage.file.append"),
+    {EG_SURFACE_BLOB, "PUT", BLOB, "comp=blocklist", EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_EACH, DATA, EG_BLOCK_LIST_BODY_MAX,
+        NULL, NULL, eg_blob_block_list_put, "storage.blob.put"},
+    UPLOAD("comp=appendblock", EG_ACTION_BLOB_ADD, EG_RECORD_EACH, eg_blob_append_begin, eg_body_add, eg_blob_append_end, "storage.file.append"),
+    WRITE("comp=seal", eg_blob_seal, "storage.path.set_properties"),
     WRITE("comp", not_built, "storage.path.other"),
-    {EG_SURFACE_BLOB, "PUT", BLOB, NULL, EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_EACH, DATA, EG_BLOB_PUT_MAX,
-        eg_blob_put_begin, eg_blob_put_body, eg_blob_put_end, "storage.blob.put"},
+    UPLOAD(NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, eg_blob_put_begin, eg_body_add, eg_blob_put_end, "storage.blob.put"),
     READ("HEAD", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
     READ("HEAD", NULL, eg_blob_head, "storage.path.status"),
     READ("GET", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
+    READ("GET", "comp=blocklist", eg_blob_block_list, "storage.path.status"),
     READ("GET", "comp", not_built, "storage.path.other"),
     READ("GET", NULL, eg_blob_get, "storage.file.read"),
     ROW("DELETE", BLOB, "snapshot", EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_snapshot_delete, "storage.blob.delete_snapshot"),

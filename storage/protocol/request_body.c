@@ -4,6 +4,7 @@
 #include "crc64.h"
 #include "md5_stream.h"
 
+#include <embergate/crypto.h>
 #include <embergate/encoding.h>
 #include <stdlib.h>
 
@@ -39,6 +40,16 @@ static eg_err read_sum(eg_request *rq, const char *header, uint8_t *ret, size_t 
     }
     *ret_sent = v.len > 0;
     return EG_OK;
+}
+
+static eg_err wrong_md5(eg_request *rq) {
+    return eg_fail(&rq->problem, EG_ERR_MD5_MISMATCH, "The MD5 value specified in the request did not match with the MD5 value "
+        "calculated by the server.");
+}
+
+static eg_err wrong_crc64(eg_request *rq) {
+    return eg_fail(&rq->problem, EG_ERR_CRC64_MISMATCH, "The CRC64 value specified in the request did not match with the CRC64 value "
+        "calculated by the server.");
 }
 
 eg_err eg_body_begin(eg_request *rq, bool always_md5) {
@@ -87,13 +98,11 @@ eg_err eg_body_check(eg_request *rq) {
         b->md5_known = true;
     }
     if (b->md5_sent && memcmp(b->got_md5, b->want_md5, sizeof b->got_md5) != 0) {
-        return eg_fail(&rq->problem, EG_ERR_MD5_MISMATCH, "The MD5 value specified in the request did not match with the MD5 value "
-            "calculated by the server.");
+        return wrong_md5(rq);
     }
     eg_crc64_bytes(b->crc64, crc64);
     if (b->crc64_sent && memcmp(crc64, b->want_crc64, sizeof crc64) != 0) {
-        return eg_fail(&rq->problem, EG_ERR_CRC64_MISMATCH, "The CRC64 value specified in the request did not match with the CRC64 value "
-            "calculated by the server.");
+        return wrong_crc64(rq);
     }
     return EG_OK;
 }
@@ -125,4 +134,18 @@ eg_err eg_body_answer_sums(eg_request *rq) {
 eg_upload *eg_body_upload(eg_request *rq) {
     const body *b = rq->state;
     return b->upload;
+}
+
+eg_err eg_body_check_whole(eg_request *rq) {
+    uint8_t want[16];
+    uint8_t got[16];
+    bool sent = false;
+    EG_TRY(read_sum(rq, "Content-MD5", want, 16, &sent));
+    eg_md5(rq->body, got);
+    if (sent && memcmp(want, got, 16) != 0) {
+        return wrong_md5(rq);
+    }
+    EG_TRY(read_sum(rq, "x-ms-content-crc64", want, 8, &sent));
+    eg_crc64_bytes(eg_crc64_add(0, rq->body), got);
+    return sent && memcmp(want, got, 8) != 0 ? wrong_crc64(rq) : EG_OK;
 }

@@ -20,4 +20,7 @@ eg_err eg_body_answer_sums(eg_request *rq) EG_MUST_CHECK;
 /* Of a body that isn't empty: to be finished, named by a row, and settled. Borrowed. */
 eg_upload *eg_body_upload(eg_request *rq);
 
+/* The same sums over a body that was collected into rq->body. */
+eg_err eg_body_check_whole(eg_request *rq) EG_MUST_CHECK;
+
 #endif

@@ -74,7 +74,7 @@ static void build(store *s, tree *t, size_t count, bool lengthy) {
         }
         paths[i] = strdup(path);
         const bool directory = dice(4) == 0;
-        all[i] = (eg_path_create){.base = {.account = store_account(s), .container = EG_LIT(FS), .path = eg_str_of(paths[i])},
+        all[i] = (eg_path_create){.base = {.account = store_account(s), .grant = &eg_grant_all, .container = EG_LIT(FS), .path = eg_str_of(paths[i])},
             .made = {.id = eg_id_new(), .kind = directory ? EG_KIND_DIRECTORY : EG_KIND_FILE}};
     }
     eg_problem p = {0};
@@ -176,7 +176,7 @@ static void compare(store *s, const tree *t, const char *prefix, bool shallow) {
         assert_int_equal(eg_ns_container_get(txn, store_account(s), EG_LIT(FS), &c), EG_OK);
         g.left = 1 + dice(dice(4) ? 5 : 400);
         g.stopped = false;
-        const eg_name_walk w = {.account = store_account(s), .root = c.root, .prefix = eg_str_of(prefix), .shallow = shallow,
+        const eg_name_walk w = {.account = store_account(s), .grant = &eg_grant_all, .root = c.root, .prefix = eg_str_of(prefix), .shallow = shallow,
             .after = eg_str_of(g.last), .after_beneath = g.last_beneath, .each = take, .ctx = &g};
         assert_int_equal(eg_name_walk_run(txn, &w), EG_OK);
         eg_kv_read_end(txn);
@@ -252,7 +252,7 @@ static void long_names(void **state) {
         memset(name, 'p', 400);
         snprintf(name + 400, sizeof name - 400, "%c%06u%s", i % 3 ? '-' : 'q', (unsigned)(i * 7919 % 1000003), i % 5 ? "" : "-tail");
         add_name(t, name, i % 4 == 0);
-        all[i] = (eg_path_create){.base = {.account = store_account(s), .container = EG_LIT(FS), .path = eg_str_of(t->names[t->n - 1])},
+        all[i] = (eg_path_create){.base = {.account = store_account(s), .grant = &eg_grant_all, .container = EG_LIT(FS), .path = eg_str_of(t->names[t->n - 1])},
             .made = {.id = eg_id_new(), .kind = i % 4 == 0 ? EG_KIND_DIRECTORY : EG_KIND_FILE}};
     }
     eg_problem p = {0};
@@ -300,7 +300,7 @@ static void gone_meanwhile(void **state) {
     assert_int_equal(eg_ns_container_get(txn, store_account(s), EG_LIT(FS), &c), EG_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char got[64] = "";
-        const eg_name_walk w = {.account = store_account(s), .root = c.root, .after = eg_str_of(cases[i].after), .after_beneath = cases[i].beneath,
+        const eg_name_walk w = {.account = store_account(s), .grant = &eg_grant_all, .root = c.root, .after = eg_str_of(cases[i].after), .after_beneath = cases[i].beneath,
             .each = first_only, .ctx = got};
         assert_int_equal(eg_name_walk_run(txn, &w), EG_OK);
         assert_string_equal(got, cases[i].next);
