@@ -71,7 +71,6 @@ typedef enum eg_category {
     X(QUERY, INVALID, "InvalidQueryParameterValue")                                     \
     X(QUERY_RANGE, INVALID, "OutOfRangeQueryParameterValue")                            \
     X(QUERY_MISSING, INVALID, "MissingRequiredQueryParameter")                          \
-    X(QUERY_RANGE, INVALID, "OutOfRangeQueryParameterValue")                            \
     X(CSRF, INVALID, "MissingRequestedBy")                                              \
     X(BODY_JSON, INVALID, "InvalidJson")                                                \
     X(BODY_XML, INVALID, "InvalidXmlDocument")                                          \
