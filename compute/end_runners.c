@@ -1,4 +1,5 @@
 /* Ends all runners beneath a clusters directory, when no launcher is there to be asked. */
+#include "runner_bounds.h"
 #include "runner_files.h"
 
 #include <embergate/compute.h>
@@ -11,11 +12,14 @@
 #include <unistd.h>
 
 #define RUNNERS_MAX 4096
+#define CLUSTERS_MAX 256
 #define GENTLE_SECONDS 15
 
 typedef struct victims {
     eg_runner_birth born[RUNNERS_MAX];
     size_t count;
+    uid_t users[CLUSTERS_MAX]; /* whose control groups are not needed any more */
+    size_t user_count;
 } victims;
 
 /* A pid is signalled only while it is the very process that was recorded. */
@@ -58,6 +62,10 @@ static void each_entry(int dir_fd, void (*fn)(int, const char *, victims *), vic
 static void collect_cluster(int clusters_fd, const char *name, victims *v)
 {
     int cluster_fd = openat(clusters_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (cluster_fd >= 0 && v->user_count < CLUSTERS_MAX && fstatat(cluster_fd, "tmp", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid != geteuid()) {
+        v->users[v->user_count++] = st.st_uid;
+    }
     int run_fd = cluster_fd < 0 ? -1 : openat(cluster_fd, "run", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (cluster_fd >= 0) {
         close(cluster_fd);
@@ -88,7 +96,7 @@ static void signal_all(const victims *v, int sig)
 eg_err eg_launcher_end_runners(const char *clusters_dir, unsigned *ret_n, eg_problem *p)
 {
     static victims v; /* large; the command that calls this has one thread */
-    v.count = 0;
+    v.count = v.user_count = 0;
     int fd = open(clusters_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be opened: %s", clusters_dir, strerror(errno));
@@ -100,6 +108,9 @@ eg_err eg_launcher_end_runners(const char *clusters_dir, unsigned *ret_n, eg_pro
         nanosleep(&t, NULL);
     }
     signal_all(&v, SIGKILL);
+    for (size_t i = 0; i < v.user_count; i++) {
+        eg_runner_bounds_forget(v.users[i]);
+    }
     *ret_n = (unsigned)v.count;
     return EG_OK;
 }

@@ -107,11 +107,30 @@ static bool join_unified(const eg_runner_job *job, const group_limits *l) {
            put(group, "cpu.weight", l->weight) && put(group, "cgroup.procs", "0");
 }
 
+void eg_runner_bounds_forget(uid_t uid) {
+    static const char *const controllers[] = {"pids", "memory", "cpu", ""};
+    for (size_t i = 0; i < sizeof controllers / sizeof *controllers; i++) {
+        char own[PATH_ROOM / 2], group[PATH_ROOM];
+        const bool unified = controllers[i][0] == '\0';
+        if (!own_group(controllers[i], own, sizeof own)) {
+            continue;
+        }
+        if (unified) {
+            *strrchr(own, '/') = '\0';
+        }
+        snprintf(group, sizeof group, ROOT "%s%s%s/embergate-%u", unified ? "" : "/", controllers[i], strcmp(own, "/") == 0 ? "" : own, uid);
+        (void)rmdir(group);
+    }
+}
+
 bool eg_runner_bounds_group(const eg_runner_job *job) {
     (void)write_text("/proc/self/oom_score_adj", OOM_SCORE);
     group_limits l = limits_of(job);
-    if (job->drop && (join_unified(job, &l) || join_separate(job, &l))) {
-        return true;
+    /* Twice: a group that is empty for a moment may be removed under us (eg_runner_bounds_forget). */
+    for (int i = 0; job->drop && i < 2; i++) {
+        if (join_unified(job, &l) || join_separate(job, &l)) {
+            return true;
+        }
     }
     (void)setpriority(PRIO_PROCESS, 0, NICE);
     return false;
