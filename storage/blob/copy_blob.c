@@ -140,7 +140,7 @@ static eg_err open_keys(eg_request *rq, const eg_target *d, copying *k) {
 
 static eg_err run(eg_request *rq, const eg_target *d, copying *k) {
     eg_copy *c = &k->copy;
-    eg_str address;
+    eg_str address = {NULL, 0};
     const bool put = eg_request_header(rq, "x-ms-blob-type").len > 0; /* Put Blob From URL */
     EG_TRY(eg_target_change(rq, d, &c->create.base));
     c->source = (eg_change){.account = d->account, .now_ns = c->create.base.now_ns, .forward_ns = c->create.base.forward_ns};
