@@ -1,6 +1,9 @@
 /* The walk down the tree of each account, and over the rows that hang beside it. */
 #include "check.h"
 
+#include "deleted.h"
+#include "snapshot.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,7 +229,27 @@ static eg_err home_row(eg_check *c, eg_bytes k, eg_bytes v) {
     return walk(c, a, &h.inode, true, where);
 }
 
-/* Snapshots, versions and what was soft-deleted say so themselves. */
+/* What was deleted and is kept is named by its row of fs.deleted, and so is what is due. */
+static eg_err deleted_row(eg_check *c, eg_bytes k, eg_bytes v) {
+    const eg_account *a = eg_check_account_of(c, v);
+    eg_record_reader r;
+    eg_deleted d;
+    char where[EG_CHECK_PATH_MAX];
+    if (!a || k.len == 0) {
+        return EG_OK;
+    }
+    if (k.ptr[0] == 't' ? eg_record_open(a, EG_ROW_DUE, k, v, &r) != EG_OK : eg_deleted_decode(a, k, v, &d) != EG_OK) {
+        eg_check_tell(c, "damaged", a->name, "a row of fs.deleted does not verify");
+        return EG_OK;
+    }
+    if (k.ptr[0] == 't') {
+        return EG_OK;
+    }
+    (void)snprintf(where, sizeof where, "%s: deleted %.*s", a->name, EG_FMT(d.name));
+    return walk(c, a, &d.inode, true, where);
+}
+
+/* Snapshots say so themselves. */
 static eg_err kept_row(eg_check *c, eg_bytes k, eg_bytes v) {
     eg_id id;
     (void)v;
@@ -243,10 +266,10 @@ static eg_err kept_row(eg_check *c, eg_bytes k, eg_bytes v) {
         if (!eg_record_fits(a, EG_ROW_INODE, k, v) || eg_ns_inode_get(c->txn, a, &id, &i) != EG_OK) {
             continue;
         }
-        if (i.attr[EG_ATTR_SNAPSHOT].len == 0 && i.attr[EG_ATTR_DELETED].len == 0) {
+        if (i.attr[EG_ATTR_SNAPSHOT].len <= EG_SNAPSHOT_FAMILY_LEN) { /* that of a file names its family alone */
             return EG_OK;
         }
-        (void)snprintf(where, sizeof where, "%s: a %s", a->name, i.attr[EG_ATTR_DELETED].len ? "deleted path" : "snapshot or version");
+        (void)snprintf(where, sizeof where, "%s: a snapshot", a->name);
         return walk(c, a, &id, true, where);
     }
     return EG_OK;
@@ -292,6 +315,7 @@ static eg_err check_all(eg_check *c) {
     EG_TRY(each_row(c, EG_DB_FS_ACCOUNT, container_row));
     EG_TRY(each_row(c, EG_DB_FS_ORPHAN, orphan_row));
     EG_TRY(each_row(c, EG_DB_FS_BLOCK, home_row));
+    EG_TRY(each_row(c, EG_DB_FS_DELETED, deleted_row));
     EG_TRY(each_row(c, EG_DB_FS_INODE, kept_row));
     EG_TRY(each_row(c, EG_DB_FS_INODE, unreached_row));
     return eg_check_places(c);

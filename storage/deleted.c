@@ -41,7 +41,7 @@ size_t eg_deleted_mark(const eg_deleted_from *from, const eg_deleted *d, uint8_t
     return n + 8;
 }
 
-static eg_err decode(const eg_account *a, eg_bytes key, eg_bytes value, eg_deleted *ret) {
+eg_err eg_deleted_decode(const eg_account *a, eg_bytes key, eg_bytes value, eg_deleted *ret) {
     eg_record_reader r;
     EG_TRY(eg_record_open(a, EG_ROW_DELETED, key, value, &r));
     (void)eg_record_get_text(&r);
@@ -104,7 +104,7 @@ static eg_err last_of(eg_kv_txn *t, const eg_deleted_from *from, eg_bytes name, 
     if (k.len != name.len + 8 || memcmp(k.ptr, name.ptr, name.len) != 0) {
         return EG_ERR_NOT_FOUND;
     }
-    return decode(from->account, k, v, ret);
+    return eg_deleted_decode(from->account, k, v, ret);
 }
 
 eg_err eg_deleted_get(eg_kv_txn *t, const eg_deleted_from *from, eg_str name, uint64_t deletion, int64_t forward_ns, eg_deleted *ret) {
@@ -117,7 +117,7 @@ eg_err eg_deleted_get(eg_kv_txn *t, const eg_deleted_from *from, eg_str name, ui
         eg_bytes v;
         eg_put_u64(key + n, deletion);
         EG_TRY(eg_kv_get(t, EG_DB_FS_DELETED, (eg_bytes){key, n + 8}, &v));
-        EG_TRY(decode(from->account, (eg_bytes){key, n + 8}, v, &d));
+        EG_TRY(eg_deleted_decode(from->account, (eg_bytes){key, n + 8}, v, &d));
     }
     if (!eg_str_eq(d.name, name)) {
         return eg_record_corrupt();
@@ -148,7 +148,7 @@ eg_err eg_deleted_purge(eg_kv_txn *t, const eg_account *a, eg_bytes key, const e
         return EG_OK; /* restored */
     }
     EG_TRY(e);
-    EG_TRY(decode(a, k, v, &d));
+    EG_TRY(eg_deleted_decode(a, k, v, &d));
     if (!eg_id_eq(&d.inode, inode) || d.until_ns > forward_ns) {
         return EG_OK;
     }
@@ -179,7 +179,7 @@ eg_err eg_deleted_each(eg_kv_txn *t, const eg_deleted_walk *w) {
         if (k.len == w->after.len && memcmp(k.ptr, w->after.ptr, k.len) == 0) {
             continue;
         }
-        EG_TRY(decode(w->from.account, k, v, &d));
+        EG_TRY(eg_deleted_decode(w->from.account, k, v, &d));
         if (d.until_ns > w->forward_ns && d.name.len >= w->prefix.len && memcmp(d.name.ptr, w->prefix.ptr, w->prefix.len) == 0) {
             EG_TRY(w->each(w->ctx, &d));
         }

@@ -25,6 +25,7 @@ typedef struct eg_deleted {
 eg_err eg_deleted_put(eg_kv_txn *t, const eg_deleted_from *from, eg_deleted *d) EG_MUST_CHECK;
 /* A deletion of `name`, or with deletion 0 the last one. What is past its time isn't there. EG_ERR_NOT_FOUND. */
 eg_err eg_deleted_get(eg_kv_txn *t, const eg_deleted_from *from, eg_str name, uint64_t deletion, int64_t forward_ns, eg_deleted *ret) EG_MUST_CHECK;
+eg_err eg_deleted_decode(const eg_account *a, eg_bytes key, eg_bytes value, eg_deleted *ret) EG_MUST_CHECK;
 eg_err eg_deleted_del(eg_kv_txn *t, const eg_deleted_from *from, const eg_deleted *d) EG_MUST_CHECK;
 /* For the due row: lets go of what a row keeps when its time has come. */
 eg_err eg_deleted_purge(eg_kv_txn *t, const eg_account *a, eg_bytes key, const eg_id *inode, int64_t forward_ns) EG_MUST_CHECK;

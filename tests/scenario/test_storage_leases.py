@@ -1,7 +1,7 @@
 """Leases and conditions by the ordinary Azure SDKs of both protocols. covers: lease_request.c"""
 import pytest
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotModifiedError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError
 from azure.storage.blob import BlobLeaseClient, BlobServiceClient
 from azure.storage.filedatalake import DataLakeLeaseClient
 
@@ -86,11 +86,11 @@ def test_conditions_of_reads_and_writes(fs):
     file = fs.get_file_client("leases/conditions")
     file.upload_data(b"one", overwrite=True)
     seen = file.get_file_properties()
-    with pytest.raises(ResourceNotModifiedError) as e:
-        file.get_file_properties(etag=seen.etag, match_condition=MatchConditions.IfModified)
-    assert e.value.status_code == 304
-    with pytest.raises(ResourceNotModifiedError):
-        file.download_file(if_modified_since=seen.last_modified)
+    for call, condition in ((file.get_file_properties, {"etag": seen.etag, "match_condition": MatchConditions.IfModified}),
+                            (file.download_file, {"if_modified_since": seen.last_modified})):
+        with pytest.raises(HttpResponseError) as e:
+            call(**condition)
+        assert e.value.status_code == 304 and e.value.error_code == "ConditionNotMet"
     with pytest.raises(ResourceModifiedError):
         file.download_file(etag="0x1", match_condition=MatchConditions.IfNotModified)
     assert file.download_file(etag=seen.etag, match_condition=MatchConditions.IfNotModified).readall() == b"one"
