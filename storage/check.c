@@ -205,10 +205,9 @@ static eg_err orphan_row(eg_check *c, eg_bytes k, eg_bytes v) {
     return eg_kv_get(c->txn, EG_DB_FS_INODE, eg_id_bytes(&id), &stored) == EG_OK ? walk(c, a, &id, false, "") : EG_OK;
 }
 
-static eg_err ignore_block(void *ctx, const eg_block *b) {
-    (void)ctx;
-    (void)b;
-    return EG_OK;
+static eg_err promise_block(void *ctx, const eg_block *b) {
+    eg_check *c = ctx;
+    return b->boot == c->store->boot ? eg_check_promise(c, &b->segment) : EG_OK;
 }
 
 static eg_err home_row(eg_check *c, eg_bytes k, eg_bytes v) {
@@ -223,7 +222,7 @@ static eg_err home_row(eg_check *c, eg_bytes k, eg_bytes v) {
         return EG_OK;
     }
     (void)snprintf(where, sizeof where, "%s: uncommitted blocks of %.*s", a->name, EG_FMT(h.path));
-    if (eg_blocks_each(c->txn, a, &h.inode, ignore_block, NULL) != EG_OK) {
+    if (eg_blocks_each(c->txn, a, &h.inode, promise_block, c) != EG_OK) {
         eg_check_tell(c, "damaged", where, "a row of fs.block does not verify");
     }
     return walk(c, a, &h.inode, true, where);
@@ -331,6 +330,9 @@ eg_err eg_storage_check(eg_storage *s, const eg_check_sink *sink, eg_check_sums 
         e = eg_id_map_new(&c.owners);
     }
     if (e == EG_OK) {
+        e = eg_id_map_new(&c.promised);
+    }
+    if (e == EG_OK) {
         e = eg_kv_read_begin(s->kv, &c.txn);
     }
     if (e == EG_OK) {
@@ -344,6 +346,7 @@ eg_err eg_storage_check(eg_storage *s, const eg_check_sink *sink, eg_check_sums 
     eg_id_map_free(c.inodes);
     eg_id_map_free(c.segments);
     eg_id_map_free(c.owners);
+    eg_id_map_free(c.promised);
     if (e == EG_OK) {
         *ret = c.sums;
     }

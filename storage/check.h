@@ -14,6 +14,7 @@ typedef struct eg_check {
     eg_check_sums sums;
     eg_id_map *inodes;       /* reached: 1 */
     eg_id_map *segments;     /* met: 1 */
+    eg_id_map *promised;     /* segments that an extent names, or that this boot of the machine appended: their bytes must be there */
     eg_id_map *owners;       /* of each segment, by the rows of fs.segment */
     uint8_t *plain;          /* one chunk */
 } eg_check;
@@ -21,6 +22,8 @@ typedef struct eg_check {
 /* One finding, named. */
 EG_PRINTF(4, 5)
 void eg_check_tell(eg_check *c, const char *kind, const char *where, const char *fmt, ...);
+/* Remembers a segment as promised. */
+eg_err eg_check_promise(eg_check *c, const eg_id *segment) EG_MUST_CHECK;
 /* A file's manifest, keys, segments and chunks; `where` is its name. */
 eg_err eg_check_file(eg_check *c, const eg_account *a, const eg_inode *i, const char *where) EG_MUST_CHECK;
 /* Rows of segments and places against each other, and the files that lie there. */

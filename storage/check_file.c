@@ -9,6 +9,20 @@
 
 #define HEADER_ID 48   /* docs/SEGMENT-FORMAT.md */
 
+eg_err eg_check_promise(eg_check *c, const eg_id *segment) {
+    uint32_t *at = eg_id_map_at(c->promised, segment);
+    if (!at) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *at = 1;
+    return EG_OK;
+}
+
+/* What was appended before the machine's last start and never flushed was promised to nobody. */
+static const char *kind_of(const eg_check *c, const eg_segment_ref *ref, const char *kind) {
+    return eg_id_map_get(c->promised, &ref->id) ? kind : "leftover";
+}
+
 static void hex_of(const eg_id *id, char ret[33]) { eg_hex(eg_id_bytes(id), ret); }
 
 /* Where a segment's bytes lie, in words. */
@@ -27,7 +41,7 @@ static void tell_unopened(eg_check *c, const eg_segment_ref *ref, int fd, const 
     eg_id id;
     place_of(ref, place);
     if (eg_pread_all(fd, header, sizeof header, (int64_t)ref->offset) != EG_OK) {
-        eg_check_tell(c, "lost", where, "%s ends before its segment begins", place);
+        eg_check_tell(c, kind_of(c, ref, "lost"), where, "%s ends before its segment begins", place);
         return;
     }
     memcpy(id.b, header + HEADER_ID, sizeof id.b);
@@ -36,7 +50,7 @@ static void tell_unopened(eg_check *c, const eg_segment_ref *ref, int fd, const 
         eg_check_tell(c, "swapped", where, "%s holds segment %s, which belongs elsewhere", place, found);
         return;
     }
-    eg_check_tell(c, "damaged", where, "%s: its header, its length or its wrapped key does not verify", place);
+    eg_check_tell(c, kind_of(c, ref, "damaged"), where, "%s: its header, its length or its wrapped key does not verify", place);
 }
 
 static void read_chunks(eg_check *c, const eg_segment_ref *ref, eg_segment_reader *r, const char *where) {
@@ -47,7 +61,7 @@ static void read_chunks(eg_check *c, const eg_segment_ref *ref, eg_segment_reade
         const uint64_t left = ref->size.plain - at;
         const size_t want = left < EG_SEGMENT_CHUNK ? (size_t)left : EG_SEGMENT_CHUNK;
         if (eg_segment_reader_read(r, at, c->plain, EG_SEGMENT_CHUNK, &n) != EG_OK || n != want) {
-            eg_check_tell(c, "damaged", where, "%s: chunk %llu (bytes %llu to %llu of the segment) does not verify", place,
+            eg_check_tell(c, kind_of(c, ref, "damaged"), where, "%s: chunk %llu (bytes %llu to %llu of the segment) does not verify", place,
                 (unsigned long long)(at / EG_SEGMENT_CHUNK), (unsigned long long)at, (unsigned long long)(at + want - 1));
         }
     }
@@ -71,10 +85,10 @@ static eg_err check_segment(eg_check *c, const eg_account *a, const eg_segment_r
     }
     place_of(&ref, place);
     int fd = -1;
-    const eg_segment_at at = {ref.id, ref.file};
+    const eg_segment_at at = {ref.id, ref.file, 0};
     eg_err e = eg_segment_store_open_read(c->store->segments, &at, &fd);
     if (e != EG_OK) {
-        eg_check_tell(c, "lost", where, "%s can't be opened (%s)", place, eg_err_code(e));
+        eg_check_tell(c, kind_of(c, &ref, "lost"), where, "%s can't be opened (%s)", place, eg_err_code(e));
         return EG_OK;
     }
     const int again = dup(fd);
@@ -144,6 +158,7 @@ static eg_err check_named(eg_check *c, const eg_account *a, const eg_inode *i, c
             return EG_OK; /* told with the manifest */
         }
         eg_content_segment_key(&i->id, &x.segment, key);
+        EG_TRY(eg_check_promise(c, &x.segment));
         if (eg_kv_get(c->txn, EG_DB_FS_SEGMENT, (eg_bytes){key, sizeof key}, &stored) == EG_ERR_NOT_FOUND) {
             eg_check_tell(c, "lost", where, "bytes %llu to %llu: the segment's row in fs.segment is gone", (unsigned long long)x.offset,
                 (unsigned long long)(x.offset + x.length - 1));
@@ -151,6 +166,26 @@ static eg_err check_named(eg_check *c, const eg_account *a, const eg_inode *i, c
         at = x.offset + x.length;
     }
     return EG_OK;
+}
+
+static eg_err promise_staged(eg_check *c, const eg_account *a, const eg_inode *i, const char *where) {
+    EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *cursor = NULL;
+    EG_TRY(eg_kv_cursor_open(c->txn, EG_DB_FS_STAGED, eg_id_bytes(&i->id), &cursor));
+    for (;;) {
+        eg_bytes k;
+        eg_bytes v;
+        eg_staged x;
+        const eg_err e = eg_kv_cursor_next(cursor, &k, &v);
+        if (e == EG_ERR_NOT_FOUND || (e == EG_OK && (k.len < 16 || memcmp(k.ptr, i->id.b, 16) != 0))) {
+            return EG_OK;
+        }
+        EG_TRY(e);
+        if (eg_content_staged_decode(a, k, v, &x) != EG_OK) {
+            eg_check_tell(c, "damaged", where, "a row of the file in fs.staged does not verify");
+        } else if (x.boot == c->store->boot) {
+            EG_TRY(eg_check_promise(c, &x.segment));
+        }
+    }
 }
 
 eg_err eg_check_file(eg_check *c, const eg_account *a, const eg_inode *i, const char *where) {
@@ -164,6 +199,7 @@ eg_err eg_check_file(eg_check *c, const eg_account *a, const eg_inode *i, const 
     }
     EG_TRY(check_surplus(c, a, i, where));
     EG_TRY(check_named(c, a, i, where));
+    EG_TRY(promise_staged(c, a, i, where));
     if (i->attr[EG_ATTR_WRAPPED_KEY].len == 0 && i->length == 0) {
         return EG_OK;
     }

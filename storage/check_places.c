@@ -65,8 +65,8 @@ static eg_err check_frame(eg_check *c, eg_bytes k, eg_bytes v) {
         return EG_OK;
     }
     memcpy(id.b, k.ptr, sizeof id.b);
-    const eg_segment_at at = {id, l.file};
-    if (!eg_segment_packed(&at) || l.owners == 0) {
+    const eg_segment_at at = {id, l.file, 0};
+    if (!eg_segment_packed(&at) || l.owners == 0 || !eg_id_map_get(c->promised, &id)) {
         return EG_OK;
     }
     uint8_t raw[EG_PACK_FRAME_LEN];
@@ -134,7 +134,7 @@ static bool walk_pack(void *ctx, const eg_id *id) {
     uint8_t header[EG_PACK_HEADER_LEN];
     uint64_t frames = 0;
     int fd = -1;
-    const eg_segment_at at = {{{0}}, *id};
+    const eg_segment_at at = {{{0}}, *id, 0};
     eg_hex(eg_id_bytes(id), hex);
     (void)snprintf(where, sizeof where, "segments/packs/%s", hex);
     if (eg_segment_store_open_read(c->store->segments, &at, &fd) != EG_OK) {

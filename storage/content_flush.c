@@ -55,7 +55,7 @@ static eg_err make_plan(eg_storage *s, eg_content_flush *f, eg_problem *p) {
         EG_TRY(e);
         eg_location where;
         EG_TRY(eg_content_location_get(t, f->base.account, &x.segment, &where));
-        f->plan[f->plan_count++] = (eg_segment_at){x.segment, where.file};
+        f->plan[f->plan_count++] = (eg_segment_at){x.segment, where.file, where.offset + where.stored};
         at += x.length;
     }
     return EG_OK;
@@ -142,16 +142,22 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return eg_change_finish(t, &f->base);
 }
 
-eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
-    f->plan = NULL;
-    f->plan_count = 0;
-    eg_err e = make_plan(s, f, p);
-    if (e == EG_OK) {
+/* A pack may go between plan and sync, when its segments were moved to another: then a second plan says where they are. */
+static eg_err plan_and_sync(eg_storage *s, eg_content_flush *f, eg_problem *p) {
+    eg_err e = EG_ERR_NOT_FOUND;
+    for (int attempt = 0; attempt < 2 && e == EG_ERR_NOT_FOUND; attempt++) {
+        free(f->plan);
+        f->plan = NULL;
+        f->plan_count = 0;
+        EG_TRY(make_plan(s, f, p));
         e = eg_segment_store_sync(s->segments, f->plan, f->plan_count);
     }
-    if (e == EG_ERR_NOT_FOUND) {
-        e = eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.");
-    }
+    return e == EG_ERR_NOT_FOUND ? eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.") : e;
+}
+
+eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
+    f->plan = NULL;
+    eg_err e = plan_and_sync(s, f, p);
     if (e == EG_OK) {
         eg_txn_op ops[2] = {{apply, f, .grows = true}};
         if (record) {

@@ -50,18 +50,18 @@ static eg_err open_once(eg_content_reader *r, eg_segment_at *ret) {
         return eg_record_corrupt();
     }
     int fd;
-    *ret = (eg_segment_at){ref.id, ref.file};
+    *ret = (eg_segment_at){ref.id, ref.file, 0};
     EG_TRY(eg_segment_store_open_read(r->store->segments, ret, &fd));
     return eg_segment_reader_new(&ref, eg_file_key_bytes(r->key), fd, &r->segment);
 }
 
 /* A pack may go between the row and the opening, when its segments were moved: then the row says another one. */
 static eg_err open_segment(eg_content_reader *r) {
-    eg_segment_at last = {{{0}}, {{0}}};
+    eg_segment_at last = {{{0}}, {{0}}, 0};
     eg_segment_reader_free(r->segment);
     r->segment = NULL;
     for (;;) {
-        eg_segment_at at = {{{0}}, {{0}}};
+        eg_segment_at at = {{{0}}, {{0}}, 0};
         const eg_err e = open_once(r, &at);
         if (e != EG_ERR_NOT_FOUND) {
             return e;

@@ -33,13 +33,13 @@ static eg_err make_plan(eg_storage *s, eg_content_replace *r, eg_problem *p) {
         eg_segment_at *to = &r->plan[r->plan_count];
         eg_block b;
         if (part->kind == EG_PART_SEGMENT) {
-            *to = (eg_segment_at){part->segment->id, part->segment->file};
+            *to = (eg_segment_at){part->segment->id, part->segment->file, 0};
             r->plan_count++;
         } else if (part->kind == EG_PART_BLOCK) {
             eg_location where;
             EG_TRY(block_of(t, r, part, &b, p));
             EG_TRY(eg_content_location_get(t, r->create.base.account, &b.segment, &where));
-            *to = (eg_segment_at){b.segment, where.file};
+            *to = (eg_segment_at){b.segment, where.file, where.offset + where.stored};
             r->plan_count++;
         }
     }

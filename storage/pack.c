@@ -243,13 +243,14 @@ eg_err eg_packs_open_read(eg_packs *p, const eg_id *pack_id, int *ret_fd) {
 }
 
 /* Of an earlier process: nobody else waits for it. */
-static eg_err sync_old(eg_packs *p, const eg_id *id) {
+static eg_err sync_old(eg_packs *p, const eg_id *id, uint64_t end) {
     int fd;
-    const eg_err opened = eg_packs_open_read(p, id, &fd);
-    if (opened != EG_OK) {
-        return opened == EG_ERR_NOT_FOUND ? EG_OK : opened;
+    struct stat st;
+    EG_TRY(eg_packs_open_read(p, id, &fd));
+    eg_err e = fdatasync(fd) < 0 || fstat(fd, &st) < 0 ? eg_err_from_errno(errno) : EG_OK;
+    if (e == EG_OK && (uint64_t)st.st_size < end) {
+        e = EG_ERR_NOT_FOUND;
     }
-    const eg_err e = fdatasync(fd) < 0 ? eg_err_from_errno(errno) : EG_OK;
     close(fd);
     return e == EG_OK ? eg_dir_sync(p->dir_fd) : e;
 }
@@ -283,13 +284,13 @@ static eg_err sync_group(eg_packs *p, pack *k, uint64_t want) {
     return k->synced >= want ? EG_OK : EG_ERR_IO;
 }
 
-eg_err eg_packs_sync(eg_packs *p, const eg_id *pack_id) {
+eg_err eg_packs_sync(eg_packs *p, const eg_id *pack_id, uint64_t end) {
     pthread_mutex_lock(&p->lock);
     pack *k = *slot_of(p, pack_id);
     const bool ours = k && k->ours;
     const eg_err e = ours ? sync_group(p, k, k->size) : EG_OK;
     pthread_mutex_unlock(&p->lock);
-    return ours ? e : sync_old(p, pack_id);
+    return ours ? e : sync_old(p, pack_id, end);
 }
 
 void eg_packs_tidy(eg_packs *p) {

@@ -147,7 +147,7 @@ static eg_err commit_moves(moves *m) {
     eg_err e = EG_OK;
     for (size_t i = 0; i < m->count && e == EG_OK; i++) {
         if (i == 0 || !eg_id_eq(&m->of[i].to.file, &m->of[i - 1].to.file)) {
-            e = eg_packs_sync(packs, &m->of[i].to.file);
+            e = eg_packs_sync(packs, &m->of[i].to.file, 0);
         }
     }
     if (e == EG_OK) {

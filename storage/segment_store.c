@@ -291,11 +291,14 @@ static eg_err sync_shard(eg_segment_store *s, unsigned shard) {
 
 eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_t n) {
     bool touched[SHARDS] = {false};
+    uint64_t end = 0;
     for (size_t i = 0; i < n; i++) {
         int fd;
         if (eg_segment_packed(&at[i])) {
-            if (i == 0 || !eg_id_eq(&at[i - 1].file, &at[i].file)) {
-                EG_TRY(eg_packs_sync(s->packs, &at[i].file));
+            end = at[i].end > end ? at[i].end : end;
+            if (i + 1 == n || !eg_id_eq(&at[i + 1].file, &at[i].file)) {
+                EG_TRY(eg_packs_sync(s->packs, &at[i].file, end));
+                end = 0;
             }
             continue;
         }

@@ -27,6 +27,7 @@ bool eg_segment_store_pending(eg_segment_store *s, const eg_id *id);
 typedef struct eg_segment_at {
     eg_id segment;
     eg_id file;
+    uint64_t end;              /* behind its last byte in the file; only a sync looks at it */
 } eg_segment_at;
 static inline bool eg_segment_packed(const eg_segment_at *at) { return !eg_id_eq(&at->segment, &at->file); }
 /* EG_ERR_NOT_FOUND: lost; or, of a pack, moved meanwhile: look where it lies again. */
@@ -40,7 +41,8 @@ bool eg_segment_store_held(eg_segment_store *s);
 eg_packs *eg_segment_store_packs(eg_segment_store *s);   /* borrowed */
 /* Removes a pack that nothing lives in. EG_ERR_BUSY while somebody holds the files. */
 eg_err eg_segment_store_remove_pack(eg_segment_store *s, const eg_id *pack) EG_MUST_CHECK;
-/* Makes published segments durable: each file, then each directory once. EG_ERR_NOT_FOUND: one is lost. */
+/* Makes published segments durable: each file, then each directory once. EG_ERR_NOT_FOUND: one is lost, or was
+ * moved to another pack meanwhile. */
 eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_t n) EG_MUST_CHECK;
 
 /* Calls fn for each published segment file of one of the 256 shards, until fn says false. */

@@ -59,7 +59,7 @@ uint64_t eg_upload_plain(const eg_upload *u) { return eg_segment_writer_plain(u-
 
 eg_err eg_upload_finish(eg_upload *u) {
     EG_TRY(eg_segment_writer_finish(u->writer, &u->size));
-    u->at = (eg_segment_at){u->id, u->id};
+    u->at = (eg_segment_at){u->id, u->id, 0};
     if (!u->begun) {
         eg_packs *packs = eg_segment_store_packs(u->store->segments);
         return eg_packs_append(packs, &u->id, eg_segment_writer_memory(u->writer), &u->at.file, &u->offset);

@@ -85,7 +85,9 @@ class FileClient(Client):
         return f"f{self.count}"
 
     def content(self):
-        return self.random.randbytes(8) * self.random.randint(1, self.largest // 8)
+        """Mostly what lies in packs, together with others; one in ten may be large enough for a file of its own."""
+        largest = self.largest * (5 if self.random.random() < 0.1 else 1)
+        return self.random.randbytes(8) * self.random.randint(1, largest // 8)
 
     def change(self, event, about, *request):
         status, body, headers = self.ask(*request)

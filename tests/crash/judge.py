@@ -25,6 +25,13 @@ def judge_log(g, clients, folder):
     return wrong
 
 
+def judge_storage(g):
+    """Everything that is stored verifies; the gateway is stopped for it."""
+    g.stop()
+    done = g.run("storage", "check", "--state", g.state, check=False)
+    return [] if done.returncode == 0 else ["embergate storage check: " + done.stdout + done.stderr]
+
+
 def judge(g, clients, folder):
     """Fails with everything that is wrong. The clients have stopped, the gateway runs."""
     for c in clients:

@@ -60,6 +60,15 @@ def flip(path, at):
     replace(path, content)
 
 
+def check(g):
+    """What `embergate storage check` says of the stopped server: where → kinds."""
+    said = json.loads(g.run("storage", "check", "--state", g.state, "--json", check=False).stdout)
+    found = {}
+    for f in said["findings"]:
+        found.setdefault(f["where"], set()).add(f["kind"])
+    return found
+
+
 def test_damage_is_named_and_never_served(trivial_gateway):
     g = trivial_gateway
     g.start()
@@ -75,6 +84,12 @@ def test_damage_is_named_and_never_served(trivial_gateway):
     replace(where["older-"], older)
     replace(where["cut-"], read_bytes(where["cut-"])[:-100])
     os.unlink(where["gone-"])
+    found = check(g)
+    kinds = {"swapped-one-": "swapped", "swapped-two-": "swapped", "older-": "swapped", "cut-": "damaged", "gone-": "lost"}
+    for name in NAMES:
+        kind = None if name == "whole-" else kinds.get(name, "swapped" if name == "flipped-50-" else "damaged")
+        assert found.pop(f"lake/data/damage/{name}", set()) == ({kind} if kind else set()), name
+    assert found == {}
     g.start()
     codes = {name: "UnknownFormatVersion" if name == f"flipped-{FORMAT_VERSION_AT}-" else "DataCorrupted" for name in NAMES if name != "whole-"}
     for name, code in codes.items():
@@ -99,3 +114,31 @@ def assert_named(g, bearer, name, code):
     if code == "DataCorrupted":
         assert corrupt_count(g) > counted
     assert g.wait_for_log(f'"{code}"', log_size), f"{code} of {name} was not logged; {g.log_tail()}"
+
+
+def test_damage_of_a_pack(trivial_gateway):
+    """Small files lie in one file together: only the one whose bytes are changed is refused, and an older copy of the pack costs what came later."""
+    g = trivial_gateway
+    g.start()
+    bearer = g.token(audience="storage")
+    small = {f"small-{n}": f"content of {n}".encode() * 50 for n in range(10)}
+    for name, content in small.items():
+        put(g, bearer, name, content)
+    (pack,) = [p for p in segments(g) if "/packs/" in p]
+    older = read_bytes(pack)
+    put(g, bearer, "later", b"later")
+    g.stop()
+    newer = read_bytes(pack)
+    at = newer.index(b"EGSEGMNT", newer.index(b"EGSEGMNT") + 1)  # the second segment
+    flip(pack, at + 96 + 10)
+    assert check(g) == {"lake/data/damage/small-1": {"damaged"}}
+    g.start()
+    for name, content in small.items():
+        status, said, _ = g.request("GET", f"/data/damage/{name}", bearer)
+        assert (status, said) == (200, content) if name != "small-1" else status == 500, name
+    g.stop()
+    replace(pack, older)
+    assert "lake/data/damage/later" in check(g)
+    replace(pack, newer)
+    assert check(g) == {}
+    g.start()

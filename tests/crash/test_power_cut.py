@@ -12,7 +12,7 @@ import crowd
 import evidence
 import own_mounts
 import pytest
-from judge import judge
+from judge import judge, judge_storage
 
 CUTS = 60 if os.environ.get("EG_LONG") else 5
 
@@ -52,3 +52,4 @@ def test_what_was_synced_survives(disk_gateway, seed, tmp_path):
     assert lost > CUTS / 2, "cuts lose nothing: this disk shows nothing"
     judge(g, clients, tmp_path)
     assert sum(c.unanswered for c in clients) > 0, "no cut met a request"
+    assert judge_storage(g) == []

@@ -1,8 +1,8 @@
-/* Fuzzes eg_record_open and eg_ns_container_decode, eg_ns_entry_decode and the eg_record_get_* readers with rows whose MAC fits: even what we sealed ourselves is read within its
+/* Fuzzes eg_record_open and eg_ns_container_decode, eg_ns_entry_decode, the decoders of eg_content_* and eg_block_home_decode, and the eg_record_get_* readers with rows whose MAC fits: even what we sealed ourselves is read within its
  * bounds. The first byte says which kind of row, the second how many bytes are its key.
  *
  *   ./dev fuzz row */
-#include "namespace.h"
+#include "blocks.h"
 
 #include <stdlib.h>
 
@@ -26,6 +26,26 @@ static void read_fields(eg_record_reader r, const uint8_t *end) {
     require((eg_record_end(&r) == EG_OK) == (!r.bad && r.left == 0));
 }
 
+static void decode_content(const eg_account *a, eg_row_kind kind, eg_bytes key, eg_bytes row) {
+    const uint8_t *end = row.ptr + row.len;
+    eg_location where;
+    eg_segment_ref ref;
+    eg_extent extent;
+    eg_staged staged;
+    eg_block_home home;
+    if (kind == EG_ROW_PLACE) {
+        (void)!eg_content_location_decode(a, key, row, &where);
+    } else if (kind == EG_ROW_SEGMENT && eg_content_segment_decode(a, key, row, &ref) == EG_OK) {
+        require(key.len == EG_SEGMENT_KEY_LEN && ref.wrapped.ptr + ref.wrapped.len <= end);
+    } else if (kind == EG_ROW_EXTENT && eg_content_extent_decode(a, key, row, &extent) == EG_OK) {
+        require(key.len == EG_POSITION_KEY_LEN);
+    } else if (kind == EG_ROW_STAGED && eg_content_staged_decode(a, key, row, &staged) == EG_OK) {
+        require((const uint8_t *)staged.account.ptr + staged.account.len <= end);
+    } else if (kind == EG_ROW_BLOCK_HOME && eg_block_home_decode(a, key, row, &home) == EG_OK) {
+        require((const uint8_t *)home.path.ptr + home.path.len <= end);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static eg_account account = {.name = "acct", .tenant = "t"};
     static const uint8_t mac_key[32] = {9};
@@ -36,7 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require((account.mac_key = eg_secret_new(mac_key, sizeof mac_key)) != NULL);
     }
     const eg_bytes key = {data + 2, data[1]};
-    const eg_row_kind kind = data[0] % 2 ? EG_ROW_CONTAINER : EG_ROW_ENTRY;
+    static const eg_row_kind kinds[] = {EG_ROW_ENTRY, EG_ROW_CONTAINER, EG_ROW_PLACE, EG_ROW_SEGMENT, EG_ROW_EXTENT, EG_ROW_STAGED,
+        EG_ROW_BLOCK_HOME};
+    const eg_row_kind kind = kinds[data[0] % (sizeof kinds / sizeof kinds[0])];
     eg_buf b;
     eg_buf_init(&b, size + EG_ROW_MAC_LEN);
     if (size - 2 - key.len > 0) {
@@ -47,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (eg_record_open(&account, kind, key, eg_buf_bytes(&b), &r) == EG_OK) {
         read_fields(r, (const uint8_t *)b.ptr + b.len);
     }
+    decode_content(&account, kind, key, eg_buf_bytes(&b));
     eg_container c;
     if (kind == EG_ROW_CONTAINER && eg_ns_container_decode(&account, key, eg_buf_bytes(&b), &c) != EG_OK) {
         eg_buf_done(&b);

@@ -216,6 +216,28 @@ static void damaged_frame(void **state) {
     expect_file(s, 3, 1000);
 }
 
+/* Appended, not synced, and gone with the power: the flush says so, and the file stays as it was. */
+static void cut_off(void **state) {
+    store *s = *state;
+    char path[256];
+    write_file(s, 0, 1000);
+    assert_int_equal(store_append(s, "/data/f0", 1000, "unsynced", 8), EG_OK);
+    store_stop(s);
+    snprintf(path, sizeof path, "%s/segments/packs", s->top);
+    DIR *d = opendir(path);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        if (e->d_name[0] != '.') {
+            const int fd = openat(dirfd(d), e->d_name, O_RDWR);
+            assert_int_equal(ftruncate(fd, EG_PACK_HEADER_LEN + EG_PACK_FRAME_LEN + (off_t)eg_segment_size_of(1000).stored), 0);
+            close(fd);
+        }
+    }
+    closedir(d);
+    store_start(s);
+    assert_int_equal(store_flush(s, "/data/f0", 1008), EG_ERR_CORRUPT);
+    expect_file(s, 0, 1000);
+}
+
 static eg_err count_entry(void *ctx, const eg_pack_entry *e) {
     (void)e;
     ++*(size_t *)ctx;
@@ -284,7 +306,7 @@ static void *append_and_sync(void *arg) {
         eg_id pack;
         uint64_t offset = 0;
         a->fails += eg_packs_append(a->packs, &id, (eg_bytes){bytes, sizeof bytes}, &pack, &offset) != EG_OK;
-        a->fails += eg_packs_sync(a->packs, &pack) != EG_OK;
+        a->fails += eg_packs_sync(a->packs, &pack, 0) != EG_OK;
     }
     return NULL;
 }
@@ -327,7 +349,7 @@ static void refusals(void **state) {
     assert_int_equal(eg_packs_append(packs_of(s), &id, (eg_bytes){large, (size_t)EG_PACK_SIZE}, &id, &offset), EG_ERR_LIMIT);
     free(large);
     assert_int_equal(eg_packs_open_read(packs_of(s), &id, &fd), EG_ERR_NOT_FOUND);
-    assert_int_equal(eg_packs_sync(packs_of(s), &id), EG_OK); /* gone: its segments are elsewhere, or nobody's */
+    assert_int_equal(eg_packs_sync(packs_of(s), &id, 0), EG_ERR_NOT_FOUND);
     assert_int_equal(eg_pack_frame_read(frame, &id, &stored), EG_ERR_CORRUPT);
     frame[7] = 1;
     assert_int_equal(eg_pack_frame_read(frame, &id, &stored), EG_ERR_CORRUPT); /* no length */
@@ -346,6 +368,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(moved_under_a_reader, store_open, store_close),
         cmocka_unit_test_setup_teardown(damaged_row, store_open, store_close),
         cmocka_unit_test_setup_teardown(damaged_frame, store_open, store_close),
+        cmocka_unit_test_setup_teardown(cut_off, store_open, store_close),
         cmocka_unit_test_setup_teardown(killed, store_open, store_close),
         cmocka_unit_test_setup_teardown(many_at_once, store_open, store_close),
         cmocka_unit_test_setup_teardown(refusals, store_open, store_close),
