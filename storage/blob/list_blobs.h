@@ -47,7 +47,8 @@ typedef struct eg_list_state {
     eg_str version;           /* id */
     bool current;
     bool deleted;
-    eg_str deleted_xml;       /* DeletedTime and RemainingRetentionDays, as XML; "" = none */
+    uint64_t deletion;        /* its id, of what is kept for undelete */
+    eg_str deleted_xml;       /* DeletedTime and RemainingRetentionDays, as XML among the properties; "" = none */
 } eg_list_state;
 /* <Blob>…</Blob> */
 eg_err eg_list_blob_xml(eg_list_page *g, eg_str name, const eg_inode *i, const eg_list_state *state);
@@ -66,6 +67,11 @@ typedef struct eg_list_source {
 } eg_list_source;
 extern const eg_list_source eg_list_sources[];
 extern const size_t eg_list_source_count;
+enum { EG_LIST_SOURCE_UNCOMMITTED = 0, EG_LIST_SOURCE_SNAPSHOTS, EG_LIST_SOURCE_DELETED };
+/* list_states.c: a blob's snapshots; names that are kept for undelete. */
+eg_err eg_list_snapshots_of(eg_list_page *g, eg_str name, const eg_inode *i);
+eg_err eg_list_deleted_names(eg_list_page *g);
+eg_err eg_list_deleted_xml(eg_list_page *g, eg_str name, int64_t deletion);
 /* Keeps a name if it belongs to this page: the prefix fits, it lies behind where the page begins, and it is among the smallest. */
 eg_err eg_extra_offer(eg_list_page *g, const eg_list_source *from, eg_str name, int64_t note) EG_MUST_CHECK;
 eg_err eg_extra_collect(eg_list_page *g) EG_MUST_CHECK;

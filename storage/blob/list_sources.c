@@ -37,7 +37,9 @@ static eg_err uncommitted_names(eg_list_page *g) {
 }
 
 const eg_list_source eg_list_sources[] = {
-    {EG_LIST_UNCOMMITTED, NULL, uncommitted_names, eg_list_uncommitted_xml},
+    [EG_LIST_SOURCE_UNCOMMITTED] = {EG_LIST_UNCOMMITTED, NULL, uncommitted_names, eg_list_uncommitted_xml},
+    [EG_LIST_SOURCE_SNAPSHOTS] = {EG_LIST_SNAPSHOTS, eg_list_snapshots_of, NULL, NULL},
+    [EG_LIST_SOURCE_DELETED] = {EG_LIST_DELETED, NULL, eg_list_deleted_names, eg_list_deleted_xml},
 };
 const size_t eg_list_source_count = sizeof eg_list_sources / sizeof eg_list_sources[0];
 

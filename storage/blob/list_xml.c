@@ -68,7 +68,7 @@ static void add_access(eg_buf *b, const eg_inode *i) {
     (void)eg_buf_adds(b, "</Acl>");
 }
 
-static void add_properties(eg_list_page *g, const eg_inode *i) {
+static void add_properties(eg_list_page *g, const eg_inode *i, eg_str deleted_xml) {
     eg_buf *b = &g->body;
     const eg_str scope = eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_SCOPE]);
     (void)eg_buf_adds(b, "<Properties>");
@@ -88,12 +88,12 @@ static void add_properties(eg_list_page *g, const eg_inode *i) {
     if (g->include & EG_LIST_PERMISSIONS) {
         add_access(b, i);
     }
-    (void)eg_buf_adds(b, "</Properties>");
+    (void)eg_buf_addf(b, "%.*s</Properties>", EG_FMT(deleted_xml));
 }
 
 static void add_state(eg_buf *b, const eg_list_state *state) {
     if (state->deleted) {
-        (void)eg_buf_adds(b, "<Deleted>true</Deleted>");
+        (void)eg_buf_addf(b, "<Deleted>true</Deleted><DeletionId>%llu</DeletionId>", (unsigned long long)state->deletion);
     }
     if (state->snapshot.len > 0) {
         (void)eg_buf_addf(b, "<Snapshot>%.*s</Snapshot>", EG_FMT(state->snapshot));
@@ -118,10 +118,7 @@ eg_err eg_list_blob_xml(eg_list_page *g, eg_str name, const eg_inode *i, const e
     (void)eg_buf_adds(&g->body, "<Blob>");
     add_name(&g->body, name);
     add_state(&g->body, state);
-    add_properties(g, i);
-    if (state->deleted_xml.len > 0) {
-        (void)eg_buf_add(&g->body, state->deleted_xml.ptr, state->deleted_xml.len);
-    }
+    add_properties(g, i, state->deleted_xml.ptr ? state->deleted_xml : EG_LIT(""));
     add_metadata(g, i);
     return eg_buf_adds(&g->body, "</Blob>");
 }

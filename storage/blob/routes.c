@@ -1,7 +1,6 @@
 /* The rows of the Blob API. */
 #include "batch.h"
 #include "batch_body.h"
-
 #include "block_list_xml.h"
 #include "lease_request.h"
 #include "lifecycle.h"
@@ -31,6 +30,7 @@ static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The op
 static const eg_route routes[] = {
     BATCH("/"),
     BATCH(CONTAINER),
+    ROW("GET", CONTAINER, "showonly=deleted", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_deleted_list, "storage.directory.list"),
     ROW("GET", CONTAINER, "comp=list", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_blob_list, "storage.directory.list"),
 
     /* Blobs. */

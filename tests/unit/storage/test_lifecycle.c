@@ -140,6 +140,12 @@ static void soft_delete(void **state) {
     assert_true(answer_has(&a, "<RemainingRetentionDays>7</RemainingRetentionDays>"));
     assert_true(answer_has(&a, "<NextMarker></NextMarker>"));
     answer_free(&a);
+    a = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list&include=deleted"});
+    assert_true(answer_has(&a, "<Name>d</Name><Deleted>true</Deleted>") && answer_has(&a, "<Name>d/a b</Name><Deleted>true</Deleted>"));
+    answer_free(&a);
+    a = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list"});
+    assert_false(answer_has(&a, "<Deleted>"));
+    answer_free(&a);
     /* Its directory is gone: that first. */
     assert_int_equal(undelete(s, "/data/d/a b", "d/a%20b", first), EG_ERR_RENAME_PARENT_NOT_FOUND);
     assert_int_equal(undelete(s, "/data/d", "d", first), EG_ERR_PATH_NOT_FOUND);

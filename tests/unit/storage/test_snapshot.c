@@ -1,4 +1,4 @@
-/* Snapshots and copies: they share content, keep it when the file goes on, and let it go. covers: copy.c copy_blob.c snapshot_request.c */
+/* Snapshots and copies: they share content, keep it when the file goes on, and let it go. covers: list_states.c copy.c copy_blob.c snapshot_request.c */
 #include "blob_calls.h"
 #include "moved_clock.h"
 #include "snapshot.h"
@@ -63,6 +63,17 @@ static void snapshots(void **state) {
     assert_int_equal(at_err(s, "GET", "/data/e/f", "yesterday"), EG_ERR_QUERY);
     assert_int_equal(at_err(s, "HEAD", "/data/e/f", one), EG_OK);
     assert_int_equal(blob_do(s, (call){.method = "GET", .path = "/data/e/f", .query = "versionid=2023-11-14T22:13:21.0000000Z"}), EG_ERR_STORAGE_NOT_BUILT);
+    answer l = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list&include=snapshots&prefix=e%2Ff"});
+    char text[120];
+    snprintf(text, sizeof text, "<Name>e/f</Name><Snapshot>%s</Snapshot>", one);
+    assert_true(answer_has(&l, text));
+    snprintf(text, sizeof text, "<Name>e/f</Name><Snapshot>%s</Snapshot>", two);
+    assert_true(answer_has(&l, text));
+    assert_true(answer_has(&l, "<Name>e/f</Name><Properties>"));
+    answer_free(&l);
+    l = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list&prefix=e%2Ff"});
+    assert_false(answer_has(&l, "<Snapshot>"));
+    answer_free(&l);
     /* Nothing writes into one. */
     char query[100];
     snprintf(query, sizeof query, "comp=metadata&snapshot=%s", one);
