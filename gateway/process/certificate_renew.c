@@ -131,7 +131,7 @@ int eg_command_certificate(int argc, char **argv)
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
     const char *state = NULL;
     eg_problem p = {0};
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) == 's';) {
+    while (getopt_long(argc, argv, "", longs, NULL) == 's') {
         state = optarg;
     }
     if (optind + 1 != argc || strcmp(argv[optind], "renew") != 0 || !state) {
