@@ -30,6 +30,7 @@ static const eg_route routes[] = {
     ROW("PUT", FS, "comp=lease", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_lease_container, "storage.filesystem.lease"),
     ROW("PUT", FS, "comp=undelete", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_undelete_container, "storage.filesystem.undelete"),
     ROW("GET", FS, "showonly=deleted", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_deleted_list, "storage.directory.list"),
+    ROW("PUT", FS, "comp=metadata", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_dfs_container_set_properties, "storage.filesystem.set_properties"),
     /* What isn't built stands first where a later row would take it for something else. */
     ROW("PUT", FS, "comp", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, not_built, "storage.filesystem.other"),
     ROW("GET", FS, "comp", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL, not_built, "storage.filesystem.other"),
