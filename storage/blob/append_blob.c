@@ -3,6 +3,7 @@
 
 #include "blocks.h"
 #include "encryption.h"
+#include "lifecycle.h"
 #include "request_body.h"
 #include "segment_store.h"
 
@@ -96,7 +97,7 @@ eg_err eg_blob_append_begin(eg_request *rq) {
     append a;
     EG_TRY(eg_target_refuse_unbuilt(rq));
     EG_TRY(read_conditions(rq, &a));
-    if (rq->content_length == 0) {
+    if (rq->content_length == 0 && !eg_body_from_source(rq)) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A block without content: Content-Length must not be 0.");
     }
     return eg_body_begin(rq, false);
@@ -132,6 +133,7 @@ eg_err eg_blob_append_end(eg_request *rq) {
     bool synced = false;
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(read_conditions(rq, &a));
+    EG_TRY(eg_copy_pull(rq, &d));
     const uint64_t n = eg_body_length(rq);
     if (n == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A block without content.");

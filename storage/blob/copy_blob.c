@@ -6,11 +6,15 @@
 #include "lease_request.h"
 #include "lifecycle.h"
 #include "metadata.h"
+#include "range_header.h"
+#include "readers.h"
 #include "reclaim.h"
+#include "request_body.h"
 #include "snapshot.h"
 
 #include <embergate/actions.h>
 #include <embergate/encoding.h>
+#include <stdlib.h>
 
 /* A copy under way. */
 typedef struct copying {
@@ -84,6 +88,14 @@ static eg_err read_source(eg_request *rq, const eg_target *d, eg_copy *c, eg_str
     return EG_OK;
 }
 
+/* Reading the source is a right of its own, asked where the source is. */
+static void ask_grant(eg_request *rq, copying *k) {
+    static const char *const reading[] = {EG_ACTION_BLOB_READ, NULL};
+    k->grant = eg_grant_at(rq, k->copy.source.container, reading);
+    k->grant.need = EG_NEED_READ;
+    k->copy.source.grant = &k->grant;
+}
+
 static eg_err find_source(eg_request *rq, const eg_target *d, copying *k) {
     EG_TRY(eg_conditions_read_source(rq, &k->copy.source.conditions, &rq->problem));
     EG_TRY(eg_lease_read_id(rq, "x-ms-source-lease-id", &k->copy.source.has_lease, &k->copy.source.lease));
@@ -146,11 +158,7 @@ static eg_err run(eg_request *rq, const eg_target *d, copying *k) {
     c->source = (eg_change){.account = d->account, .now_ns = c->create.base.now_ns, .forward_ns = c->create.base.forward_ns};
     EG_TRY(read_source(rq, d, c, &address));
     rq->record_details = json_pack("{s:s%}", "source", address.ptr, address.len);
-    /* Reading the source is a right of its own, asked where the source is. */
-    static const char *const reading[] = {EG_ACTION_BLOB_READ, NULL};
-    k->grant = eg_grant_at(rq, c->source.container, reading);
-    k->grant.need = EG_NEED_READ;
-    c->source.grant = &k->grant;
+    ask_grant(rq, k);
     EG_TRY(find_source(rq, d, k));
     EG_TRY(fill(rq, k, address));
     EG_TRY(open_keys(rq, d, k));
@@ -175,6 +183,84 @@ eg_err eg_copy_put(eg_request *rq) {
     eg_buf_done(&k.mark);
     eg_file_key_unref(k.from_key);
     eg_file_key_unref(k.key);
+    eg_secret_free(k.customer);
+    return e;
+}
+
+/* The reader is entered before the source is looked up for good, so that the reclaimer sees it. */
+static eg_err hold_source(eg_request *rq, const eg_target *d, copying *k) {
+    for (int attempt = 0; attempt < 3; attempt++) {
+        EG_TRY(find_source(rq, d, k));
+        const eg_id id = k->from.id;
+        EG_TRY(eg_readers_enter(d->store->readers, &id));
+        const eg_err e = find_source(rq, d, k);
+        if (e == EG_OK && eg_id_eq(&id, &k->from.id)) {
+            return EG_OK;
+        }
+        eg_readers_leave(d->store->readers, &id);
+        EG_TRY(e);
+    }
+    return EG_ERR_BUSY;
+}
+
+static eg_err check_source(eg_request *rq, copying *k, eg_span *ret) {
+    const eg_change *c = &k->copy.source;
+    eg_lease l;
+    if (eg_conditions_check(&c->conditions, &k->from, &rq->problem) != EG_OK) {
+        return eg_fail(&rq->problem, EG_ERR_SOURCE_CONDITION, "The source condition specified using HTTP conditional header(s) is not met.");
+    }
+    EG_TRY(eg_lease_decode(k->from.attr[EG_ATTR_LEASE], &l));
+    EG_TRY(eg_lease_check_read(&l, c->has_lease ? &c->lease : NULL, c->forward_ns, EG_LEASE_OF_PATH, &rq->problem));
+    EG_TRY(eg_encryption_customer_key(rq, &k->customer));
+    EG_TRY(eg_encryption_check(rq, &k->from, k->from.attr[EG_ATTR_CUSTOMER_KEY].len > 0 ? k->customer : NULL));
+    const eg_str range = eg_request_header(rq, "x-ms-source-range");
+    *ret = (eg_span){0, k->from.length};
+    const eg_err e = range.len > 0 ? eg_range_header_parse(range, k->from.length, &ret->from, &ret->to) : EG_OK;
+    return e == EG_OK ? e : eg_fail(&rq->problem, e, "The header x-ms-source-range is not a range of the source.");
+}
+
+/* The bytes of the source become the request's body: read, verified and sealed anew, for a block is a segment of its own. */
+static eg_err take_bytes(eg_request *rq, const eg_target *d, const copying *k, eg_span span) {
+    EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *reader = NULL;
+    uint8_t *room = malloc(EG_SEGMENT_CHUNK);
+    size_t n = 1;
+    eg_err e = room ? eg_content_reader_new(d->store, d->account, &k->from, span, &reader) : EG_ERR_NO_MEMORY;
+    while (e == EG_OK && n > 0) {
+        e = eg_content_reader_read(reader, room, EG_SEGMENT_CHUNK, &n);
+        e = e == EG_OK ? eg_body_add(rq, (eg_bytes){room, n}) : e;
+    }
+    if (room) {
+        eg_cleanse(room, EG_SEGMENT_CHUNK);
+    }
+    free(room);
+    return e;
+}
+
+static eg_err pull(eg_request *rq, const eg_target *d, copying *k) {
+    eg_str address;
+    eg_span span;
+    eg_change *c = &k->copy.source;
+    *c = (eg_change){.account = d->account, .now_ns = eg_wall_ns(d->store->clock), .forward_ns = eg_storage_forward_ns(d->store)};
+    if (eg_request_header(rq, "x-ms-source-content-md5").len > 0 || eg_request_header(rq, "x-ms-source-content-crc64").len > 0) {
+        return eg_target_not_built(rq, "A checksum of a copy's source");
+    }
+    EG_TRY(read_source(rq, d, &k->copy, &address));
+    rq->record_details = json_pack("{s:s%}", "source", address.ptr, address.len);
+    ask_grant(rq, k);
+    EG_TRY(hold_source(rq, d, k));
+    const eg_id held = k->from.id;
+    eg_err e = check_source(rq, k, &span);
+    e = e == EG_OK ? take_bytes(rq, d, k, span) : e;
+    eg_readers_leave(d->store->readers, &held);
+    return e;
+}
+
+eg_err eg_copy_pull(eg_request *rq, const eg_target *d) {
+    if (!eg_body_from_source(rq)) {
+        return EG_OK;
+    }
+    copying k = {.customer = NULL};
+    const eg_err e = pull(rq, d, &k);
     eg_secret_free(k.customer);
     return e;
 }

@@ -3,6 +3,7 @@
 
 #include "block_home.h"
 #include "block_list_xml.h"
+#include "lifecycle.h"
 #include "request_body.h"
 
 #include <embergate/encoding.h>
@@ -23,7 +24,7 @@ eg_err eg_blob_block_begin(eg_request *rq) {
     size_t n;
     EG_TRY(eg_target_refuse_unbuilt(rq));
     EG_TRY(read_id(rq, id, &n));
-    if (rq->content_length == 0) {
+    if (rq->content_length == 0 && !eg_body_from_source(rq)) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A block without content: Content-Length must not be 0.");
     }
     return eg_body_begin(rq, false);
@@ -63,6 +64,7 @@ eg_err eg_blob_block_end(eg_request *rq) {
     size_t id_len = 0;
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(read_id(rq, id, &id_len));
+    EG_TRY(eg_copy_pull(rq, &d));
     const uint64_t n = eg_body_length(rq);
     if (n == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A block without content.");

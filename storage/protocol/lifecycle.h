@@ -25,6 +25,8 @@ eg_err eg_snapshot_read_delete(eg_request *rq, eg_path_delete *d, bool *ret_only
 /* Copy Blob and Put Blob From URL (x-ms-copy-source), from the same account; comp=copy, which aborts. */
 eg_err eg_copy_put(eg_request *rq);
 eg_err eg_copy_abort(eg_request *rq);
+/* Put Block From URL and Append Block From URL: takes the source's range as the request's body (request_body.h); EG_OK without a source. */
+eg_err eg_copy_pull(eg_request *rq, const eg_target *d) EG_MUST_CHECK;
 
 /* x-ms-expiry-time, x-ms-copy-*, of what HEAD and GET answer. */
 eg_err eg_lifecycle_headers(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;

@@ -52,7 +52,13 @@ static eg_err wrong_crc64(eg_request *rq) {
         "calculated by the server.");
 }
 
+bool eg_body_from_source(const eg_request *rq) { return eg_request_header(rq, "x-ms-copy-source").len > 0; }
+
 eg_err eg_body_begin(eg_request *rq, bool always_md5) {
+    const bool pulled = eg_body_from_source(rq);
+    if (pulled && rq->content_length != 0) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A copy has no body: Content-Length must be 0.");
+    }
     body *b = calloc(1, sizeof *b);
     if (!b) {
         return EG_ERR_NO_MEMORY;
@@ -67,7 +73,10 @@ eg_err eg_body_begin(eg_request *rq, bool always_md5) {
     if (b->md5_sent || always_md5) {
         EG_TRY(eg_md5_stream_new(&b->md5));
     }
-    return rq->content_length == 0 ? EG_OK : eg_upload_begin(rq->room, rq->tenant, rq->content_length, &b->upload, &rq->problem);
+    if (rq->content_length == 0 && !pulled) {
+        return EG_OK;
+    }
+    return eg_upload_begin(rq->room, rq->tenant, pulled ? -1 : rq->content_length, &b->upload, &rq->problem);
 }
 
 eg_err eg_body_add(eg_request *rq, eg_bytes chunk) {

@@ -10,6 +10,8 @@
 eg_err eg_body_begin(eg_request *rq, bool always_md5) EG_MUST_CHECK;
 /* body(). EG_ERR_HTTP_BODY_TOO_LARGE. */
 eg_err eg_body_add(eg_request *rq, eg_bytes chunk) EG_MUST_CHECK;
+/* The body comes from x-ms-copy-source instead, in end(). */
+bool eg_body_from_source(const eg_request *rq);
 uint64_t eg_body_length(const eg_request *rq);
 /* end(), first: EG_ERR_MD5_MISMATCH, EG_ERR_CRC64_MISMATCH. */
 eg_err eg_body_check(eg_request *rq) EG_MUST_CHECK;

@@ -184,6 +184,47 @@ static void copies(void **state) {
     free(data);
 }
 
+/* Blocks from an address: the bytes are sealed anew. */
+static void pulled(void **state) {
+    store *s = *state;
+    uint8_t *data = store_pattern(200000);
+    assert_int_equal(blob_put(s, "/data/source", data, 200000), EG_OK);
+    call c = copy_of("https://" HOST "/data/source", "/data/made");
+    c.query = "comp=block&blockid=MDE%3D";
+    c.headers[4] = "x-ms-source-range";
+    c.headers[5] = "bytes=70000-149999";
+    assert_int_equal(blob_do(s, c), EG_OK);
+    c.headers[5] = "bytes=200000-";
+    assert_int_equal(blob_do(s, c), EG_ERR_RANGE);
+    c.headers[4] = "x-ms-source-if-match";
+    c.headers[5] = "0x1";
+    assert_int_equal(blob_do(s, c), EG_ERR_SOURCE_CONDITION);
+    c.headers[4] = "x-ms-source-content-md5";
+    assert_int_equal(blob_do(s, c), EG_ERR_STORAGE_NOT_BUILT);
+    c = copy_of("https://" HOST "/data/missing", "/data/made");
+    c.query = "comp=block&blockid=MDI%3D";
+    assert_int_equal(blob_do(s, c), EG_ERR_PATH_NOT_FOUND);
+    static const char list[] = "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList><Latest>MDE=</Latest></BlockList>";
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/made", .query = "comp=blocklist", .body = list, .body_len = sizeof list - 1}), EG_OK);
+    blob_holds(s, "/data/made", data + 70000, 80000);
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/log", .headers = {"x-ms-blob-type", "AppendBlob"}}), EG_OK);
+    c = copy_of("https://" HOST "/data/source", "/data/log");
+    c.query = "comp=appendblock";
+    assert_int_equal(blob_do(s, c), EG_OK);
+    assert_int_equal(blob_do(s, c), EG_OK);
+    answer a = blob_get(s, "/data/log");
+    assert_int_equal(a.body.len, 400000);
+    assert_memory_equal(a.body.ptr + 200000, data, 200000);
+    answer_free(&a);
+    c.body = "x";
+    c.body_len = 1;
+    assert_int_equal(blob_do(s, c), EG_ERR_HTTP_HEADER);
+    s->denied = "/containers/data";
+    c.body_len = 0;
+    assert_int_equal(blob_do(s, c), EG_ERR_DENIED_DATA);
+    free(data);
+}
+
 static void refused_copies(void **state) {
     store *s = *state;
     store_write(s, "/data/f", "one", 3);
@@ -232,6 +273,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(snapshots_follow, open_clocked, store_close),
         cmocka_unit_test(names),
         cmocka_unit_test_setup_teardown(copies, open_clocked, store_close),
+        cmocka_unit_test_setup_teardown(pulled, open_clocked, store_close),
         cmocka_unit_test_setup_teardown(refused_copies, open_clocked, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
