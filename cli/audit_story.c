@@ -26,6 +26,7 @@ static const phrase phrases[] = {
     {"storage.file.append", "wrote to", true, false},
     {"storage.file.flush", "finished writing to", true, false},
     {"storage.blob.put", "wrote", true, false},
+    {"storage.account.read", "looked at the account", false, false},
     {"storage.directory.create", "created the directory", true, false},
     {"storage.directory.list", "listed", true, false},
     {"storage.path.status", "looked at", true, false},

@@ -35,6 +35,12 @@ eg_err eg_blob_set_properties(eg_request *rq);
 eg_err eg_blob_metadata_get(eg_request *rq);
 eg_err eg_blob_metadata_set(eg_request *rq);
 eg_err eg_blob_delete(eg_request *rq);
+eg_err eg_blob_account_information(eg_request *rq);
+eg_err eg_blob_service_stats(eg_request *rq);
+#define EG_SERVICE_BODY_MAX ((size_t)65536)
+eg_err eg_blob_service_properties(eg_request *rq);
+eg_err eg_blob_service_properties_set(eg_request *rq);
+eg_err eg_blob_container_metadata(eg_request *rq);
 eg_err eg_blob_list(eg_request *rq);
 eg_err eg_blob_block_begin(eg_request *rq);
 eg_err eg_blob_block_end(eg_request *rq);

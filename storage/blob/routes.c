@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "batch_body.h"
 #include "block_list_xml.h"
+#include "datalake.h"
 #include "lease_request.h"
 #include "lifecycle.h"
 #include "request_body.h"
@@ -9,6 +10,7 @@
 #include <embergate/actions.h>
 
 #define DATA (EG_ROUTE_BLOCKING | EG_ROUTE_DATA_ACTION | EG_ROUTE_JOB_TOKEN | EG_ROUTE_ACL)
+#define ROOT "/"
 #define CONTAINER "/{filesystem}"
 #define BLOB "/{filesystem}/{path*}"
 
@@ -18,6 +20,8 @@
 #define WRITE(query, handler, event) ROW("PUT", BLOB, query, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, handler, event)
 #define UPLOAD(query, action, mode, begin, body, end, event) \
     {EG_SURFACE_BLOB, "PUT", BLOB, query, action, eg_target_container_scope, mode, DATA, EG_APPEND_MAX, begin, body, end, event}
+#define ACCOUNT(method, pattern, query, action, mode, handler, event) \
+    {EG_SURFACE_BLOB, method, pattern, query, action, NULL, mode, EG_ROUTE_BLOCKING, EG_SERVICE_BODY_MAX, NULL, NULL, handler, event}
 
 static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
 
@@ -30,6 +34,23 @@ static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The op
 static const eg_route routes[] = {
     BATCH("/"),
     BATCH(CONTAINER),
+    ACCOUNT("GET", ROOT, "restype=account", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_account_information, "storage.account.read"),
+    ACCOUNT("GET", CONTAINER, "restype=account", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_account_information, "storage.account.read"),
+    ACCOUNT("GET", BLOB, "restype=account", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_account_information, "storage.account.read"),
+    ACCOUNT("HEAD", ROOT, "restype=account", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_account_information, "storage.account.read"),
+    ACCOUNT("HEAD", CONTAINER, "restype=account", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_account_information, "storage.account.read"),
+    ACCOUNT("HEAD", BLOB, "restype=account", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_account_information, "storage.account.read"),
+    ACCOUNT("GET", ROOT, "comp=stats", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_service_stats, "storage.account.read"),
+    ACCOUNT("GET", ROOT, "comp=properties", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_service_properties, "storage.account.read"),
+    ACCOUNT("PUT", ROOT, "comp=properties", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, eg_blob_service_properties_set, "storage.account.other"),
+
+    /* Containers. What isn't here is in the Data Lake API's table, for both. */
+    ROW("GET", CONTAINER, "comp=metadata", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN, eg_blob_container_metadata,
+        "storage.filesystem.read"),
+    ROW("HEAD", CONTAINER, "comp=metadata", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN, eg_blob_container_metadata,
+        "storage.filesystem.read"),
+    ROW("PUT", CONTAINER, "comp=metadata", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, EG_ROUTE_BLOCKING, eg_dfs_container_set_properties,
+        "storage.filesystem.set_properties"),
     ROW("GET", CONTAINER, "showonly=deleted", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_deleted_list, "storage.directory.list"),
     ROW("GET", CONTAINER, "comp=list", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_blob_list, "storage.directory.list"),
 

@@ -4,13 +4,16 @@
 #include "encryption.h"
 #include "json_text.h"
 #include "lifecycle.h"
+#include "metadata.h"
 
-#define BODY_MAX ((size_t)4 << 20)
+#define BODY_MAX ((size_t)64 << 20)
+#define BODY_ENOUGH ((size_t)3 << 20)   /* a page ends early when its text gets this long */
 
 typedef struct page {
     eg_buf body;
     bool xml;
     bool deleted;             /* those that are kept for undelete follow, on the last page */
+    bool metadata;
     int64_t forward_ns;       /* of leases */
     size_t count;
     size_t max;
@@ -34,8 +37,14 @@ static void add_container(page *g, eg_str name, const eg_inode *root) {
         (void)eg_buf_addf(b, "</Name><Properties><Last-Modified>%s</Last-Modified><Etag>\"%s\"</Etag>"
             "<LeaseStatus>%s</LeaseStatus><LeaseState>%s</LeaseState>"
             "<DefaultEncryptionScope>%.*s</DefaultEncryptionScope><DenyEncryptionScopeOverride>%s</DenyEncryptionScopeOverride>"
-            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties></Container>", date, etag,
+            "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold></Properties>", date, etag,
             eg_lease_status_text(state), eg_lease_state_text(state), EG_FMT(scope), deny ? "true" : "false");
+        if (g->metadata) {
+            (void)eg_buf_adds(b, "<Metadata>");
+            (void)eg_metadata_xml(b, eg_bytes_str(root->attr[EG_ATTR_PROPERTIES]));
+            (void)eg_buf_adds(b, "</Metadata>");
+        }
+        (void)eg_buf_adds(b, "</Container>");
         return;
     }
     (void)eg_buf_adds(b, g->count ? ",{\"name\":" : "{\"name\":");
@@ -71,7 +80,7 @@ static eg_err list(const eg_target *d, const eg_str after[2], page *g, eg_arena 
         if (name.len < prefix.len || memcmp(name.ptr, prefix.ptr, prefix.len) != 0) {
             return g->deleted ? eg_deleted_containers_xml(d, t, prefix, &g->body) : EG_OK;
         }
-        if (g->count == g->max) {
+        if (g->count == g->max || g->body.len > BODY_ENOUGH) {
             *ret_next = eg_arena_str(arena, last);
             return ret_next->ptr ? EG_OK : EG_ERR_NO_MEMORY;
         }
@@ -104,6 +113,7 @@ static eg_err run(eg_request *rq, bool xml) {
     g.forward_ns = eg_storage_forward_ns(d.store);
     eg_str include;
     g.deleted = xml && eg_request_query(rq, "include", &include) == EG_OK && memmem(include.ptr, include.len, "deleted", 7);
+    g.metadata = xml && eg_request_query(rq, "include", &include) == EG_OK && memmem(include.ptr, include.len, "metadata", 8);
     EG_TRY(read_name(rq, "prefix", &after[0]));
     EG_TRY(read_name(rq, xml ? "marker" : "continuation", &after[1]));
     EG_TRY(eg_target_query_page(rq, xml ? "maxresults" : "maxResults", EG_LIST_PAGE_MAX, &g.max));

@@ -123,7 +123,7 @@ def program(*words):
 
 
 # What is still being built: tests that need it wait, and docs/CLIENTS.md says so.
-WAITING = set() if os.environ.get("EG_CLIENTS_ORACLE") else {"shared key", "sas", "blocks", "listing", "service", "acl recursive", "append blobs", "host style"}
+WAITING = set() if os.environ.get("EG_CLIENTS_ORACLE") else {"shared key", "sas", "acl recursive", "host style"}
 
 
 def pytest_collection_modifyitems(items):

@@ -94,6 +94,26 @@ static void entries(void **state) {
     answer_free(&a);
 }
 
+static void snapshots(void **state) {
+    store *s = *state;
+    static const char *const names[] = {"a", "b"};
+    put_all(s, names, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/a", .query = "comp=snapshot"}), EG_OK);
+    }
+    answer a = list(s, "&include=snapshots");
+    size_t found = 0;
+    for (const char *at = a.body.ptr; (at = strstr(at, "<Snapshot>")) != NULL; at++) {
+        found++;
+    }
+    assert_int_equal(found, 2);
+    assert_null(strstr(strstr(a.body.ptr, "<Name>b</Name>"), "<Snapshot>"));
+    answer_free(&a);
+    a = list(s, "");
+    assert_false(answer_has(&a, "<Snapshot>"));
+    answer_free(&a);
+}
+
 static void refusals(void **state) {
     store *s = *state;
     static const char *const names[] = {"a", "b", "c"};
@@ -137,6 +157,7 @@ static void refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(order, store_open, store_close),
+        cmocka_unit_test_setup_teardown(snapshots, store_open, store_close),
         cmocka_unit_test_setup_teardown(entries, store_open, store_close),
         cmocka_unit_test_setup_teardown(refusals, store_open, store_close),
     };
