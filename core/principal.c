@@ -72,6 +72,8 @@ const char *eg_principal_kind_name(eg_principal_kind k) {
         [EG_PRINCIPAL_USER] = "user",
         [EG_PRINCIPAL_SERVICE] = "service",
         [EG_PRINCIPAL_JOB] = "job",
+        [EG_PRINCIPAL_KEY] = "account key",
+        [EG_PRINCIPAL_SAS] = "shared access signature",
     };
     return (unsigned)k < sizeof names / sizeof names[0] ? names[k] : names[EG_PRINCIPAL_NONE];
 }

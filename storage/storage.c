@@ -1,6 +1,7 @@
 /* Opening and closing of the store, and its accounts. */
 #include "store.h"
 
+#include "account_keys.h"
 #include "content.h"
 #include "key_cache.h"
 #include "readers.h"
@@ -30,6 +31,8 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
     s->keys = o->keys;
     s->clock = o->clock;
     s->usage = o->usage;
+    s->rules = o->rules;
+    s->rule_count = o->rule_count;
     s->max_file_bytes = o->max_file_bytes ? o->max_file_bytes : EG_FILE_MAX_DEFAULT;
     s->boot = eg_content_boot();
     pthread_mutex_init(&s->accounts_lock, NULL);
@@ -329,7 +332,7 @@ eg_err eg_storage_ensure_account(eg_storage *s, eg_str account, eg_str tenant, e
     if (!eg_str_is(tenant, a->tenant)) {
         return eg_fail(p, EG_ERR_EXISTS, "The storage account \"%s\" belongs to another tenant.", a->name);
     }
-    return EG_OK;
+    return eg_account_keys_ensure(s, a, p);
 }
 
 eg_err eg_storage_set_retention(eg_storage *s, eg_str account, unsigned days) {

@@ -65,6 +65,9 @@ struct eg_storage {
     const eg_keys *keys;
     const eg_clock *clock;
     eg_usage_sink usage;
+    const eg_account_rules *rules;
+    size_t rule_count;
+    struct eg_pool *pool;        /* of authentication; NULL until it was asked for */
     uint64_t max_file_bytes;
     uint64_t boot;               /* of which boot of the machine this process is */
     eg_forward_clock forward;

@@ -52,6 +52,9 @@ typedef struct eg_config_account {
     const char *tenant;
     const char *subscription;
     const char *resource_group;
+    const char *minimum_tls;    /* "TLS1_2", "TLS1_3" */
+    bool allow_shared_key;
+    bool https_only;
     bool is_default;
     unsigned delete_retention_days;
 } eg_config_account;

@@ -193,12 +193,15 @@ static bool log_level(eg_str v)
     return eg_str_is(v, "debug") || eg_str_is(v, "info") || eg_str_is(v, "warn") || eg_str_is(v, "error");
 }
 
+static bool account_tls(eg_str v) { return eg_str_is(v, "TLS1_2") || eg_str_is(v, "TLS1_3"); }
+
 static bool isolation(eg_str v) { return eg_str_is(v, "cluster"); }
 
 const eg_config_check eg_config_check_guid = {eg_uuid_valid, "a GUID (8-4-4-4-12 hexadecimal digits)"};
 const eg_config_check eg_config_check_label = {label, "1 to 31 lower-case letters, digits and hyphens, a letter first"};
 const eg_config_check eg_config_check_cluster_name = {cluster_name, "1 to 48 lower-case letters, digits and hyphens, a letter first"};
 const eg_config_check eg_config_check_account_name = {account_name, "3 to 24 lower-case letters and digits"};
+const eg_config_check eg_config_check_account_tls = {account_tls, "TLS1_2 or TLS1_3"};
 const eg_config_check eg_config_check_tenant_name = {tenant_name, "1 to 127 bytes of text"};
 const eg_config_check eg_config_check_address = {address, "an IPv4 or IPv6 address"};
 const eg_config_check eg_config_check_subnet = {subnet,

@@ -8,6 +8,7 @@ extern const eg_config_check eg_config_check_guid;
 extern const eg_config_check eg_config_check_label;          /* short names of ours */
 extern const eg_config_check eg_config_check_cluster_name;
 extern const eg_config_check eg_config_check_account_name;
+extern const eg_config_check eg_config_check_account_tls;
 extern const eg_config_check eg_config_check_tenant_name;
 extern const eg_config_check eg_config_check_address;
 extern const eg_config_check eg_config_check_subnet;

@@ -72,6 +72,9 @@ static eg_err check_defaults(const eg_config_source *s)
         if (c->accounts[i].is_default && found) {
             return eg_config_fail(s, account_line(s, i), "accounts[%zu].default: another account is the default already; expected at most one.", i);
         }
+        if (!c->accounts[i].https_only) {
+            return eg_config_fail(s, account_line(s, i), "accounts[%zu].supportsHttpsTrafficOnly: expected true, nothing is served without TLS.", i);
+        }
         found = found || c->accounts[i].is_default;
     }
     return EG_OK;

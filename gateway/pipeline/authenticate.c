@@ -71,13 +71,32 @@ static eg_err fail_bearer(eg_problem *p, eg_err e) {
                                      : eg_fail(p, e, "The access token is not of the form that RFC 6750 gives it.");
 }
 
+/* Keys and signatures of storage accounts. EG_ERR_NOT_FOUND: a token is owed. */
+static eg_err without_token(eg_pipeline_request *c) {
+    const eg_storage_auth *a = &c->pl->o.storage_auth;
+    eg_request *rq = c->rq;
+    if (!a->verify || (rq->surface != EG_SURFACE_DFS && rq->surface != EG_SURFACE_BLOB)) {
+        return EG_ERR_NOT_FOUND;
+    }
+    EG_TRY(a->connection(a->ctx, rq));
+    return a->verify(a->ctx, rq, c->asked_again ? NULL : keys_are_here, c, &c->held);
+}
+
 eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
     eg_request *rq = c->rq;
     eg_str token;
     if (eg_pipeline_is_open(rq)) {
         return EG_STEP_NEXT;
     }
-    eg_err e = eg_pipeline_bearer(rq->authorization, &token);
+    eg_err e = without_token(c);
+    if (e == EG_ERR_BUSY && !c->asked_again) {
+        return EG_STEP_WAIT;
+    }
+    if (e != EG_ERR_NOT_FOUND) {
+        rq->principal = c->held;
+        return e == EG_OK ? EG_STEP_NEXT : eg_pipeline_refuse(c, e);
+    }
+    e = eg_pipeline_bearer(rq->authorization, &token);
     if (e != EG_OK) {
         return eg_pipeline_refuse(c, fail_bearer(&rq->problem, e));
     }

@@ -27,6 +27,13 @@ static eg_err shown(eg_request *rq, eg_err e) {
 }
 
 static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
+    if (rq->principal->kind == EG_PRINCIPAL_KEY || rq->principal->kind == EG_PRINCIPAL_SAS) {
+        /* It was verified against this very account: nobody's roles are asked. */
+        const bool storage = rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB;
+        snprintf(rq->decided_by, sizeof rq->decided_by, "%s", rq->principal->name);
+        rq->way = !storage || !of_tenant(rq) ? EG_WAY_NONE : rq->principal->kind == EG_PRINCIPAL_KEY ? EG_WAY_KEY : EG_WAY_SAS;
+        return rq->way == EG_WAY_NONE ? EG_ERR_DENIED_TENANT : EG_OK;
+    }
     if (rq->principal->kind == EG_PRINCIPAL_JOB && !(rq->route->flags & EG_ROUTE_JOB_TOKEN)) {
         snprintf(rq->decided_by, sizeof rq->decided_by, "jobs may not use this route");
         return eg_fail(&rq->problem, EG_ERR_DENIED_JOB_TOKEN, "A job's token is good for storage, not for this.");

@@ -7,6 +7,7 @@
 
 #include <embergate/audit.h>
 #include <embergate/identity.h>
+#include <embergate/storage.h>
 
 typedef struct eg_pipeline eg_pipeline;
 
@@ -18,6 +19,7 @@ typedef struct eg_pipeline_options {
     eg_audit *audit;
     eg_pool *pool;
     const eg_clock *clock;
+    eg_storage_auth storage_auth; /* {0}: bearer tokens alone */
     const char *public_url;   /* "https://…": named in the challenge that tells storage clients where to sign in */
 } eg_pipeline_options;
 

@@ -172,6 +172,10 @@ void eg_pipeline_respond(eg_request *rq) {
         eg_pipeline_send(c);
         return;
     }
+    const eg_storage_auth *a = &c->pl->o.storage_auth;
+    if (rq->bounds && a->finish && is_success(&rq->response)) {
+        a->finish(a->ctx, rq);
+    }
     if (unasked(rq)) {
         eg_log(EG_LOG_ERROR, "access_not_asked", "request_id", rq->request_id, "route", rq->route->pattern, NULL);
         eg_pipeline_drop_answer(rq);

@@ -89,7 +89,18 @@ static eg_err open_compute(gateway *g, eg_problem *p)
 static eg_err open_storage(gateway *g, eg_problem *p)
 {
     const eg_config *c = g->plan->config;
-    eg_storage_options o = {.dir = g->plan->segments, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system,
+    eg_account_rules *rules = eg_arena_alloc(g->arena, (c->account_count + 1) * sizeof *rules);
+    if (!rules) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < c->account_count; i++) {
+        const bool newest = strcmp(c->accounts[i].minimum_tls, "TLS1_3") == 0;
+        const eg_config_account *a = &c->accounts[i];
+        eg_str id = eg_arena_printf(g->arena, "/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Storage/storageAccounts/%s", a->subscription, a->resource_group,
+                                    a->name);
+        rules[i] = (eg_account_rules){.account = a->name, .resource_id = id.ptr, .allow_shared_key = c->accounts[i].allow_shared_key, .minimum_tls = newest ? "TLSv1.3" : "TLSv1.2"};
+    }
+    eg_storage_options o = {.dir = g->plan->segments, .rules = rules, .rule_count = c->account_count, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system,
                             .usage = eg_compute_usage_sink(g->compute)};
     EG_TRY(eg_storage_open(&o, &g->storage, p));
     for (size_t i = 0; i < c->account_count; i++) {
@@ -176,6 +187,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         {g->plan->config->loopback_details ? eg_ops_routes_loopback : eg_ops_routes, g->ops, {EG_SURFACE_OPS}, 1},
         {eg_identity_routes, g->identity, {EG_SURFACE_OAUTH}, 1},
         {eg_compute_routes, g->compute, {EG_SURFACE_LIVY}, 1},
+        {eg_storage_key_routes, g->storage, {EG_SURFACE_ARM, EG_SURFACE_DFS, EG_SURFACE_BLOB}, 3},
         {eg_storage_blob_routes, g->storage, {EG_SURFACE_BLOB}, 1},
         {eg_storage_routes, g->storage, {EG_SURFACE_DFS, EG_SURFACE_BLOB}, 2},
         {eg_audit_routes, g->audit, {EG_SURFACE_AUDIT}, 1},
@@ -214,7 +226,8 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
     EG_TRY(eg_ops_new(&oo, &g->ops));
     EG_TRY(open_router(g, p));
     eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,
-                              .clock = &eg_clock_system, .public_url = g->plan->config->public_url};
+                              .clock = &eg_clock_system, .public_url = g->plan->config->public_url,
+                              .storage_auth = eg_storage_auth_of(g->storage, g->pool)};
     return eg_pipeline_new(&po, &g->pipeline);
 }
 

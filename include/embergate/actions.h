@@ -22,6 +22,12 @@
 #define EG_ACTION_CONTAINER_WRITE "Microsoft.Storage/storageAccounts/blobServices/containers/write"
 #define EG_ACTION_CONTAINER_DELETE "Microsoft.Storage/storageAccounts/blobServices/containers/delete"
 
+/* Keys of a storage account. Control actions, Azure's. */
+#define EG_ACTION_ACCOUNT_LIST_KEYS "Microsoft.Storage/storageAccounts/listkeys/action"
+#define EG_ACTION_ACCOUNT_RENEW_KEY "Microsoft.Storage/storageAccounts/regeneratekey/action"
+#define EG_ACTION_ACCOUNT_REVOKE_DELEGATIONS "Microsoft.Storage/storageAccounts/revokeUserDelegationKeys/action"
+#define EG_ACTION_DELEGATION_KEY "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action"
+
 /* Blobs, files and directories. Data actions, Azure's: route rows carry EG_ROUTE_DATA_ACTION. */
 #define EG_ACTION_BLOB_READ "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
 #define EG_ACTION_BLOB_WRITE "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"

@@ -97,6 +97,14 @@ typedef enum eg_category {
     /* policies */                                                                      \
     X(DENIED_ROLE, DENIED, "AuthorizationFailed")                                       \
     X(DENIED_DATA, DENIED, "AuthorizationPermissionMismatch")                           \
+    X(AUTH_FAILED, DENIED, "AuthenticationFailed")                                      \
+    X(KEY_AUTH_OFF, DENIED, "KeyBasedAuthenticationNotPermitted")                       \
+    X(SAS_SOURCE_IP, DENIED, "AuthorizationSourceIPMismatch")                           \
+    X(SAS_PROTOCOL, DENIED, "AuthorizationProtocolMismatch")                            \
+    X(SAS_RESOURCE_TYPE, DENIED, "AuthorizationResourceTypeMismatch")                   \
+    X(SAS_SERVICE, DENIED, "AuthorizationServiceMismatch")                              \
+    X(PUBLIC_ACCESS, CONFLICT, "PublicAccessNotPermitted")                              \
+    X(TLS_VERSION, INVALID, "TlsVersionNotPermitted")                                   \
     X(DENIED_NETWORK, DENIED, "AuthorizationSourceAddressMismatch")                     \
     X(DENIED_TENANT, DENIED, "TenantMismatch")                                          \
     X(DENIED_JOB_TOKEN, DENIED, "JobTokenNotAccepted")                                  \

@@ -9,6 +9,8 @@ typedef enum eg_principal_kind {
     EG_PRINCIPAL_USER,
     EG_PRINCIPAL_SERVICE,        /* service principal */
     EG_PRINCIPAL_JOB,            /* a running job, for the person who submitted it */
+    EG_PRINCIPAL_KEY,            /* nobody: whoever has a storage account's key */
+    EG_PRINCIPAL_SAS,            /* nobody: whoever has what was signed with that key */
 } eg_principal_kind;
 
 #define EG_PRINCIPAL_GROUPS_MAX 200

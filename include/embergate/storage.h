@@ -9,6 +9,14 @@
 
 typedef struct eg_storage eg_storage;
 
+/* What Azure calls properties of the account, from the configuration. */
+typedef struct eg_account_rules {
+    const char *account;
+    const char *resource_id;
+    bool allow_shared_key;      /* allowSharedKeyAccess: Shared Key, account SAS and service SAS */
+    const char *minimum_tls;    /* "TLSv1.2", "TLSv1.3"; NULL or "" = the listener's */
+} eg_account_rules;
+
 typedef struct eg_storage_options {
     const char *dir;            /* segments/ */
     eg_kv *kv;
@@ -16,6 +24,8 @@ typedef struct eg_storage_options {
     const eg_keys *keys;
     const eg_clock *clock;
     eg_usage_sink usage;
+    const eg_account_rules *rules; /* borrowed for the life of the store; an account without one allows no shared key */
+    size_t rule_count;
     uint64_t max_file_bytes;    /* 0 = 5 TiB */
     uint64_t min_free_bytes;    /* below it writes answer EG_ERR_DISK_FULL; 0 = 256 MiB */
     bool look_only;             /* for eg_storage_check: nothing is reclaimed or removed */
@@ -84,6 +94,23 @@ eg_err eg_storage_check(eg_storage *s, const eg_check_sink *sink, eg_check_sums 
 /* For a backup: no file that a row names when this is called goes until eg_storage_release_files. Begin before the copy of the rows. */
 void eg_storage_hold_files(eg_storage *s);
 void eg_storage_release_files(eg_storage *s);
+
+/* How requests that bring no bearer token prove who they are; the pipeline asks. */
+typedef struct eg_storage_auth {
+    void *ctx;
+    /* Before anything is looked at: may this connection speak to the account? EG_ERR_TLS_VERSION. */
+    eg_err (*connection)(void *ctx, eg_request *rq);
+    /* EG_ERR_NOT_FOUND: neither a Shared Key nor a shared access signature. EG_ERR_BUSY: `later` is called once from a pool thread when it is worth asking
+     * again, with later NULL. Never blocks. Sets rq->bounds. */
+    eg_err (*verify)(void *ctx, eg_request *rq, void (*later)(void *), void *later_ctx, eg_principal **ret);
+    /* Before a success is sent: the headers that a signature asks for. */
+    void (*finish)(void *ctx, eg_request *rq);
+} eg_storage_auth;
+struct eg_pool;
+eg_storage_auth eg_storage_auth_of(eg_storage *s, struct eg_pool *pool);
+/* listKeys, regenerateKey, revokeUserDelegationKeys beneath an account's resource id; user delegation keys; stored access policies. Mounted before the
+ * other storage routes. room = eg_storage*. */
+const eg_route *eg_storage_key_routes(size_t *ret_n);
 
 /* Data Lake routes; the router has set rq->account, rq->tenant and rq->scope, and rq->path = "/{filesystem}[/{path}]". room = eg_storage*. */
 const eg_route *eg_storage_routes(size_t *ret_n);

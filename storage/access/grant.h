@@ -30,6 +30,8 @@ typedef struct eg_sas_bounds {
     eg_str container;          /* len 0 = every one */
     eg_str path;               /* within it; "" = the root */
     bool beneath;              /* the path and all beneath it; else the path alone */
+    eg_str checked;            /* suoid of a user delegation: whose lists must allow it as well; len 0 = nobody's */
+    const void *sas;           /* eg_sas: what it says of the answer's headers; may be NULL */
 } eg_sas_bounds;
 static inline uint32_t eg_sas_letter(char c) { return c >= 'a' && c <= 'z' ? (uint32_t)1 << (c - 'a') : 0; }
 /* Any of these. */

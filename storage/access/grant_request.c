@@ -55,6 +55,11 @@ static eg_grant start(eg_request *rq) {
     if (who && (rq->way == EG_WAY_ROLE || rq->way == EG_WAY_ACL)) {
         g.who = (eg_acl_who){eg_str_of(who->object_id), (const char (*)[EG_UUID_LEN])who->groups, who->group_count, who->groups_unknown};
     }
+    if (g.bounds && g.bounds->checked.len > 0) {
+        /* The delegator's role lets it in, and then the lists must let this one in; one that lists alone let in vouches for nobody. */
+        g.way = rq->way == EG_WAY_ROLE ? EG_WAY_ACL : EG_WAY_NONE;
+        g.who = (eg_acl_who){.id = g.bounds->checked, .groups_unknown = true};
+    }
     return g;
 }
 
@@ -75,7 +80,8 @@ eg_grant eg_grant_of(eg_request *rq) {
     eg_grant g = start(rq);
     g.need = eg_need_of(rq->route);
     const bool gives = eg_request_header(rq, "x-ms-owner").len > 0 || eg_request_header(rq, "x-ms-group").len > 0;
-    if (!g.superuser && g.way != EG_WAY_NONE && (g.need == EG_NEED_PERMISSIONS || gives)) {
+    const bool vouched = g.bounds && g.bounds->checked.len > 0;
+    if (!g.superuser && !vouched && g.way != EG_WAY_NONE && (g.need == EG_NEED_PERMISSIONS || gives)) {
         ask_owners(rq, &g);
     }
     return g;
@@ -83,7 +89,7 @@ eg_grant eg_grant_of(eg_request *rq) {
 
 eg_grant eg_grant_at(eg_request *rq, eg_str container, const char *const *actions) {
     eg_grant g = start(rq);
-    if (g.way != EG_WAY_ROLE && g.way != EG_WAY_ACL) {
+    if ((g.way != EG_WAY_ROLE && g.way != EG_WAY_ACL) || (g.bounds && g.bounds->checked.len > 0)) {
         return g;
     }
     const eg_str scope = container_scope(rq, container);
