@@ -1,5 +1,5 @@
-/* Shared Key, signatures, delegation keys and stored policies, through the routes. covers: authenticate.c account_keys.c delegation_key.c access_policy.c key_routes.c
- * shared_key.c */
+/* Shared Key, signatures, delegation keys and stored policies, through the routes. covers: shared_key.c account_keys.c
+ * covers: delegation_key.c access_policy.c key_routes.c */
 #include "storage_fixture.h"
 
 #include "access_policy.h"
