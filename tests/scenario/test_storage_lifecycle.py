@@ -27,6 +27,8 @@ def test_snapshots(fs, blobs):
     assert old.download_blob().readall() == b"one"
     assert old.get_blob_properties().metadata == {"why": "before"}
     assert blob.download_blob().readall() == b"two, longer"
+    names = [(b.name, b.snapshot) for b in blobs.get_container_client("data").list_blobs("life/snap", include=["snapshots"])]
+    assert names == [("life/snap", taken["snapshot"]), ("life/snap", None)]
     with pytest.raises(ResourceExistsError) as e:
         blob.delete_blob()
     assert e.value.error_code == "SnapshotsPresent"
@@ -56,6 +58,13 @@ def test_copies(blobs):
     put = blobs.get_blob_client("data", "life/put")
     put.upload_blob_from_url(target.url, overwrite=True)
     assert put.download_blob().readall() == data
+    put.stage_block_from_url("MQ==", target.url, source_offset=1000, source_length=70000)
+    put.commit_block_list(["MQ=="])
+    assert put.download_blob().readall() == data[1000:71000]
+    log = blobs.get_blob_client("data", "life/log")
+    log.create_append_blob()
+    log.append_block_from_url(target.url, source_offset=0, source_length=4096)
+    assert log.download_blob().readall() == data[:4096]
     with pytest.raises(HttpResponseError) as e:
         target.abort_copy(done["copy_id"])
     assert e.value.error_code == "NoPendingCopyOperation"
