@@ -99,7 +99,7 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
             .idle_stop_seconds = 900, .max_processes = 8192, .max_disk_mb = 32768, .isolation = "cluster", .csrf = false, .file_roots = none, .spark_home = o->spark_home, .python = o->python,
             .java_home = "", .jars = o->jars};
     }
-    eg_config_account account = {.name = o->account, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,
+    eg_config_account account = {.name = o->account, .minimum_tls = "TLS1_2", .https_only = true, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,
                                  .resource_group = "embergate", .is_default = true};
     eg_config c = {.state_dir = o->state_dir, .public_url = plan->public_url, .domain = o->domain, .policies_dir = "", .log_level = "info",
                    .user_gateway = o->make_users ? "embergate" : "", .user_keeper = o->make_users ? "embergate-keeper" : "", .tls_certificate = "",
