@@ -2,6 +2,7 @@
 #include "access_sum.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SLOTS 65536u
@@ -24,11 +25,12 @@ typedef struct row {
     uint64_t policy_version;
     bool has_actor;
     eg_principal_kind kind;
-    char actor_tenant[EG_UUID_LEN]; /* of the principal; its name and groups are left out */
+    char actor_tenant[EG_UUID_LEN]; /* of the principal; its groups are left out */
     char actor[EG_UUID_LEN];
     char app[EG_UUID_LEN];
     size_t size;
     eg_str text[TEXTS];
+    const char *name;    /* of the principal, as at its first access; behind the texts */
     char bytes_of_text[];
 } row;
 
@@ -135,6 +137,7 @@ static eg_err emit_row(eg_access_sum *s, const row *w) {
         memcpy(who.tenant, w->actor_tenant, sizeof who.tenant);
         memcpy(who.object_id, w->actor, sizeof who.object_id);
         memcpy(who.app_id, w->app, sizeof who.app_id);
+        snprintf(who.name, sizeof who.name, "%s", w->name);
         const eg_audit_extra span = {.first_ns = w->first_ns, .last_ns = w->last_ns};
         const eg_audit_record r = {
             .tenant = w->text[TENANT],
@@ -166,6 +169,8 @@ static row *row_new(const eg_audit_record *r, uint64_t hash, const eg_str text[T
     for (size_t i = 0; i < TEXTS; i++) {
         size += text[i].len + 1;
     }
+    const size_t name_len = r->actor ? strnlen(r->actor->name, sizeof r->actor->name - 1) : 0;
+    size += name_len + 1;
     row *w = calloc(1, size);
     if (!w) {
         return NULL;
@@ -180,7 +185,9 @@ static row *row_new(const eg_audit_record *r, uint64_t hash, const eg_str text[T
         w->text[i] = (eg_str){at, text[i].len};
         at += text[i].len + 1;
     }
+    w->name = at; /* ends in the zero that calloc left */
     if (r->actor) {
+        memcpy(at, r->actor->name, name_len);
         w->has_actor = true;
         w->kind = r->actor->kind;
         memcpy(w->actor_tenant, r->actor->tenant, sizeof w->actor_tenant);

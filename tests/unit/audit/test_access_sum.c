@@ -19,6 +19,7 @@ typedef struct sink {
     int64_t first;
     int64_t last;
     char resource[64];
+    char actor[128];
     eg_err answer;
 } sink;
 
@@ -31,6 +32,7 @@ static eg_err take(void *ctx, const eg_audit_record *r, const eg_audit_extra *ex
         s->first = extra->first_ns;
         s->last = extra->last_ns;
         snprintf(s->resource, sizeof s->resource, "%.*s", EG_FMT(r->resource));
+        snprintf(s->actor, sizeof s->actor, "%s", r->actor ? r->actor->name : "");
         assert_string_equal(r->event, "storage.file.read");
     }
     return s->answer;
@@ -67,7 +69,7 @@ static void first_and_closing(void **state) {
     assert_true(eg_access_sum_add(a, &other));
     other = read_of("other file", "etl/1");
     assert_true(eg_access_sum_add(a, &other));
-    eg_principal who = {.kind = EG_PRINCIPAL_USER, .object_id = "x"};
+    eg_principal who = {.kind = EG_PRINCIPAL_USER, .object_id = "x", .name = "somebody"};
     other = read_of("file", "etl/1");
     other.actor = &who;
     assert_true(eg_access_sum_add(a, &other));
@@ -79,6 +81,21 @@ static void first_and_closing(void **state) {
     assert_int_equal(s->bytes, 50);
     assert_int_equal(s->last - s->first, INT64_C(4000000000));
     assert_true(eg_access_sum_add(a, &r));
+    eg_access_sum_free(a);
+}
+
+/* A closing record is read by people: it names who it was, as the first one did. */
+static void the_name_is_kept(void **state) {
+    sink *s = *state;
+    eg_access_sum *a = eg_access_sum_new(&fake, take, s);
+    eg_principal who = {.kind = EG_PRINCIPAL_USER, .object_id = "x", .name = "somebody"};
+    eg_audit_record r = read_of("file", "");
+    r.actor = &who;
+    assert_true(eg_access_sum_add(a, &r));
+    assert_false(eg_access_sum_add(a, &r));
+    eg_access_sum_flush(a, now_ns, true);
+    assert_int_equal(s->records, 1);
+    assert_string_equal(s->actor, "somebody");
     eg_access_sum_free(a);
 }
 
@@ -150,6 +167,7 @@ static void the_table_is_bounded(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(first_and_closing, start, stop),
+        cmocka_unit_test_setup_teardown(the_name_is_kept, start, stop),
         cmocka_unit_test_setup_teardown(refusals_are_never_added_up, start, stop),
         cmocka_unit_test_setup_teardown(a_job_s_end_closes_its_sums, start, stop),
         cmocka_unit_test_setup_teardown(what_never_rests_is_recorded_now_and_then, start, stop),
