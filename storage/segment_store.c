@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ typedef struct pending {
 
 struct eg_segment_store {
     int dir_fd;
+    int hold_fd;
     uint64_t min_free;
     const eg_clock *clock;
     eg_packs *packs;
@@ -86,6 +88,10 @@ static eg_err open_dirs(eg_segment_store *s, const char *dir, bool look_only, eg
     }
     if (!look_only) {
         EG_TRY(make_dirs(s->dir_fd, p));
+        s->hold_fd = openat(s->dir_fd, EG_SEGMENT_HOLD_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (s->hold_fd < 0) {
+            return eg_fail(p, eg_err_from_errno(errno), "The directory for segments can't be written: %s.", strerrordesc_np(errno));
+        }
         EG_TRY(empty_temp(s->dir_fd));
     }
     const int packs = openat(s->dir_fd, "packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -102,7 +108,7 @@ static eg_err open_store(const char *dir, eg_segment_store o, bool look_only, eg
     }
     s->min_free = o.min_free;
     s->clock = o.clock;
-    s->dir_fd = -1;
+    s->dir_fd = s->hold_fd = -1;
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->holding, NULL);
     const eg_err e = open_dirs(s, dir, look_only, p);
@@ -133,6 +139,9 @@ void eg_segment_store_close(eg_segment_store *s) {
         s->pending = next;
     }
     eg_packs_close(s->packs);
+    if (s->hold_fd >= 0) {
+        close(s->hold_fd);
+    }
     if (s->dir_fd >= 0) {
         close(s->dir_fd);
     }
@@ -251,9 +260,21 @@ void eg_segment_store_release(eg_segment_store *s) {
     pthread_mutex_unlock(&s->holding);
 }
 
+/* Both kinds of hold: of this process, and of a backup's, whose lock on the file ends with it. On true the latter can't begin before end_removal. */
+static bool begin_removal(eg_segment_store *s) { return s->holds == 0 && (s->hold_fd < 0 || flock(s->hold_fd, LOCK_EX | LOCK_NB) == 0); }
+
+static void end_removal(eg_segment_store *s) {
+    if (s->hold_fd >= 0) {
+        (void)flock(s->hold_fd, LOCK_UN);
+    }
+}
+
 bool eg_segment_store_held(eg_segment_store *s) {
     pthread_mutex_lock(&s->holding);
-    const bool held = s->holds > 0;
+    const bool held = !begin_removal(s);
+    if (!held) {
+        end_removal(s);
+    }
     pthread_mutex_unlock(&s->holding);
     return held;
 }
@@ -263,8 +284,9 @@ eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) {
     eg_err e = EG_ERR_BUSY;
     place_of(id, name);
     pthread_mutex_lock(&s->holding);
-    if (s->holds == 0) {
+    if (begin_removal(s)) {
         e = unlinkat(s->dir_fd, name, 0) < 0 && errno != ENOENT ? eg_err_from_errno(errno) : EG_OK;
+        end_removal(s);
     }
     pthread_mutex_unlock(&s->holding);
     return e;
@@ -272,7 +294,11 @@ eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) {
 
 eg_err eg_segment_store_remove_pack(eg_segment_store *s, const eg_id *pack) {
     pthread_mutex_lock(&s->holding);
-    const eg_err e = s->holds == 0 ? eg_packs_remove(s->packs, pack) : EG_ERR_BUSY;
+    eg_err e = EG_ERR_BUSY;
+    if (begin_removal(s)) {
+        e = eg_packs_remove(s->packs, pack);
+        end_removal(s);
+    }
     pthread_mutex_unlock(&s->holding);
     return e;
 }

@@ -56,8 +56,12 @@ const eg_command eg_process_commands[] = {
      "Reads the recovery key from standard input (never from an argument, which others could see) and writes the master key\n"
      "anew where a backup was restored without it. Run it while the server is stopped.\n",
      eg_command_recover},
-    {"storage", "verify everything that a stopped server stores",
-     "usage: embergate storage check --state DIR [--json]\n\n"
+    {"storage", "verify everything that a stopped server stores; encryption scopes",
+     "usage: embergate storage check --state DIR [--json]\n"
+     "       embergate storage scope add|list|enable|disable --state DIR --account A [--name SCOPE] [--key NAME]\n\n"
+     "scope add makes one with a key of its own in the keeper, or under a customer-managed key; what is sealed under a disabled one can't be read or\n"
+     "written until it is enabled again. The server must be running, and you the user who runs it.\n\n"
+     "check:\n"
      "Walks every account, container, file, row and segment, verifies every MAC and every chunk, and names what is damaged, lost, swapped\n"
      "or older than the rest. Progress goes to the terminal. Exit 1 when anything is wrong; what waits for the reclaimer and what only a\n"
      "customer's key opens is told and no fault. Changes nothing.\n",
@@ -67,6 +71,30 @@ const eg_command eg_process_commands[] = {
      "Makes a new key and a certificate for the same names from the CA of the state directory. A gateway that serves takes them\n"
      "within two seconds; no connection ends.\n",
      eg_command_certificate},
+    {"backup", "back up the whole state while it is served",
+     "usage: embergate backup --state DIR --to DIR [--every 60s] [--keep N] [--escrow DIR]\n"
+     "       embergate backup verify --from DIR [--point NAME|all] [--key VERIFIER-KEY]\n"
+     "       embergate backup list --from DIR\n\n"
+     "Makes one point in time: store, segments, audit logs, policies, configuration; what earlier points have is not copied again. --every goes on making\n"
+     "them, --keep removes all but the newest N. Tenants' keys are not in a point: one copy of them lies in the escrow ({to}/escrow), sealed under the\n"
+     "master key, so that destroying a tenant's key takes its backups too. The server must be running, and you the user who runs it.\n"
+     "verify checks signature and every digest of the newest point, of one or of all.\n",
+     eg_command_backup},
+    {"restore", "bring a state directory back from a backup",
+     "usage: embergate restore --from DIR --state NEW [--point NAME] [--escrow DIR] [--key VERIFIER-KEY] < FILE-WITH-THE-RECOVERY-KEY\n\n"
+     "NEW is empty or not there. Reads the recovery key from standard input. Every file's digest is checked on its way.\n",
+     eg_command_restore},
+    {"key", "list, make, rotate and destroy keys of tenants",
+     "usage: embergate key list|make|rotate|status|assign|erase --state DIR [OPTIONS]\n       embergate key verify-certificate FILE [--key VERIFIER-KEY]\n\n"
+     "  list [--tenant T]                    names, versions, states; never a key\n"
+     "  make --tenant T --key NAME           a customer-managed key\n"
+     "  rotate --tenant T [--key NAME] [--wait]   a new version; data keys are wrapped anew while the server serves, no data is rewritten\n"
+     "  status                               rotations and how far they are\n"
+     "  assign --account A [--scope S] --key NAME   new files are sealed under that key; \"\" is the tenant's own, or the scope's\n"
+     "  erase --tenant T --reason TEXT [--yes] [--out FILE]   destroys all keys of a tenant, in known escrows too, for good,\n"
+     "                                       and gives a signed certificate of what became unreadable\n\n"
+     "T is a tenant's name or id. The server must be running, and you the user who runs it.\n",
+     eg_command_key},
     {"config", "check a configuration, or print the reference of all keys",
      "usage: embergate config check FILE\n       embergate config reference\n", eg_command_config},
 };

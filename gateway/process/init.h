@@ -56,7 +56,12 @@ int eg_command_config(int argc, char **argv);
 int eg_command_certificate(int argc, char **argv);
 int eg_command_recover(int argc, char **argv);
 int eg_command_tenant(int argc, char **argv);
+int eg_command_key(int argc, char **argv);
 int eg_command_storage(int argc, char **argv);
+int eg_command_storage_check(int argc, char **argv);
+int eg_command_storage_scope(int argc, char **argv);
+int eg_command_backup(int argc, char **argv);
+int eg_command_restore(int argc, char **argv);
 
 /* "embergate: …" on standard error; exit status 2 for what the caller must mend, else 1. */
 int eg_process_complain(const eg_problem *p);

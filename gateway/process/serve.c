@@ -28,6 +28,7 @@ static int run_keeper(void *ctx, const volatile int *stop)
     eg_serve_plan *plan = ctx;
     close_listeners(plan);
     close(plan->launcher_fd);
+    close(plan->admin_fd);
     eg_problem p = {0};
     eg_keeper_options o = {.dir = plan->keeper, .listen_fd = plan->keeper_fd, .gateway_uid = plan->user_gateway.uid};
     if (eg_keeper_run(&o, stop, &p) != EG_OK) {
@@ -42,6 +43,7 @@ static int run_launcher(void *ctx, const volatile int *stop)
     eg_serve_plan *plan = ctx;
     close_listeners(plan);
     close(plan->keeper_fd);
+    close(plan->admin_fd);
     eg_problem p = {0};
     eg_launcher_options o = {.listen_fd = plan->launcher_fd, .gateway_uid = plan->user_gateway.uid, .gateway_gid = plan->user_gateway.gid,
                              .clusters_dir = plan->clusters_dir, .trust_store = plan->tls_ca, .clusters = plan->clusters,

@@ -6,6 +6,7 @@
 #include "../pipeline/pipeline.h"
 #include "../pipeline/policy_watch.h"
 #include "../pipeline/router.h"
+#include "admin_server.h"
 #include "certificate_watch.h"
 #include "clock_watch.h"
 #include "seccomp_filter.h"
@@ -41,6 +42,7 @@ typedef struct gateway {
     eg_identity *identity;
     eg_policy_watch *watch;
     eg_ops *ops;
+    eg_admin *admin;
     eg_router *router;
     eg_pipeline *pipeline;
     eg_door *door;
@@ -104,10 +106,28 @@ static eg_err open_storage(gateway *g, eg_problem *p)
                             .usage = eg_compute_usage_sink(g->compute)};
     EG_TRY(eg_storage_open(&o, &g->storage, p));
     for (size_t i = 0; i < c->account_count; i++) {
-        EG_TRY(eg_storage_ensure_account(g->storage, eg_str_of(c->accounts[i].name), eg_str_of(c->accounts[i].tenant), p));
+        const eg_err e = eg_storage_ensure_account(g->storage, eg_str_of(c->accounts[i].name), eg_str_of(c->accounts[i].tenant), p);
+        if (e == EG_ERR_KEY_DESTROYED) {
+            eg_log(EG_LOG_WARN, "storage.account_destroyed", "account", c->accounts[i].name, NULL); /* the others are served */
+            *p = (eg_problem){0};
+            continue;
+        }
+        EG_TRY(e);
         EG_TRY(eg_storage_set_retention(g->storage, eg_str_of(c->accounts[i].name), c->accounts[i].delete_retention_days));
     }
-    return EG_OK;
+    const eg_rewrapper others[] = {{"audit", eg_audit_rewrap, g->audit}, {"compute", eg_compute_rewrap, g->compute}};
+    return eg_storage_rotation_start(g->storage, others, sizeof others / sizeof others[0]);
+}
+
+static eg_err open_admin(gateway *g, eg_problem *p)
+{
+    const eg_str origin = eg_arena_printf(g->arena, "embergate/%s/server", g->plan->config->tenants[0].id);
+    if (!origin.ptr) {
+        return no_memory(p);
+    }
+    const eg_admin_options o = {.listen_fd = g->plan->admin_fd, .allowed_uid = g->plan->user_us.uid, .storage = g->storage, .audit = g->audit, .compute = g->compute,
+                                .keys = g->keys, .origin = origin.ptr, .erasures_dir = g->plan->erasures};
+    return eg_admin_start(&o, &g->admin, p);
 }
 
 static eg_err open_identity(gateway *g, eg_problem *p)
@@ -265,11 +285,16 @@ static const struct {
 } gateway_steps[] = {
     {"core", open_core},         {"audit", open_audit},       {"compute", open_compute}, {"storage", open_storage},
     {"identity", open_identity}, {"pipeline", open_pipeline}, {"door", open_door},
+    {"admin", open_admin},
 };
 
 static void close_all(gateway *g)
 {
     eg_certificate_watch_free(g->certificates);
+    eg_admin_stop(g->admin);
+    if (g->storage) {
+        eg_storage_rotation_stop(g->storage);
+    }
     unsigned seconds = g->plan->config->limits.stop_seconds;
     if (getppid() != g->supervisor && seconds > ORPHAN_STOP_SECONDS) {
         seconds = ORPHAN_STOP_SECONDS;
@@ -376,6 +401,7 @@ int eg_serve_gateway(void *plan, const volatile int *stop)
         nanosleep(&t, NULL);
         eg_certificate_watch_tick(g.certificates);
         give_back_memory(&most_connections);
+        eg_admin_tick(g.admin);
         int64_t jumped = eg_clock_watch_jump(&clock);
         if (jumped != 0) {
             tell_clock_jump(&g, jumped);

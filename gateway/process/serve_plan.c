@@ -1,6 +1,8 @@
 /* Resolves users and paths, binds the sockets, and turns the configuration into what the rooms take. */
 #include "serve_plan.h"
 
+#include "admin_protocol.h"
+
 #include <arpa/inet.h>
 #include <embergate/ipc.h>
 #include <embergate/policy.h>
@@ -27,6 +29,8 @@ static eg_err resolve_paths(const eg_config *c, eg_serve_plan *plan, eg_problem 
     const struct { char *to; const char *configured; const char *rest; } rows[] = {
         {plan->keeper_socket, "", "run/keeper.sock"},
         {plan->launcher_socket, "", "run/launcher.sock"},
+        {plan->admin_socket, "", EG_ADMIN_SOCKET},
+        {plan->erasures, "", "gateway/erasures"},
         {plan->db, "", "gateway/db"},
         {plan->segments, "", "gateway/segments"},
         {plan->audit, "", "gateway/audit"},
@@ -78,6 +82,7 @@ static eg_err bind_all(const eg_config *c, eg_serve_plan *plan, eg_problem *p)
     }
     EG_TRY(eg_ipc_listen(plan->keeper_socket, &plan->keeper_fd, p));
     EG_TRY(eg_ipc_listen(plan->launcher_socket, &plan->launcher_fd, p));
+    EG_TRY(eg_ipc_listen(plan->admin_socket, &plan->admin_fd, p)); /* ours: nobody else administers */
     /* Only the gateway's user may connect; the servers check the peer's uid as well. */
     if (chown(plan->keeper_socket, plan->user_gateway.uid, plan->user_gateway.gid) != 0 ||
         chown(plan->launcher_socket, plan->user_gateway.uid, plan->user_gateway.gid) != 0) {

@@ -16,8 +16,8 @@ typedef struct eg_serve_plan {
     eg_arena *arena;                       /* of what stands below */
     eg_unix_user user_gateway, user_keeper, user_us;
     int listener_fds[EG_LISTENERS_MAX];
-    int keeper_fd, launcher_fd;
-    char keeper_socket[EG_STATE_PATH_MAX], launcher_socket[EG_STATE_PATH_MAX];
+    int keeper_fd, launcher_fd, admin_fd;
+    char keeper_socket[EG_STATE_PATH_MAX], launcher_socket[EG_STATE_PATH_MAX], admin_socket[EG_STATE_PATH_MAX], erasures[EG_STATE_PATH_MAX];
     char db[EG_STATE_PATH_MAX], segments[EG_STATE_PATH_MAX], audit[EG_STATE_PATH_MAX], keeper[EG_STATE_PATH_MAX];
     char clusters_dir[EG_STATE_PATH_MAX], policies[EG_STATE_PATH_MAX];
     char tls_certificate[EG_STATE_PATH_MAX], tls_key[EG_STATE_PATH_MAX], tls_ca[EG_STATE_PATH_MAX];

@@ -19,6 +19,12 @@ bool eg_uuid_valid(eg_str s);
 void eg_sha256(eg_bytes in, uint8_t ret[EG_SHA256_LEN]);
 /* Digest of several pieces, in order. */
 void eg_sha256_v(const eg_bytes *in, size_t n, uint8_t ret[EG_SHA256_LEN]);
+/* The same in pieces. NULL without memory. */
+typedef struct eg_sha256_stream eg_sha256_stream;
+eg_sha256_stream *eg_sha256_stream_new(void);
+void eg_sha256_stream_add(eg_sha256_stream *s, eg_bytes b);
+void eg_sha256_stream_end(eg_sha256_stream *s, uint8_t ret[EG_SHA256_LEN]); /* once */
+void eg_sha256_stream_free(eg_sha256_stream *s);
 void eg_md5(eg_bytes in, uint8_t ret[16]);  /* only for Content-MD5, never for security */
 void eg_hmac_sha256(eg_bytes key, eg_bytes in, uint8_t ret[EG_SHA256_LEN]);
 /* RFC 5869 extract and expand. n at most 255 * 32. */
@@ -35,6 +41,7 @@ eg_err eg_aead_seal(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes 
 /* ret has room for in.len - EG_GCM_TAG_LEN. EG_ERR_CORRUPT when the tag doesn't fit; ret is then cleansed. */
 eg_err eg_aead_open(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) EG_MUST_CHECK;
 EG_DEFINE_CLEANUP(eg_aead, eg_aead_free)
+EG_DEFINE_CLEANUP(eg_sha256_stream, eg_sha256_stream_free)
 
 /* A small value sealed whole: random nonce ‖ ciphertext ‖ tag. For wrapped keys and sealed fields. */
 #define EG_SEALED_OVERHEAD (EG_GCM_NONCE_LEN + EG_GCM_TAG_LEN)

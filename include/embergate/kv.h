@@ -81,6 +81,15 @@ eg_err eg_kv_cursor_del(eg_kv_cursor *c); /* what next() last gave; in a write t
 void eg_kv_cursor_close(eg_kv_cursor *c);
 EG_DEFINE_CLEANUP(eg_kv_cursor, eg_kv_cursor_close)
 
+/* The store of another process as it is at this moment, for a backup: a snapshot that writers don't wait for and whose pages aren't reused while it is open (so
+ * close it soon). Needs the rights to the store's files, and no lock. Slots of readers that died are freed on the way. */
+typedef struct eg_kv_snapshot eg_kv_snapshot;
+eg_err eg_kv_snapshot_open(const char *dir, eg_kv_snapshot **ret, eg_problem *p) EG_MUST_CHECK;
+/* A compact copy of all databases as a store of its own in to_dir (an empty directory), synced. */
+eg_err eg_kv_snapshot_write(eg_kv_snapshot *s, const char *to_dir, eg_problem *p) EG_MUST_CHECK;
+void eg_kv_snapshot_close(eg_kv_snapshot *s);
+EG_DEFINE_CLEANUP(eg_kv_snapshot, eg_kv_snapshot_close)
+
 /* One step of a durable change. Runs in the committer's thread inside the write transaction, so it must not block,
  * log or keep borrowed values. A failure undoes this commit's steps and no others'. */
 typedef struct eg_txn_op {

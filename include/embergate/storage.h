@@ -9,6 +9,8 @@
 
 typedef struct eg_storage eg_storage;
 
+#define EG_SEGMENT_HOLD_FILE "hold" /* in the directory of segments: who has a shared lock on it keeps the reclaimer from unlinking */
+
 /* What Azure calls properties of the account, from the configuration. */
 typedef struct eg_account_rules {
     const char *account;

@@ -1,0 +1,288 @@
+/* The permission table of run/admin.sock. Whatever changes something is an audit record of the server's log. */
+#include "admin_server.h"
+
+#include "admin_protocol.h"
+#include "erasure.h"
+
+#include <embergate/log.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define HOLD_NS ((int64_t)20 * 1000000000)
+
+struct eg_admin {
+    eg_admin_options o;
+    pthread_t thread;
+    volatile int stop;
+    pthread_mutex_t lock;      /* one change at a time, and the two below */
+    bool held;                 /* a backup holds the audit log */
+    int64_t held_until_ns;
+};
+
+static eg_err take(eg_ipc_reader *in, eg_str *ret)
+{
+    eg_bytes b;
+    EG_TRY(eg_ipc_take(in, &b));
+    *ret = eg_bytes_str(b);
+    return EG_OK;
+}
+
+static eg_err take_all(eg_ipc_reader *in, eg_str *ret, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        EG_TRY(take(in, &ret[i]));
+    }
+    return in->rest.len == 0 ? EG_OK : EG_ERR_INVALID;
+}
+
+static eg_err answer(eg_ipc_msg *reply, eg_buf *text) { return text->err != EG_OK ? text->err : eg_ipc_put(reply, eg_buf_bytes(text)); }
+
+/* The record of a change that was made, or of one that failed. */
+static eg_err record(const eg_admin *a, const char *event, eg_str resource, eg_err outcome)
+{
+    const eg_audit_record r = {.event = event, .outcome = eg_err_outcome(outcome), .resource = resource, .error = outcome};
+    const eg_err e = eg_audit_append_wait(a->o.audit, &r);
+    return outcome != EG_OK ? outcome : e;
+}
+
+static eg_err on_KEY_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    (void)p;
+    eg_admin *a = ctx;
+    eg_str tenant;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, &tenant, 1));
+    EG_TRY(a->o.keys->list_keys(a->o.keys->ctx, tenant, &text));
+    return answer(reply, &text);
+}
+
+static eg_err on_KEY_MAKE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[2]; /* tenant, key */
+    EG_TRY(take_all(in, f, 2));
+    if (memchr(f[1].ptr, '.', f[1].len)) {
+        return eg_fail(p, EG_ERR_INVALID, "a key's name has letters, digits and hyphens; those with a dot are of encryption scopes");
+    }
+    const eg_err e = record(a, "key.make", f[0], a->o.keys->make_key(a->o.keys->ctx, f[0], f[1]));
+    return e != EG_OK ? eg_fail(p, e, "the key could not be made: %s", eg_err_code(e)) : eg_ipc_put(reply, eg_str_bytes(f[1]));
+}
+
+static eg_err on_KEY_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[2]; /* tenant, key */
+    uint32_t version = 0;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, 32);
+    EG_TRY(take_all(in, f, 2));
+    pthread_mutex_lock(&a->lock);
+    const eg_err e = eg_storage_rotate(a->o.storage, f[0], f[1], &version, p);
+    pthread_mutex_unlock(&a->lock);
+    EG_TRY(record(a, "key.rotate", f[0], e));
+    (void)eg_buf_addf(&text, "%u", (unsigned)version);
+    return answer(reply, &text);
+}
+
+static eg_err on_KEY_STATUS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    (void)p;
+    eg_admin *a = ctx;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, NULL, 0));
+    EG_TRY(eg_storage_rotation_status(a->o.storage, &text));
+    return answer(reply, &text);
+}
+
+static eg_err on_KEY_ERASE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[3]; /* tenant, reason, escrows */
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, f, 3));
+    if (f[1].len == 0) {
+        return eg_fail(p, EG_ERR_INVALID, "a reason is owed: it stands in the certificate and in the log");
+    }
+    const eg_erasure e = {f[0], f[1], f[2]};
+    pthread_mutex_lock(&a->lock);
+    const eg_err done = eg_erasure_run(&a->o, &e, &text, p);
+    pthread_mutex_unlock(&a->lock);
+    EG_TRY(done);
+    return answer(reply, &text);
+}
+
+static eg_err on_SCOPE_ADD(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[3]; /* account, scope, key */
+    EG_TRY(take_all(in, f, 3));
+    EG_TRY(record(a, "storage.scope.add", f[0], eg_storage_scope_add(a->o.storage, f[0], f[1], f[2], p)));
+    return eg_ipc_put(reply, eg_str_bytes(f[1]));
+}
+
+static eg_err on_SCOPE_ENABLE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[3]; /* account, scope, "true" or "false" */
+    EG_TRY(take_all(in, f, 3));
+    const bool on = eg_str_is(f[2], "true");
+    EG_TRY(record(a, on ? "storage.scope.enable" : "storage.scope.disable", f[0], eg_storage_scope_enable(a->o.storage, f[0], f[1], on, p)));
+    return eg_ipc_put(reply, eg_str_bytes(f[1]));
+}
+
+static eg_err on_SCOPE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[3]; /* account, scope, key */
+    EG_TRY(take_all(in, f, 3));
+    EG_TRY(record(a, "storage.scope.key", f[0], eg_storage_scope_key(a->o.storage, f[0], f[1], f[2], p)));
+    return eg_ipc_put(reply, eg_str_bytes(f[1]));
+}
+
+static eg_err on_SCOPE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str account;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, &account, 1));
+    EG_TRY(eg_storage_scope_list(a->o.storage, account, &text, p));
+    return answer(reply, &text);
+}
+
+static void let_go(eg_admin *a)
+{
+    pthread_mutex_lock(&a->lock);
+    if (a->held) {
+        eg_audit_release(a->o.audit);
+        a->held = false;
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* Replies with a data key for the secrets in the backup, and the same wrapped under the server's own key, whose copy is in the escrow. The log is held from here on. */
+static eg_err on_BACKUP_BEGIN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str purpose;
+    uint8_t wrapped[EG_WRAPPED_KEY_MAX];
+    size_t n = 0;
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    EG_TRY(take_all(in, &purpose, 1));
+    if (!eg_str_starts(purpose, "backup:")) {
+        return eg_fail(p, EG_ERR_INVALID, "that is no purpose of a backup");
+    }
+    const eg_err made = a->o.keys->new_data_key(a->o.keys->ctx, EG_LIT(EG_AUDIT_SERVER_TENANT), purpose, &key, wrapped, &n);
+    if (made != EG_OK) {
+        return eg_fail(p, made, "the keeper made no key for the backup: %s", eg_err_code(made));
+    }
+    EG_TRY(eg_ipc_put(reply, eg_secret_bytes(key)));
+    EG_TRY(eg_ipc_put(reply, (eg_bytes){wrapped, n}));
+    pthread_mutex_lock(&a->lock);
+    const eg_err e = a->held ? EG_ERR_BUSY : eg_audit_hold(a->o.audit);
+    if (e == EG_OK) {
+        a->held = true;
+        a->held_until_ns = eg_mono_ns(&eg_clock_system) + HOLD_NS;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return e == EG_OK ? e : eg_fail(p, e, "another backup is taking its snapshot");
+}
+
+static eg_err on_BACKUP_RESUME(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    EG_TRY(take_all(in, NULL, 0));
+    pthread_mutex_lock(&a->lock);
+    const bool was = a->held;
+    pthread_mutex_unlock(&a->lock);
+    let_go(a);
+    return was ? eg_ipc_put(reply, eg_str_bytes(EG_LIT("resumed"))) : eg_fail(p, EG_ERR_TIMEOUT, "the snapshot took longer than the log may be held");
+}
+
+static eg_err on_BACKUP_SIGN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str body;
+    uint8_t sig[64], pub[32];
+    EG_TRY(take_all(in, &body, 1));
+    if (!eg_str_starts(body, EG_STATEMENT_BACKUP "\n")) {
+        return eg_fail(p, EG_ERR_INVALID, "that is no manifest of a backup");
+    }
+    EG_TRY(a->o.keys->sign_statement(a->o.keys->ctx, eg_str_of(a->o.origin), body, sig));
+    EG_TRY(a->o.keys->log_public_key(a->o.keys->ctx, eg_str_of(a->o.origin), pub));
+    EG_TRY(eg_ipc_put(reply, (eg_bytes){sig, sizeof sig}));
+    EG_TRY(eg_ipc_put(reply, (eg_bytes){pub, sizeof pub}));
+    return eg_ipc_put(reply, eg_str_bytes(eg_str_of(a->o.origin)));
+}
+
+static eg_err on_BACKUP_END(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    (void)p;
+    eg_admin *a = ctx;
+    eg_str point;
+    EG_TRY(take_all(in, &point, 1));
+    EG_TRY(record(a, "backup", point, EG_OK));
+    return eg_ipc_put(reply, eg_str_bytes(point));
+}
+
+/* Whatever is not a row here is refused by eg_ipc_serve. */
+static const eg_ipc_handler handlers[] = {
+#define X(id, number, name, max) {number, name, max, on_##id},
+    EG_ADMIN_MSG_LIST(X)
+#undef X
+};
+
+static void *run(void *arg)
+{
+    eg_admin *a = arg;
+    const eg_ipc_server_options server = {.listen_fd = a->o.listen_fd, .allowed_uid = a->o.allowed_uid, .handlers = handlers,
+                                          .handler_count = sizeof handlers / sizeof handlers[0], .ctx = a, .max_connections = 8};
+    const eg_err e = eg_ipc_serve(&server, &a->stop);
+    if (e != EG_OK) {
+        eg_log(EG_LOG_ERROR, "admin.failed", "error", eg_err_code(e), NULL);
+    }
+    return NULL;
+}
+
+eg_err eg_admin_start(const eg_admin_options *o, eg_admin **ret, eg_problem *p)
+{
+    eg_admin *a = calloc(1, sizeof *a);
+    if (!a) {
+        return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
+    }
+    a->o = *o;
+    pthread_mutex_init(&a->lock, NULL);
+    if (pthread_create(&a->thread, NULL, run, a) != 0) {
+        pthread_mutex_destroy(&a->lock);
+        free(a);
+        return eg_fail(p, EG_ERR_NO_MEMORY, "the thread for administrators can't be started");
+    }
+    *ret = a;
+    return EG_OK;
+}
+
+void eg_admin_stop(eg_admin *a)
+{
+    if (!a) {
+        return;
+    }
+    a->stop = 1;
+    pthread_join(a->thread, NULL);
+    let_go(a);
+    pthread_mutex_destroy(&a->lock);
+    free(a);
+}
+
+void eg_admin_tick(eg_admin *a)
+{
+    pthread_mutex_lock(&a->lock);
+    const bool late = a->held && eg_mono_ns(&eg_clock_system) >= a->held_until_ns;
+    pthread_mutex_unlock(&a->lock);
+    if (late) {
+        eg_log(EG_LOG_WARN, "backup.hold_ended", NULL);
+        let_go(a);
+    }
+}

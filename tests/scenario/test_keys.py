@@ -1,0 +1,245 @@
+"""Keys and backups with the real server: customer keys, scopes, rotation under load and across kill -9, erase with its certificate, backup while a crowd writes, restore."""
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+from gateway import Gateway, free_port
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+SHA = base64.b64encode(hashlib.sha256(bytes(range(32))).digest()).decode()
+CUSTOMER = {"x-ms-encryption-key": KEY, "x-ms-encryption-key-sha256": SHA, "x-ms-encryption-algorithm": "AES256"}
+
+
+@pytest.fixture
+def place():
+    """A folder that the server's users can pass through, which pytest's own is not."""
+    top = tempfile.mkdtemp(prefix="embergate-keys-")
+    os.chmod(top, 0o755)
+    yield pathlib.Path(top)
+    shutil.rmtree(top, ignore_errors=True)
+
+
+@pytest.fixture
+def own(place):
+    """A server of this test's own: its tenant may be destroyed."""
+    g = Gateway(place / "state", port=free_port())
+    g.init("--tenant", "contoso", "--tenant", "fabrikam")
+    g.start()
+    yield g
+    g.stop()
+
+
+def put(g, token, name, body, headers=None):
+    h = dict(headers or {})
+    status, text, _ = g.request("PUT", f"/data/{name}?resource=file", token, b"", h)
+    assert status == 201, (status, text)
+    status, text, _ = g.request("PATCH", f"/data/{name}?action=append&position=0", token, body, h)
+    assert status == 202, (status, text)
+    status, text, _ = g.request("PATCH", f"/data/{name}?action=flush&position={len(body)}", token, b"", h)
+    assert status == 200, (status, text)
+
+
+def get(g, token, name, headers=None):
+    return g.request("GET", f"/data/{name}", token, None, headers)
+
+
+def rotations(g):
+    return json.loads(g.run("key", "status", "--state", g.state).stdout)["rotations"]
+
+
+def keys_of(g, tenant="contoso"):
+    return json.loads(g.run("key", "list", "--state", g.state, "--tenant", tenant).stdout)
+
+
+def wait_rotated(g, seconds=60):
+    end = time.monotonic() + seconds
+    while any(r["state"] == "running" for r in rotations(g)):
+        assert time.monotonic() < end, "the rotation does not end"
+        time.sleep(0.1)
+
+
+class Crowd:
+    """Writes files until it is told to stop; what was acknowledged is kept with its content."""
+
+    def __init__(self, g, threads=3):
+        self.g, self.acknowledged, self.stop = g, {}, threading.Event()
+        self.token = g.token(audience="storage")
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, who):
+        n = 0
+        while not self.stop.is_set():
+            name, body = f"crowd/{who}-{n}", f"{who} {n} ".encode() * 2000
+            try:
+                put(self.g, self.token, name, body)
+                self.acknowledged[name] = body
+            except (OSError, AssertionError):
+                time.sleep(0.05)
+            n += 1
+
+    def end(self):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+        return dict(self.acknowledged)
+
+
+def test_customer_keys_and_scopes(own):
+    g = own
+    token = g.token(audience="storage")
+    put(g, token, "cpk", b"secret", CUSTOMER)
+    assert get(g, token, "cpk", CUSTOMER)[1] == b"secret"
+    status, _, headers = get(g, token, "cpk")
+    assert (status, headers["x-ms-error-code"]) == (409, "BlobUsesCustomerSpecifiedEncryption")
+    g.run("storage", "scope", "add", "--state", g.state, "--account", "lake", "--name", "finance")
+    put(g, token, "scoped", b"money", {"x-ms-encryption-scope": "finance"})
+    assert get(g, token, "scoped")[2]["x-ms-encryption-scope"] == "finance"
+    g.run("storage", "scope", "disable", "--state", g.state, "--account", "lake", "--name", "finance")
+    status, _, headers = get(g, token, "scoped")
+    assert (status, headers["x-ms-error-code"]) == (403, "EncryptionScopeDisabled")
+    listed = json.loads(g.run("storage", "scope", "list", "--state", g.state, "--account", "lake").stdout)
+    assert {"name": "finance", "state": "Disabled", "keySource": "Microsoft.Storage"}.items() <= listed["scopes"][1].items()
+    # The key is nowhere in what the server wrote down.
+    with open(g.log_path) as f:
+        assert KEY not in f.read()
+
+
+def test_rotation_under_load_and_killed(own):
+    g = own
+    token = g.token(audience="storage")
+    for i in range(60):
+        put(g, token, f"f{i}", b"x" * 1000)
+    crowd = Crowd(g)
+    g.run("key", "rotate", "--state", g.state, "--tenant", "contoso", "--wait")
+    written = crowd.end()
+    assert written
+    for name, body in list(written.items())[-20:]:
+        assert get(g, token, name)[1] == body
+    key = keys_of(g)["keys"][0]
+    assert key["current"] == 2 and [v["state"] for v in key["versions"]] == ["retired", "inUse"]
+    # Killed in the middle it goes on by itself.
+    g.run("key", "rotate", "--state", g.state, "--tenant", "contoso")
+    os.kill(g.pids()["gateway"], signal.SIGKILL)
+    time.sleep(0.2)
+    g.wait_ready()
+    wait_rotated(g)
+    assert [r["version"] for r in rotations(g)] == [3]
+    assert [v["state"] for v in keys_of(g)["keys"][0]["versions"]] == ["retired", "retired", "inUse"]
+    token = g.token(audience="storage")
+    for i in range(60):
+        assert get(g, token, f"f{i}")[1] == b"x" * 1000
+
+
+def test_erase_with_its_certificate(own, place):
+    g = own
+    token = g.token(audience="storage")
+    put(g, token, "a", b"x" * 1000)
+    put(g, token, "d/b", b"y" * 500)
+    repository, certificate = place / "backup", place / "certificate.json"
+    g.run("backup", "--state", g.state, "--to", repository)
+    tenant = g.profile()["tenant"]
+    assert (repository / "escrow" / f"{tenant}.key").exists()
+    refused = g.run("key", "erase", "--state", g.state, "--tenant", "contoso", "--reason", "test", check=False, stdin=subprocess.DEVNULL)
+    assert refused.returncode == 1 and get(g, token, "a")[0] == 200
+    g.run("key", "erase", "--state", g.state, "--tenant", "contoso", "--reason", "the contract ended", "--yes", "--out", certificate)
+    status, _, headers = get(g, token, "a")
+    assert (status, headers["x-ms-error-code"]) == (403, "KeyDestroyed")
+    assert keys_of(g)["destroyed"] and keys_of(g)["keys"] == []
+    assert not (repository / "escrow" / f"{tenant}.key").exists()
+    with open(f"{g.state}/gateway/audit/server/vkey") as f:
+        vkey = f.read().strip()
+    said = g.run("key", "verify-certificate", certificate, "--key", vkey).stdout
+    statement = json.loads(said.split("\n", 1)[1])
+    assert statement["unreadable"]["fileCount"] == 2 and statement["unreadable"]["bytes"] == 1500
+    assert statement["check"] == {"wrappedKeys": 3, "opened": 0}
+    assert statement["escrows"] == [{"path": f"{repository}/escrow", "state": "erased"}]
+    forged = certificate.read_text().replace("the contract ended", "another reason....")
+    (place / "forged.json").write_text(forged)
+    assert g.run("key", "verify-certificate", place / "forged.json", "--key", vkey, check=False).returncode == 1
+    # Others are unharmed, also after a restart, and erasing again gives the same account.
+    assert not keys_of(g, "fabrikam")["destroyed"]
+    g.stop()
+    g.start()
+    g.run("key", "erase", "--state", g.state, "--tenant", "contoso", "--reason", "again", "--yes", "--out", certificate)
+    said = g.run("key", "verify-certificate", certificate, "--key", vkey).stdout
+    assert json.loads(said.split("\n", 1)[1])["unreadable"]["fileCount"] == 2
+    # A backup from before opens on a bare machine, and nothing of the tenant is in it any more.
+    g.stop()
+    g.start()
+    g.run("audit", "verify", f"{g.state}/gateway/audit/server", "--key", vkey)
+
+
+def recovery_key(g):
+    return next(line.split(None, 2)[2] for line in g.init_said.splitlines() if line.startswith("recovery key"))
+
+
+def restore(g, repository, to, port):
+    """On a 'bare machine': only the repository and the recovery key."""
+    done = subprocess.run([g.binary, "restore", "--from", str(repository), "--state", str(to)], input=recovery_key(g), text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    shutil.copytree(f"{g.state}/profiles", f"{to}/profiles", dirs_exist_ok=True)
+    again = Gateway(to, port=port, binary=g.binary)
+    again.start()
+    return again
+
+
+def test_backup_while_a_crowd_writes(own, place):
+    g = own
+    repository = place / "backup"
+    token = g.token(audience="storage")
+    put(g, token, "cpk", b"secret", CUSTOMER)
+    crowd = Crowd(g)
+    time.sleep(1)
+    first = g.run("backup", "--state", g.state, "--to", repository).stdout
+    # Killed in the middle: no half point, and the next one goes on.
+    killed = subprocess.Popen([g.binary, "backup", "--state", g.state, "--to", str(repository), "--every", "1s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(1.5)
+    killed.kill()
+    killed.wait()
+    g.run("backup", "verify", "--from", repository, "--point", "all")
+    time.sleep(0.5)
+    before = dict(crowd.acknowledged)
+    second = g.run("backup", "--state", g.state, "--to", repository, "--keep", "3").stdout
+    assert first.split(":")[0] < second.split(":")[0]
+    crowd.end()
+    with open(f"{g.state}/gateway/audit/server/vkey") as f:
+        vkey = f.read().strip()
+    g.run("backup", "verify", "--from", repository, "--point", "all", "--key", vkey)
+    assert len(g.run("backup", "list", "--from", repository).stdout.split()) <= 3
+    g.stop()
+    again = restore(g, repository, place / "restored", g.port)
+    try:
+        token = again.token(audience="storage")
+        assert before
+        for name, body in before.items():
+            status, got, _ = get(again, token, name)
+            assert status == 200 and got == body, name
+        assert get(again, token, "cpk", CUSTOMER)[1] == b"secret"
+        put(again, token, "after", b"goes on")
+        assert get(again, token, "after")[1] == b"goes on"
+    finally:
+        again.stop()
+    for log in ("server", again.profile()["tenant"]):
+        folder = f"{again.state}/gateway/audit/{log}"
+        with open(f"{folder}/vkey") as f:
+            again.run("audit", "verify", folder, "--key", f.read().strip())
+    # A flipped byte anywhere is found and named.
+    victim = max((p for p in (repository / "pool").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    raw = bytearray(victim.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    victim.write_bytes(raw)
+    broken = g.run("backup", "verify", "--from", repository, check=False)
+    assert broken.returncode == 1 and victim.name in broken.stderr
+    wrong = subprocess.run([g.binary, "restore", "--from", str(repository), "--state", str(place / "no")], input="EGRK1-AAAA", text=True, capture_output=True)
+    assert wrong.returncode != 0 and not (place / "no" / "FORMAT").exists()
