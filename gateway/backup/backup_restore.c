@@ -261,8 +261,8 @@ static eg_err give_modes(restoring *r, eg_problem *p)
         EG_TRY(e == EG_OK ? e : eg_fail(p, e, "'%s' can't be given its modes", folders[i]));
     }
     for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
-        if (mkdirat(r->to_fd, below[i], 0755) != 0 && errno == EEXIST) {
-            (void)fchmodat(r->to_fd, below[i], 0755, 0);
+        if ((mkdirat(r->to_fd, below[i], 0755) != 0 && errno != EEXIST) || fchmodat(r->to_fd, below[i], 0755, 0) != 0) { /* whatever the umask is */
+            return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be made: %s", below[i], strerror(errno));
         }
     }
     return EG_OK;

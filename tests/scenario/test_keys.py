@@ -1,4 +1,5 @@
-"""Keys and backups with the real server: customer keys, scopes, rotation under load and across kill -9, erase with its certificate, backup while a crowd writes, restore."""
+"""Keys and backups with the real server: customer keys, scopes, rotation under load and across kill -9, erase with its certificate, backup while a crowd writes, restore.
+covers: admin_client.c admin_server.c erasure.c key_commands.c backup_commands.c backup_make.c backup_restore.c"""
 import base64
 import hashlib
 import json

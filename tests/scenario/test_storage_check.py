@@ -1,4 +1,4 @@
-"""`embergate storage check` on a stopped server: clean is 0, a flipped byte is 1 and named. covers: storage_command.c"""
+"""`embergate storage check` on a stopped server: clean is 0, a flipped byte is 1 and named. covers: storage_check_command.c storage_command.c"""
 import json
 import os
 
