@@ -15,7 +15,7 @@ import evidence
 FLIPPED_AT = [0, 8, 20, 50, 70, 96, 70000, -1]  # magic, version, salt, id, commitment, chunks
 OTHERS = ["swapped-one-", "swapped-two-", "older-", "cut-", "gone-", "whole-"]
 NAMES = [f"flipped-{at}-" for at in FLIPPED_AT] + OTHERS
-CONTENT = {name: (name.encode() * 20000)[:200000 + n] for n, name in enumerate(NAMES)}
+CONTENT = {name: (name.encode() * 60000)[:200000 + n] for n, name in enumerate(NAMES)}
 FORMAT_VERSION_AT = 8
 
 
