@@ -4,7 +4,9 @@
 
 #include "kv_txn.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 
 #define GROUP_MAX 256
@@ -16,8 +18,7 @@ typedef struct request {
     size_t count;
     eg_problem problem;
     eg_err result;
-    bool done;
-    pthread_cond_t woken;
+    sem_t done;          /* a semaphore, so that the woken don't queue for the committer's lock */
 } request;
 
 struct eg_committer {
@@ -89,24 +90,21 @@ static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
     return EG_OK;
 }
 
-static void run_group(eg_committer *c, request *group) {
+static void run_group(const eg_committer *c, request *group) {
     size_t ops = 0;
     eg_err e = apply_group(c->kv, group, &ops);
     if (e == EG_OK) {
         eg_metric_add(EG_METRIC_COMMIT_OPS, (int64_t)ops);
     }
-    pthread_mutex_lock(&c->lock);
     for (request *r = group; r;) {
         request *next = r->next; /* r is gone once it is woken */
         if (e != EG_OK && r->result == EG_OK) {
             /* What was not made durable must not look as if it was. */
             r->result = eg_fail(&r->problem, e, "The change could not be made durable: %s.", eg_err_code(e));
         }
-        r->done = true;
-        pthread_cond_signal(&r->woken);
+        sem_post(&r->done);
         r = next;
     }
-    pthread_mutex_unlock(&c->lock);
 }
 
 /* Cuts at most GROUP_MAX requests off the queue. */
@@ -181,20 +179,21 @@ eg_err eg_commit(eg_committer *c, const eg_txn_op *ops, size_t n, eg_problem *p)
         return eg_fail(p, EG_ERR_LIMIT, "A change has from 1 to %d steps, not %zu.", EG_COMMIT_OPS_MAX, n);
     }
     request r = {.ops = ops, .count = n};
-    pthread_cond_init(&r.woken, NULL);
+    sem_init(&r.done, 0, 0);
     pthread_mutex_lock(&c->lock);
-    if (c->stopping) {
-        r.result = eg_fail(&r.problem, EG_ERR_CANCELLED, "The store is being closed.");
-    } else {
+    const bool queued = !c->stopping;
+    if (queued) {
         *c->last = &r;
         c->last = &r.next;
         pthread_cond_signal(&c->filled);
-        while (!r.done) {
-            pthread_cond_wait(&r.woken, &c->lock);
-        }
     }
     pthread_mutex_unlock(&c->lock);
-    pthread_cond_destroy(&r.woken);
+    if (!queued) {
+        r.result = eg_fail(&r.problem, EG_ERR_CANCELLED, "The store is being closed.");
+    }
+    while (queued && sem_wait(&r.done) != 0 && errno == EINTR) {
+    }
+    sem_destroy(&r.done);
     if (r.result != EG_OK && p) {
         if (r.problem.code != r.result || r.problem.message[0] == '\0') {
             eg_fail(&r.problem, r.result, "The change was refused: %s.", eg_err_code(r.result));

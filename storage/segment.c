@@ -28,7 +28,8 @@ struct eg_segment_writer {
     uint64_t plain;
     size_t used;
     bool finished;
-    uint8_t buf[EG_SEGMENT_CHUNK + EG_GCM_TAG_LEN];
+    size_t cap;           /* of `buf`, without room for the tag: a small segment needs no whole chunk */
+    uint8_t *buf;
 };
 
 struct eg_segment_reader {
@@ -38,8 +39,9 @@ struct eg_segment_reader {
     eg_aead *aead;
     int64_t opened;       /* index of the chunk in `plain`; -1 = none */
     size_t opened_len;
-    uint8_t sealed[EG_SEGMENT_CHUNK + EG_GCM_TAG_LEN];
-    uint8_t plain[EG_SEGMENT_CHUNK];
+    size_t longest;       /* chunk of the segment */
+    uint8_t *sealed;
+    uint8_t *plain;       /* NULL until a part of a chunk is asked for */
 };
 
 eg_segment_size eg_segment_size_of(uint64_t plain) {
@@ -157,6 +159,29 @@ static eg_err seal_chunk(eg_segment_writer *w, bool last) {
     return EG_OK;
 }
 
+/* Doubles the room for the chunk until `need` fits. */
+static eg_err make_room(eg_segment_writer *w, size_t need) {
+    size_t cap = w->cap ? w->cap : 4096;
+    while (cap < need) {
+        cap *= 2;
+    }
+    if (cap == w->cap) {
+        return EG_OK;
+    }
+    uint8_t *grown = malloc(cap + EG_GCM_TAG_LEN);
+    if (!grown) {
+        return EG_ERR_NO_MEMORY;
+    }
+    if (w->buf) {
+        memcpy(grown, w->buf, w->used);
+        eg_cleanse(w->buf, w->cap);
+        free(w->buf);
+    }
+    w->buf = grown;
+    w->cap = cap;
+    return EG_OK;
+}
+
 eg_err eg_segment_writer_add(eg_segment_writer *w, eg_bytes b) {
     if (w->finished || w->plain + b.len > EG_APPEND_MAX) {
         return w->finished ? EG_ERR_INVALID : EG_ERR_LIMIT;
@@ -168,6 +193,7 @@ eg_err eg_segment_writer_add(eg_segment_writer *w, eg_bytes b) {
         }
         const size_t room = EG_SEGMENT_CHUNK - w->used;
         const size_t n = b.len < room ? b.len : room;
+        EG_TRY(make_room(w, w->used + n));
         memcpy(w->buf + w->used, b.ptr, n);
         w->used += n;
         w->plain += n;
@@ -219,7 +245,10 @@ void eg_segment_writer_free(eg_segment_writer *w) {
     eg_buf_done(&w->memory);
     eg_aead_free(w->aead);
     eg_secret_free(w->key);
-    eg_cleanse(w->buf, sizeof w->buf);
+    if (w->buf) {
+        eg_cleanse(w->buf, w->cap);
+        free(w->buf);
+    }
     free(w);
 }
 
@@ -320,6 +349,11 @@ eg_err eg_segment_reader_new(const eg_segment_ref *ref, eg_bytes file_key, int f
     r->opened = -1;
     memcpy(r->tenant, ref->tenant.ptr, ref->tenant.len);
     EG_TRY(open_header(r, file_key));
+    r->longest = ref->size.plain < EG_SEGMENT_CHUNK ? (size_t)ref->size.plain : EG_SEGMENT_CHUNK;
+    r->sealed = malloc(r->longest + EG_GCM_TAG_LEN);
+    if (!r->sealed) {
+        return EG_ERR_NO_MEMORY;
+    }
     r->ref.tenant = (eg_str){NULL, 0};
     r->ref.wrapped = (eg_bytes){NULL, 0};
     *ret = r;
@@ -350,6 +384,9 @@ static eg_err open_chunk_into(eg_segment_reader *r, uint64_t index, uint8_t *to)
 
 static eg_err open_chunk(eg_segment_reader *r, uint64_t index) {
     r->opened = -1;
+    if (!r->plain && !(r->plain = malloc(r->longest))) {
+        return EG_ERR_NO_MEMORY;
+    }
     EG_TRY(open_chunk_into(r, index, r->plain));
     r->opened = (int64_t)index;
     r->opened_len = chunk_len(r, index);
@@ -386,6 +423,10 @@ void eg_segment_reader_free(eg_segment_reader *r) {
         close(r->fd);
     }
     eg_aead_free(r->aead);
-    eg_cleanse(r->plain, sizeof r->plain);
+    if (r->plain) {
+        eg_cleanse(r->plain, r->longest);
+        free(r->plain);
+    }
+    free(r->sealed);
     free(r);
 }
