@@ -78,9 +78,11 @@ static eg_err authorize(part *x) {
         return eg_fail(&rq->problem, EG_ERR_PATH_INVALID, "A part names a blob.");
     }
     EG_TRY(check_container(rq, x->outer, container));
+    /* The route of the batch asked for no role: what it says of the way is that somebody is known, no more. */
     if (rq->way == EG_WAY_ROLE || rq->way == EG_WAY_ACL) {
         EG_TRY(eg_target_container_scope(rq, &scope));
-        rq->way = decide_at(rq, EG_ACTION_BLOB_DELETE, true, scope) == EG_OK ? EG_WAY_ROLE : EG_WAY_ACL;
+        const eg_err e = decide_at(rq, EG_ACTION_BLOB_DELETE, true, scope);
+        rq->way = e == EG_OK ? EG_WAY_ROLE : e == EG_ERR_DENIED_TENANT ? EG_WAY_NONE : EG_WAY_ACL;
     }
     return EG_OK;
 }
