@@ -23,9 +23,9 @@ def held(peer, path, count):
 
 
 def measure(b):
-    count = 10000 if b.long else 2000
-    print(f"Memory (proportional set size of all processes of a server) idle, and with {count:,} idle TLS connections, each after one answer.")
     ours, nginx = b.ours(), b.nginx()
+    count = min(10000 if b.long else 2000, b.connections - 500)
+    print(f"Memory (proportional set size of all processes of a server) idle, and with {count:,} idle TLS connections, each after one answer.")
     time.sleep(1)
     mine, theirs = held(ours, "/healthz", count), held(nginx, "/small", count)
     b.add("idle connection", "KiB", mine["kib"], "nginx", theirs["kib"], smaller=True)

@@ -39,10 +39,11 @@ def compare(b, name, alone, beside):
 
 
 def measure(b):
+    ours, g = b.ours(), b.gateway
     idle, slow, batches = (10000, 400, 1000) if b.long else (2000, 200, 200)
+    idle = min(idle, b.connections - 500)
     print(f"Load: a quiet client alone, then beside {idle:,} idle connections, {slow} slow readers and writers, a storm of new connections, and\n"
           f"{batches} queued batches. A ratio of 0.5 is twice the wait. The load's own processes share the machine with the server.")
-    ours, g = b.ours(), b.gateway
     upload(b, 16 << 20)
     probe(b, 0.5)
     alone = probe(b, b.seconds)

@@ -5,7 +5,6 @@ import glob
 import json
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -17,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "harness"))
 
 from gateway import Gateway, free_port  # noqa: E402
+from load_peers import possible_connections  # noqa: E402
 
 BUILD = os.path.join(HERE, "..", "..", "build", "bench")
 CLIENT = os.path.join(BUILD, "tls_client")
@@ -128,9 +128,7 @@ class Bench:
 
     def configure(self, g):
         """All of the benchmark's connections come from one address. The gateway wants three descriptors a connection."""
-        connections = 11000 if self.long else 4000
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4 * connections), max(hard, 4 * connections)))
+        self.connections = connections = possible_connections(11000 if self.long else 4000)
         path = f"{g.state}/embergate.yaml"
         with open(path) as f:
             text = f.read()
