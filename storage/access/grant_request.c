@@ -24,6 +24,8 @@ static const struct {
 } by_action[] = {
     {EG_ACTION_BLOB_READ, EG_NEED_READ},     {EG_ACTION_BLOB_WRITE, EG_NEED_WRITE}, {EG_ACTION_BLOB_ADD, EG_NEED_APPEND},
     {EG_ACTION_BLOB_DELETE, EG_NEED_DELETE}, {EG_ACTION_BLOB_MOVE, EG_NEED_MOVE_TO},
+    /* Of a container itself: no list is asked for these, but an account SAS has letters for them. */
+    {EG_ACTION_CONTAINER_READ, EG_NEED_STATUS}, {EG_ACTION_CONTAINER_WRITE, EG_NEED_WRITE},
 };
 
 eg_need eg_need_of(const eg_route *row) {

@@ -1,6 +1,7 @@
 """Ways in that are no token, by the real Azure SDKs: account key, every kind of shared access signature, each refusal by its code; and access control lists."""
 import datetime
 import re
+import socket
 import uuid
 
 import pytest
@@ -102,6 +103,8 @@ def test_account_sas(lake):
                                     more.pop("expiry", now() + HOUR), **more)
     assert read(lake, sas()) == b"hello"
     blobs(lake, sas()).get_blob_client("data", "ways/by sas").upload_blob(b"1", overwrite=True)
+    assert blobs(lake, sas()).get_container_client("data").get_container_properties()["name"] == "data"
+    assert "data" in [c.name for c in blobs(lake, sas()).list_containers()]
     refused("AuthorizationPermissionMismatch", lambda: blobs(lake, sas(permission="rl")).get_blob_client("data", "ways/no").upload_blob(b"1"))
     refused("AuthorizationResourceTypeMismatch", lambda: read(lake, sas("s")))
     refused("AuthorizationSourceIPMismatch", lambda: read(lake, sas(ip="10.9.8.7")))
@@ -198,36 +201,16 @@ def test_a_renewed_key_replaces_the_old_one(lake):
     assert blobs(lake, with_key(lake, 1)).get_blob_client("data", "ways/dir/f").get_blob_properties().size == 5
 
 
-def test_host_style_names(lake):
-    """{account}.blob.{domain} and {account}.dfs.{domain}, without a name service: the address is ours, name and certificate are the real ones."""
-    import requests
-    from azure.core.pipeline.transport import RequestsTransport
-    from requests.adapters import HTTPAdapter
-
+def test_host_style_names(lake, monkeypatch):
+    """{account}.blob.{domain} and {account}.dfs.{domain}: what stands in for the name service is ours, names and certificate are the real ones."""
     with open(f"{lake.state}/embergate.yaml") as f:
-        domain = re.search(r"\n\s*domain: \"?([\w.-]+)", f.read()).group(1)
-
-    class ToOurs(HTTPAdapter):
-        def __init__(self, name):
-            self.name = name
-            super().__init__()
-
-        def init_poolmanager(self, *args, **more):
-            super().init_poolmanager(*args, server_hostname=self.name, assert_hostname=self.name, **more)
-
-        def send(self, request, **more):
-            request.headers["Host"] = f"{self.name}:{lake.port}"
-            request.url = request.url.replace(f"//{self.name}:", "//127.0.0.1:")
-            return super().send(request, **more)
-
-    for kind, client in (("blob", BlobServiceClient), ("dfs", DataLakeServiceClient)):
-        name = f"{lake.account}.{kind}.{domain}"
-        session = requests.Session()
-        session.mount("https://", ToOurs(name))
-        service = client(f"https://{name}:{lake.port}", credential=with_key(lake), connection_verify=lake.ca, transport=RequestsTransport(session=session, session_owner=False))
-        if kind == "blob":
-            assert service.get_blob_client("data", "ways/dir/f").download_blob().readall() == b"hello"
-        else:
-            assert service.get_file_system_client("data").get_file_client("ways/dir/f").download_file().readall() == b"hello"
-    path = f"{lake.endpoint}/{lake.account}"
-    assert BlobServiceClient(path, credential=with_key(lake), connection_verify=lake.ca).get_blob_client("data", "ways/dir/f").download_blob().readall() == b"hello"
+        domain = re.search(r"\ndomain: \"?([\w.-]+)", f.read()).group(1)
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: real("127.0.0.1" if str(host).endswith(domain) else host, *more, **named))
+    options = {"credential": with_key(lake), "connection_verify": lake.ca, "retry_total": 0}
+    service = BlobServiceClient(f"https://{lake.account}.blob.{domain}:{lake.port}", **options)
+    assert service.get_blob_client("data", "ways/dir/f").download_blob().readall() == b"hello"
+    service = DataLakeServiceClient(f"https://{lake.account}.dfs.{domain}:{lake.port}", **options)
+    assert service.get_file_system_client("data").get_file_client("ways/dir/f").download_file().readall() == b"hello"
+    service = BlobServiceClient(f"{lake.endpoint}/{lake.account}", **options)
+    assert service.get_blob_client("data", "ways/dir/f").download_blob().readall() == b"hello"

@@ -130,7 +130,8 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    java_home: /opt/jdk\n"
                            "    jars: [/opt/hadoop-azure.jar]\n"
                            "accounts:\n"
-                           "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true, delete_retention_days: 7}\n"
+                           "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true, delete_retention_days: 7, "
+                           "allowSharedKeyAccess: true, minimumTlsVersion: TLS1_3, supportsHttpsTrafficOnly: true}\n"
                            "operations: {loopback: true}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
@@ -159,6 +160,8 @@ static void assert_full(const eg_config *c)
     assert_int_equal(c->accounts[0].delete_retention_days, 7);
     assert_true(c->loopback_details);
     assert_true(c->accounts[0].is_default);
+    assert_true(c->accounts[0].allow_shared_key && c->accounts[0].https_only);
+    assert_string_equal(c->accounts[0].minimum_tls, "TLS1_3");
     assert_int_equal(c->limits.connections, 10);
     assert_int_equal(c->limits.stop_seconds, 0);
     assert_int_equal(c->limits.store_mib, 64);
@@ -298,6 +301,10 @@ static void rules(void **state)
     refuse(minimal, text, 16, "clusters[1].name", "is that of clusters[0] already");
     refuse(minimal, "accounts:\n  - {name: lake, tenant: 22222222-2222-2222-2222-222222222222, subscription: " TENANT ", resource_group: g}\n", 11,
            "accounts[0].tenant", "the id of an entry of tenants");
+    refuse(minimal, "accounts:\n  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, supportsHttpsTrafficOnly: false}\n", 11,
+           "supportsHttpsTrafficOnly", "expected true");
+    refuse(minimal, "accounts:\n  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, minimumTlsVersion: TLS1_0}\n", 11,
+           "accounts[0].minimumTlsVersion", "TLS1_2 or TLS1_3");
     refuse(minimal,
            "accounts:\n  - {name: one, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, default: true}\n"
            "  - {name: two, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, default: true}\n",

@@ -276,7 +276,7 @@ static void routes(void **state) {
             fail_msg("%s %s: lists decide over data alone", all[i].method, all[i].event);
         }
     }
-    const eg_route unknown = {.action = EG_ACTION_CONTAINER_WRITE, .event = "something.else"};
+    const eg_route unknown = {.action = EG_ACTION_DELEGATION_KEY, .event = "something.else"};
     assert_int_equal(eg_need_of(&unknown), EG_NEED_NONE);
     assert_int_equal(eg_need_of(NULL), EG_NEED_NONE);
 }
