@@ -136,11 +136,17 @@ static eg_err resume(walk *k, eg_str after) {
         EG_TRY(find_waiting(k, name));
         EG_TRY(lookup(k, &v->directory, name, &directory, &id));
         set_name(k, v->path_len, name);
+        if (!tail.ptr && k->w->inclusive) {
+            return eg_siblings_seek(k->siblings, &v->directory, name, true);
+        }
         if (!tail.ptr) {
             if (directory && !k->w->after_beneath) {
                 wait_for(k, name.len, &id);
             }
             return seek_behind(k, name, k->w->after_beneath);
+        }
+        if (directory && k->w->shallow && k->w->inclusive) {
+            wait_for(k, name.len, &id); /* some of it lies behind */
         }
         if (!directory || k->w->shallow || k->depth == EG_PATH_DEPTH_MAX || k->path_len + 1 > EG_PATH_MAX) {
             return seek_behind(k, name, true);

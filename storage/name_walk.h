@@ -16,6 +16,7 @@ typedef struct eg_name_walk {
     bool shallow;              /* what lies beneath a directory is one: "directory/", and the directory itself isn't given */
     eg_str after;              /* to go on behind this name; len 0 = from the start */
     bool after_beneath;        /* and behind all that lies beneath it */
+    bool inclusive;            /* not behind `after`, but from it on */
     /* name: whole, borrowed for the call. `beneath`: stands for all beneath the directory. *ret_stop ends the walk; this entry counts as not
      * given then. */
     eg_err (*each)(void *ctx, eg_str name, const eg_entry *e, bool beneath, bool *ret_stop);

@@ -160,6 +160,10 @@ static eg_err run(eg_list_page *g, const eg_target *d) {
     if (marker.len > 0 && eg_list_marker_read(marker, rq->arena, &g->walk) != EG_OK) {
         return bad_query(rq, "marker");
     }
+    if (marker.len == 0) {
+        EG_TRY(query_text(rq, "startFrom", &g->walk.after));
+        g->walk.inclusive = true;
+    }
     if (d->grant.way != EG_WAY_ACL) { /* lists say nothing of names that aren't in the tree */
         EG_TRY(eg_extra_collect(g));
     }

@@ -60,7 +60,7 @@ static bool belongs(const eg_list_page *g, eg_str name) {
     if (g->walk.shallow && memchr(name.ptr + prefix.len, '/', name.len - prefix.len)) {
         return false; /* beneath a directory */
     }
-    return after.len == 0 || compare(name, after) > 0;
+    return after.len == 0 || compare(name, after) > (g->walk.inclusive ? -1 : 0);
 }
 
 /* Whether a file or directory of this name is there. */

@@ -63,6 +63,18 @@ static void order(void **state) {
         assert_string_equal(got, "a-b a/x a/y/z a0 b ");
         all_names(s, "&showonly=directories&delimiter=/", max, got, sizeof got);
         assert_string_equal(got, "a/ ");
+        all_names(s, "&startFrom=a/x", max, got, sizeof got);
+        assert_string_equal(got, "a/x a/y a/y/z a0 b ");
+        all_names(s, "&startFrom=a/xx", max, got, sizeof got);
+        assert_string_equal(got, "a/y a/y/z a0 b ");
+        all_names(s, "&startFrom=a-b&prefix=a", max, got, sizeof got);
+        assert_string_equal(got, "a-b a/x a/y a/y/z a0 ");
+        all_names(s, "&startFrom=a&prefix=a/&delimiter=/", max, got, sizeof got);
+        assert_string_equal(got, "a/x a/y/ ");
+        all_names(s, "&startFrom=a/y/z&delimiter=/", max, got, sizeof got);
+        assert_string_equal(got, "a/ a0 b ");
+        all_names(s, "&startFrom=zz&prefix=a", max, got, sizeof got);
+        assert_string_equal(got, "");
         all_names(s, "&prefix=zz", max, got, sizeof got);
         assert_string_equal(got, "");
     }
