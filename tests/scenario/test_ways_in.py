@@ -173,6 +173,28 @@ def test_user_delegation(lake):
     refused("AuthenticationFailed", lambda: read(lake, sas))
 
 
+def test_access_control_lists(lake):
+    """It has no role: what lists grant is all that it may."""
+    who = lake.profile("bystander")["object_id"]
+    path = "lists/dir/f"
+    owner = lake.file_system()
+    owner.get_file_client(path).upload_data(b"mine", overwrite=True)
+    asks = lake.file_system(name="bystander").get_file_client(path)
+    refused("AuthorizationPermissionMismatch", lambda: asks.download_file().readall())
+    for directory in ("", "/lists", "/lists/dir"):
+        acl = f"user::rwx,user:{who}:--x,group::r-x,other::---"
+        status, body, _ = lake.request("PATCH", f"/data{directory}?action=setAccessControl", lake.token(audience="storage"),
+                                       headers={"x-ms-acl": acl, "x-ms-version": "2021-12-02"})
+        assert status == 200, body
+    refused("AuthorizationPermissionMismatch", lambda: asks.download_file().readall())
+    owner.get_file_client(path).set_access_control(acl=f"user::rw-,user:{who}:r--,group::r--,other::---")
+    assert asks.download_file().readall() == b"mine"
+    refused("AuthorizationPermissionMismatch", lambda: asks.append_data(b"x", 4))
+    refused("AuthorizationPermissionMismatch", asks.delete_file)
+    refused("AuthorizationPermissionMismatch", lambda: asks.set_access_control(permissions="0777"))
+    refused("AuthorizationPermissionMismatch", lambda: list(lake.file_system(name="bystander").get_paths("lists/dir")))
+
+
 def test_signatures_stay_out_of_the_log(lake):
     sas = generate_blob_sas(lake.account, "data", "ways/dir/f", account_key=lake.keys[0], permission="r", expiry=now() + HOUR)
     assert read(lake, sas) == b"hello"
