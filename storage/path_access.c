@@ -3,6 +3,21 @@
 
 #include <stdlib.h>
 
+/* A new list in the place of *a. What it leaves out of owner, owning group and others stays as it is, and default entries alone leave all
+ * others: Azure's documents ask for all three, its service takes less. */
+static eg_err set_list(eg_acl *a, const eg_acl *spec, eg_problem *p) {
+    eg_acl made = {.sticky = a->sticky};
+    for (size_t i = 0; i < a->access.n; i++) {
+        const eg_acl_entry e = a->access.v[i];
+        if (spec->access.n == 0 || e.tag == EG_ACL_OWNER || e.tag == EG_ACL_OWNING_GROUP || e.tag == EG_ACL_OTHER) {
+            made.access.v[made.access.n++] = e;
+        }
+    }
+    EG_TRY(eg_acl_update(&made, spec, p));
+    *a = made;
+    return EG_OK;
+}
+
 /* Puts the new list and its mode into *i; `text` holds what it borrows then. */
 static eg_err change_list(const eg_path_access *c, eg_inode *i, eg_buf *text, eg_problem *p) {
     eg_acl acl;
@@ -15,10 +30,7 @@ static eg_err change_list(const eg_path_access *c, eg_inode *i, eg_buf *text, eg
     case EG_ACCESS_KEEP:
         return EG_OK;
     case EG_ACCESS_SET:
-        if (spec.access.n == 0) {
-            spec.access = acl.access; /* default entries alone leave the others as they are */
-        }
-        EG_TRY(eg_acl_replace(&acl, &spec, p));
+        EG_TRY(set_list(&acl, &spec, p));
         break;
     case EG_ACCESS_MODIFY:
         EG_TRY(eg_acl_update(&acl, &spec, p));

@@ -179,7 +179,8 @@ static eg_err update(eg_request *rq, const eg_target *d, eg_path_update *u, int 
 static eg_err require_key(eg_request *rq, const eg_target *d) {
     eg_inode i;
     EG_TRY(eg_target_find(rq, d, &i));
-    return eg_encryption_require(rq, &i);
+    EG_TRY(eg_encryption_require(rq, &i));
+    return eg_encryption_echo(rq, &i);
 }
 
 eg_err eg_dfs_set_properties(eg_request *rq) {

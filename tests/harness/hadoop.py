@@ -2,6 +2,7 @@
 import collections
 import glob
 import os
+import shutil
 import signal
 import subprocess
 import xml.etree.ElementTree
@@ -21,7 +22,7 @@ Outcome = collections.namedtuple("Outcome", "suite name result why")  # result: 
 def read_list(path):
     """Lines of words, with comments behind '#'."""
     with open(path) as f:
-        lines = [line.split("#")[0].split(None, 2) for line in f]
+        lines = [line.split("#")[0].split() for line in f]
     return [words for words in lines if words]
 
 
@@ -64,7 +65,8 @@ class HadoopTests:
         """Outcomes of all tests of these classes (names below PACKAGE), without the methods "Class.method" that are excluded."""
         work = f"{self.folder}/work"
         os.makedirs(work, exist_ok=True)
-        command = ["java", "-Xmx768m", f"-Djdk.net.hosts.file={self.folder}/hosts", f"-Djavax.net.ssl.trustStore={self.gateway.state}/tls/trust.jks",
+        shutil.rmtree(f"{self.folder}/reports", ignore_errors=True)
+        command = ["java", "-Xmx768m", *(f"--add-opens=java.base/java.{p}=ALL-UNNAMED" for p in ("lang", "lang.reflect", "util", "io", "net")), f"-Djdk.net.hosts.file={self.folder}/hosts", f"-Djavax.net.ssl.trustStore={self.gateway.state}/tls/trust.jks",
                    "-Djavax.net.ssl.trustStorePassword=changeit", f"-Dtest.build.data={work}/data", f"-Dhadoop.tmp.dir={work}/tmp",
                    f"-Dhadoop.log.dir={work}/log", "-Dtest.unique.fork.id=fork-1", *(f"-D{k}={v}" for k, v in properties),
                    "-cp", f"{self.folder}/conf:{os.environ['EG_HADOOP_TESTS']}/*", "org.junit.platform.console.ConsoleLauncher", "execute",

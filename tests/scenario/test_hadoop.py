@@ -7,6 +7,7 @@ import pytest
 from hadoop import DOMAIN, HadoopTests, read_list
 from server import finish, make_state_folder, new_gateway
 
+LONG = os.environ.get("EG_LONG") == "1"
 LISTS = os.path.join(os.path.dirname(__file__), "..", "hadoop")
 # Asserts how many blocks were read ahead by the time that it looks: on a busy machine it may need a second look.
 TIMED = {"testSeekAndReadWithReadAhead"}
@@ -47,7 +48,7 @@ def check(hadoop, wanted, outcomes):
     ran = collections.Counter((o.suite, o.result) for o in outcomes)
     assert ran, hadoop.tail()
     counted = {s: (ran[s, "passed"], ran[s, "skipped"]) for s, _ in ran}
-    assert counted == {suite: (int(passed), int(skipped)) for suite, passed, skipped in wanted}
+    assert counted == {suite: (int(numbers[0]), int(numbers[1])) for suite, *numbers in wanted}
     reasons = tuple(known_skips())
     unknown = [f"{o.suite}.{o.name}: {o.why[:200]}" for o in outcomes if o.result == "skipped" and not o.why.startswith(reasons)]
     assert not unknown, "\n".join(unknown)
@@ -58,3 +59,10 @@ def test_contract(hadoop):
     outcomes = second_look(hadoop, hadoop.run([w[0] for w in wanted]))
     check(hadoop, wanted, outcomes)
     assert sum(o.result == "passed" for o in outcomes) >= 175
+
+
+def test_integration(hadoop):
+    listed = read_list(f"{LISTS}/integration.txt")
+    wanted = [w for w in listed if "long" not in w[-1] or LONG]
+    assert len(listed) >= 31
+    check(hadoop, wanted, hadoop.run([w[0] for w in wanted]))

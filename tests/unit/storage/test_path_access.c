@@ -50,13 +50,16 @@ static void one_path(void **state) {
         .headers = {"x-ms-acl", BASE, "x-ms-owner", "o", "x-ms-group", "g"}};
     assert_int_equal(store_do(s, c), EG_OK);
     expect_acl(s, "/data/top/f", "rwxr-x---", BASE);
+    /* What it leaves out stays. */
+    c.headers[1] = "user::rw-,user:u2:r--";
+    assert_int_equal(store_do(s, c), EG_OK);
+    expect_acl(s, "/data/top/f", "rw-r-x---+", "user::rw-,user:u2:r--,group::r-x,mask::r-x,other::---");
     const struct {
         const char *path;
         const char *name;
         const char *value;
         eg_err error;
     } bad[] = {
-        {"/data/top", "x-ms-acl", "user::rwx", EG_ERR_HTTP_HEADER},
         {"/data/top", "x-ms-acl", BASE ",user:u1:rwz", EG_ERR_HTTP_HEADER},
         {"/data/top", "x-ms-acl", BASE ",user:u1:rw-,user:u1:r--", EG_ERR_HTTP_HEADER},
         {"/data/top/f", "x-ms-acl", BASE ",default:user::rwx,default:group::r-x,default:other::---", EG_ERR_HTTP_HEADER},
