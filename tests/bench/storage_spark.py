@@ -13,7 +13,7 @@ def measure(b):
     print("Spark 4.3 in one process. Ours: abfss:// over TLS, sealed and durable. Beside: plain files of this machine, not encrypted, not synced.\n"
           "The ratio is the local time over ours: the gate of 1.25 times the local time is 0.8, the goal of 1.10 times is 0.91.")
     b.ours()
-    folder, rows = f"{b.folder}/spark", 6_000_000 if b.long else 1_500_000
+    folder, rows = f"{b.folder}/spark-client", 6_000_000 if b.long else 1_500_000
     os.makedirs(folder)
     home = os.path.dirname(pyspark.__file__)
     conf = outside_spark.properties(b.gateway, os.environ["EG_JARS"], folder, outside_spark.oauth(b.gateway))

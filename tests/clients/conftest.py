@@ -21,6 +21,8 @@ def gateway():
     g = new_gateway(folder)
     try:
         configure(g, "delete_retention_days", 7)
+        if "shared key" not in WAITING:
+            configure(g, "allowSharedKeyAccess", "true")
         g.start()
         yield g
     finally:
@@ -99,10 +101,21 @@ class Account:
         self.gateway, self.name = gateway, gateway.profile()["account"]
         self.root = gateway.endpoint
         self.path_style = f"{gateway.endpoint}/{self.name}"
-        self.ca = gateway.ca
+        self.ca, self.first_key = gateway.ca, None
 
     def credential(self):
         return self.gateway.credential()
+
+    def key(self):
+        """The account's first key, as an administrator asks for it."""
+        if not self.first_key:
+            p = self.gateway.profile()
+            path = (f"/subscriptions/{p['subscription']}/resourceGroups/embergate/providers/Microsoft.Storage/storageAccounts/{self.name}/listKeys"
+                    "?api-version=2023-05-01")
+            status, answer, _ = self.gateway.json("POST", path, self.gateway.token())
+            assert status == 200, answer
+            self.first_key = answer["keys"][0]["value"]
+        return self.first_key
 
     def environment(self):
         return bare_environment(SSL_CERT_FILE=self.ca, NODE_EXTRA_CA_CERTS=self.ca)
