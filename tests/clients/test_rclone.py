@@ -23,8 +23,8 @@ def rclone(blob_account, tmp_path_factory):
         env["RCLONE_CONFIG_A_KEY"] = AZURITE_KEY
     else:
         p = blob_account.gateway.profile()
-        env.update(RCLONE_CONFIG_A_TENANT=p["tenant"], RCLONE_CONFIG_A_CLIENT_ID=p["client_id"], RCLONE_CONFIG_A_CLIENT_SECRET=p["client_secret"],
-                   RCLONE_CONFIG_A_DISABLE_INSTANCE_DISCOVERY="true", AZURE_AUTHORITY_HOST=p["endpoint"])
+        env.update(RCLONE_CONFIG_A_ENV_AUTH="true", RCLONE_CONFIG_A_DISABLE_INSTANCE_DISCOVERY="true", AZURE_AUTHORITY_HOST=p["endpoint"],
+                   AZURE_TENANT_ID=p["tenant"], AZURE_CLIENT_ID=p["client_id"], AZURE_CLIENT_SECRET=p["client_secret"])
 
     def run(*words, check=True):
         done = subprocess.run([program, "--retries", "1", "--low-level-retries", "2", *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
