@@ -18,9 +18,28 @@ static eg_str canonical(const eg_identity *i, eg_str resource, eg_audience *ret)
     return resource;
 }
 
+/* The scope without the words of OpenID that MSAL adds to it (RFC 6749 section 3.3: one space between words); empty when more than one is left. */
+static eg_str one_scope(eg_str scope) {
+    static const char *const openid[] = {"openid", "offline_access", "profile"};
+    eg_str found = {NULL, 0};
+    while (scope.ptr) {
+        const eg_str word = eg_str_cut(&scope, ' ');
+        bool extra = false;
+        for (size_t i = 0; i < sizeof openid / sizeof openid[0]; i++) {
+            extra = extra || eg_str_is(word, openid[i]);
+        }
+        if (!extra && found.ptr) {
+            return EG_LIT("");
+        }
+        found = extra ? found : word;
+    }
+    return found;
+}
+
 eg_err eg_token_audience(const eg_identity *i, eg_str scope, eg_str resource, bool job, eg_str *ret_aud, eg_problem *p) {
     if (scope.len > 0) {
-        if (!eg_str_ends(scope, DEFAULT_SCOPE) || memchr(scope.ptr, ' ', scope.len)) {
+        scope = one_scope(scope);
+        if (!eg_str_ends(scope, DEFAULT_SCOPE)) {
             return eg_fail(p, EG_ERR_OAUTH_SCOPE, "The scope must be one resource followed by /.default.");
         }
         resource = (eg_str){scope.ptr, scope.len - (sizeof DEFAULT_SCOPE - 1)};

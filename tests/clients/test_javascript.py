@@ -37,6 +37,6 @@ def test_append_blobs(board, blob_account, tmp_path):
     blob(board, blob_account, tmp_path, "containers,appends", 8)
 
 
-@pytest.mark.needs("blob", "blocks", "listing", "service", "copy", "snapshots", "leases", "batch")
+@pytest.mark.needs("blob", "blocks", "listing", "service", "batch in JavaScript", "copy", "snapshots", "leases", "batch")
 def test_copies_snapshots_leases_batches(board, blob_account, tmp_path):
     blob(board, blob_account, tmp_path, "containers,copies,snapshots,leases,batches", 10)

@@ -66,6 +66,18 @@ def test_rclone(board, rclone, tmp_path):
     c.equal("cat", rclone("cat", f"{box}/tree/dir/ü two").stdout, "22")
     c.equal("cat of a range", rclone("cat", "--offset", "1", "--count", "1", f"{box}/tree/dir/ü two").stdout, "2")
     c.equal("copy again copies nothing", "There was nothing to transfer" in rclone("copy", "-v", str(up), f"{box}/tree").stderr, True)
+    rclone("purge", box)
+    c.equal("purge", box[2:] in rclone("lsd", "a:").stdout, False)
+
+
+@pytest.mark.needs("delete without accept")
+def test_sync_and_delete(board, rclone, tmp_path):
+    c, box = board.client("rclone", "blob", "OAuth"), f"a:rclone-{uuid.uuid4().hex[:8]}"
+    up = tmp_path / "up"
+    for name in ("one", "dir/two", "empty"):
+        (up / name).parent.mkdir(parents=True, exist_ok=True)
+        (up / name).write_bytes(b"" if name == "empty" else name.encode())
+    rclone("copy", str(up), f"{box}/tree")
     (up / "one").unlink()
     (up / "four").write_bytes(b"4444")
     rclone("sync", str(up), f"{box}/tree")
@@ -80,10 +92,9 @@ def test_rclone(board, rclone, tmp_path):
     rclone("delete", f"{box}/tree/dir")
     c.equal("delete below a path", sorted(rclone("lsf", "-R", "--files-only", f"{box}/tree").stdout.split()), ["empty", "four"])
     rclone("purge", box)
-    c.equal("purge", box[2:] in rclone("lsd", "a:").stdout, False)
 
 
-@pytest.mark.needs("copy")
+@pytest.mark.needs("copy", "delete without accept")
 def test_copies_on_the_server(board, rclone, tmp_path):
     c, box = board.client("rclone", "blob", "OAuth"), f"a:rclone-{uuid.uuid4().hex[:8]}"
     (tmp_path / "f").write_bytes(b"12345")

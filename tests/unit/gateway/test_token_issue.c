@@ -91,7 +91,10 @@ static void audiences(void **state) {
         {"https://management.azure.com/.default", "", true, EG_ERR_OAUTH_SCOPE, NULL},
         {PUBLIC_URL "/.default", "", true, EG_ERR_OAUTH_SCOPE, NULL},
         {"https://storage.azure.com/user_impersonation", "", false, EG_ERR_OAUTH_SCOPE, NULL},
-        {"https://storage.azure.com/.default offline_access", "", false, EG_ERR_OAUTH_SCOPE, NULL},
+        {"https://storage.azure.com/.default openid offline_access profile", "", false, EG_OK, "https://storage.azure.com"},
+        {"https://storage.azure.com/.default https://embergate/.default", "", false, EG_ERR_OAUTH_SCOPE, NULL},
+        {"https://storage.azure.com/.default  openid", "", false, EG_ERR_OAUTH_SCOPE, NULL},
+        {"openid profile", "", false, EG_ERR_OAUTH_SCOPE, NULL},
         {"/.default", "", false, EG_ERR_OAUTH_SCOPE, NULL},
         {"", "", false, EG_ERR_OAUTH_SCOPE, NULL},
     };
