@@ -22,7 +22,7 @@ static eg_err find_source(eg_kv_txn *t, eg_copy *c, eg_inode *ret, eg_problem *p
     }
     const eg_err met = eg_conditions_check(&c->source.conditions, &i, p);
     if (met != EG_OK) {
-        return eg_fail(p, EG_ERR_SOURCE_CONDITION, "The source condition specified using HTTP conditional header(s) is not met.");
+        return eg_fail(p, EG_ERR_SOURCE_CONDITION_NOT_MET, "The source condition specified using HTTP conditional header(s) is not met.");
     }
     eg_lease l;
     EG_TRY(eg_lease_decode(i.attr[EG_ATTR_LEASE], &l));

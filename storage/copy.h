@@ -13,7 +13,7 @@ typedef struct eg_copy {
     eg_bytes key;
 } eg_copy;
 /* EG_ERR_BUSY: the source changed meanwhile, look again. EG_ERR_SOURCE_PATH_NOT_FOUND; EG_ERR_RESOURCE_TYPE_MISMATCH: a directory;
- * EG_ERR_SOURCE_CONDITION; and what eg_path_create_apply refuses. */
+ * EG_ERR_SOURCE_CONDITION_NOT_MET; and what eg_path_create_apply refuses. */
 eg_err eg_copy_apply(eg_kv_txn *t, void *copy, eg_problem *p);
 
 /* EG_ATTR_COPY: what the last copy onto a file was. */

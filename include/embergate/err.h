@@ -140,7 +140,6 @@ typedef enum eg_category {
     X(NOT_MODIFIED, NOT_MODIFIED, "ConditionNotMet")                                    \
     X(CONDITION_UNSATISFIABLE, INVALID, "UnsatisfiableCondition")                       \
     X(CONDITIONS_TOO_MANY, INVALID, "MultipleConditionHeadersNotSupported")             \
-    X(SOURCE_CONDITION, PRECONDITION, "SourceConditionNotMet")                          \
     X(SNAPSHOTS_PRESENT, CONFLICT, "SnapshotsPresent")                                  \
     X(NO_PENDING_COPY, CONFLICT, "NoPendingCopyOperation")                              \
     X(LEASE_ID_MISSING, PRECONDITION, "LeaseIdMissing")                                 \

@@ -207,7 +207,7 @@ static eg_err check_source(eg_request *rq, copying *k, eg_span *ret) {
     const eg_change *c = &k->copy.source;
     eg_lease l;
     if (eg_conditions_check(&c->conditions, &k->from, &rq->problem) != EG_OK) {
-        return eg_fail(&rq->problem, EG_ERR_SOURCE_CONDITION, "The source condition specified using HTTP conditional header(s) is not met.");
+        return eg_fail(&rq->problem, EG_ERR_SOURCE_CONDITION_NOT_MET, "The source condition specified using HTTP conditional header(s) is not met.");
     }
     EG_TRY(eg_lease_decode(k->from.attr[EG_ATTR_LEASE], &l));
     EG_TRY(eg_lease_check_read(&l, c->has_lease ? &c->lease : NULL, c->forward_ns, EG_LEASE_OF_PATH, &rq->problem));

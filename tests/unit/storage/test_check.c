@@ -275,7 +275,12 @@ static void an_older_row(void **state) {
     eg_buf value;
     store_quiet(s);
     store_write(s, "/data/f", "one", 3);
-    raw_get(s, EG_DB_FS_INODE, 1, &key, &value); /* the first is the root */
+    raw_get(s, EG_DB_FS_INODE, 0, &key, &value);
+    if (value.ptr[1] != EG_KIND_FILE) { /* two ids of one millisecond stand in no order */
+        eg_buf_done(&key);
+        eg_buf_done(&value);
+        raw_get(s, EG_DB_FS_INODE, 1, &key, &value);
+    }
     assert_int_equal(store_append(s, "/data/f", 3, "two", 3), EG_OK);
     assert_int_equal(store_flush(s, "/data/f", 6), EG_OK);
     expect_clean(s);

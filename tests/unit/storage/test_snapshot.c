@@ -198,7 +198,7 @@ static void pulled(void **state) {
     assert_int_equal(blob_do(s, c), EG_ERR_RANGE);
     c.headers[4] = "x-ms-source-if-match";
     c.headers[5] = "0x1";
-    assert_int_equal(blob_do(s, c), EG_ERR_SOURCE_CONDITION);
+    assert_int_equal(blob_do(s, c), EG_ERR_SOURCE_CONDITION_NOT_MET);
     c.headers[4] = "x-ms-source-content-md5";
     assert_int_equal(blob_do(s, c), EG_ERR_STORAGE_NOT_BUILT);
     c = copy_of("https://" HOST "/data/missing", "/data/made");
@@ -255,7 +255,7 @@ static void refused_copies(void **state) {
     call c = copy_of("https://" HOST "/data/f", "/data/to");
     c.headers[4] = "x-ms-source-if-match";
     c.headers[5] = "0x1";
-    assert_int_equal(blob_do(s, c), EG_ERR_SOURCE_CONDITION);
+    assert_int_equal(blob_do(s, c), EG_ERR_SOURCE_CONDITION_NOT_MET);
     c.headers[4] = "x-ms-source-lease-id";
     c.headers[5] = "11111111-2222-3333-4444-555555555551";
     assert_int_equal(blob_do(s, c), EG_ERR_LEASE_NOT_PRESENT);
