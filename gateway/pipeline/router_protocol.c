@@ -23,15 +23,20 @@ static bool has_parameter(eg_str query, const char *name) {
 }
 
 /* RFC 9110 section 12.5.1: what the peer can read is the best hint when the request is the same in both. */
-static bool wants_xml(const eg_request *rq) {
-    static const char type[] = "application/xml";
+static bool accepts(const eg_request *rq, eg_str type) {
     const eg_str accept = eg_request_header(rq, "Accept");
-    for (size_t i = 0; i + sizeof type - 1 <= accept.len; i++) {
-        if (memcmp(accept.ptr + i, type, sizeof type - 1) == 0) {
+    for (size_t i = 0; i + type.len <= accept.len; i++) {
+        if (memcmp(accept.ptr + i, type.ptr, type.len) == 0) {
             return true;
         }
     }
     return false;
+}
+
+/* Go's SDK sends a blob's DELETE without Accept and takes 202 alone for success; whoever means the Data Lake API says `recursive` or accepts JSON. */
+static eg_surface by_accept(const eg_request *rq) {
+    const bool deletes = eg_str_is(rq->method, "DELETE") && !accepts(rq, EG_LIT("application/json"));
+    return deletes || accepts(rq, EG_LIT("application/xml")) ? EG_SURFACE_BLOB : EG_SURFACE_DFS;
 }
 
 eg_surface eg_router_protocol(const eg_request *rq, eg_surface host) {
@@ -48,5 +53,5 @@ eg_surface eg_router_protocol(const eg_request *rq, eg_surface host) {
             return headers[i].surface;
         }
     }
-    return host != EG_SURFACE_OPS ? host : wants_xml(rq) ? EG_SURFACE_BLOB : EG_SURFACE_DFS;
+    return host != EG_SURFACE_OPS ? host : by_accept(rq);
 }

@@ -34,8 +34,9 @@ static const eg_request_ops part_ops = {.respond = respond, .record_op = record_
 /* Whether the outer request's own path began with the account: then the parts' may, too. */
 static bool path_style(eg_request *rq) {
     eg_str decoded;
-    return eg_percent_decode(rq->arena, rq->raw_path, false, &decoded) == EG_OK && decoded.len > rq->path.len &&
-        decoded.len > rq->account.len + 1 && eg_str_starts((eg_str){decoded.ptr + 1, decoded.len - 1}, rq->account.ptr);
+    const size_t n = rq->account.len;
+    return eg_percent_decode(rq->arena, rq->raw_path, false, &decoded) == EG_OK && decoded.len > rq->path.len && decoded.len > n &&
+        memcmp(decoded.ptr + 1, rq->account.ptr, n) == 0 && (decoded.len == n + 1 || decoded.ptr[n + 1] == '/');
 }
 
 static eg_err place(part *x, const eg_batch_part *b, eg_arena *arena) {

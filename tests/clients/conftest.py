@@ -136,7 +136,7 @@ def program(*words):
 
 
 # What is still being built: tests that need it wait, and docs/CLIENTS.md says so.
-WAITING = set() if os.environ.get("EG_CLIENTS_ORACLE") else {"service", "acl recursive", "host style", "delete without accept"}
+WAITING = set() if os.environ.get("EG_CLIENTS_ORACLE") else {"host style"}
 
 
 def pytest_collection_modifyitems(items):

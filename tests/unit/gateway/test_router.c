@@ -240,6 +240,10 @@ static void protocols(void **state) {
         {"127.0.0.1", "PUT", "comp=block", "X-HTTP-Method-Override", "PATCH", EG_SURFACE_DFS}, /* an override is never overlooked */
         {"127.0.0.1", "PATCH", "comp=block", NULL, NULL, EG_SURFACE_DFS},
         {"127.0.0.1", "DELETE", "recursive=true", "Accept", "application/xml", EG_SURFACE_DFS},
+        {"127.0.0.1", "DELETE", "", NULL, NULL, EG_SURFACE_BLOB},
+        {"127.0.0.1", "DELETE", "", "Accept", "application/json", EG_SURFACE_DFS},
+        {"127.0.0.1", "DELETE", "recursive=false", NULL, NULL, EG_SURFACE_DFS},
+        {"lake.dfs.lab.test", "DELETE", "", NULL, NULL, EG_SURFACE_DFS},
         {"127.0.0.1", "GET", "companion=1&xcomp=2", NULL, NULL, EG_SURFACE_DFS},
     };
     EG_CLEANUP(eg_router_free_p) eg_router *r = make();
