@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from conftest import HERE, program
+from accounts import HERE, program
 
 
 def run_node(script, account, folder, signed_in, **environment):

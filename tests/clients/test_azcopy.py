@@ -7,7 +7,7 @@ import uuid
 import pytest
 from azure.storage.blob import ContainerClient
 
-from conftest import AZURITE_KEY, Oracle, program
+from accounts import AZURITE_KEY, Oracle, program
 from test_rclone import files
 
 pytestmark = pytest.mark.needs("blob", "sas", "blocks", "listing")

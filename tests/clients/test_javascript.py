@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from conftest import AZURITE_KEY, Oracle
+from accounts import AZURITE_KEY, Oracle
 from node import run_node
 
 SDK = "Azure SDK for JavaScript"

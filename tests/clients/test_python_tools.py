@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from conftest import AZURITE_KEY, HERE, Oracle
+from accounts import AZURITE_KEY, HERE, Oracle
 
 pytestmark = pytest.mark.needs("blob", "blocks", "listing")
 

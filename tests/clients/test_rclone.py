@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from conftest import AZURITE_KEY, Oracle
+from accounts import AZURITE_KEY, Oracle
 
 pytestmark = pytest.mark.needs("blob", "blocks", "listing")
 

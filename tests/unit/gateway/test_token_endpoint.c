@@ -189,7 +189,7 @@ static void refusals(void **state) {
     expect_error(f, TENANT, "", good, 400, "invalid_scope");
     form(good, sizeof good, f, "openid");
     expect_error(f, TENANT, "", good, 400, "invalid_scope");
-    form(good, sizeof good, f, STORAGE_SCOPE "+openid");
+    form(good, sizeof good, f, STORAGE_SCOPE "+https%3A%2F%2Fmanagement.azure.com%2F.default");
     expect_error(f, TENANT, "", good, 400, "invalid_scope");
     form(good, sizeof good, f, "%ff");
     expect_error(f, TENANT, "", good, 400, "invalid_request"); /* not UTF-8 */
