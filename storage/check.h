@@ -14,7 +14,7 @@ typedef struct eg_check {
     eg_check_sums sums;
     eg_id_map *inodes;       /* reached: 1 */
     eg_id_map *segments;     /* met: 1 */
-    eg_id_map *promised;     /* segments that an extent names, or that this boot of the machine appended: their bytes must be there */
+    eg_id_map *promised;     /* segments that an extent names: their bytes must be there */
     eg_id_map *owners;       /* of each segment, by the rows of fs.segment */
     uint8_t *plain;          /* one chunk */
 } eg_check;

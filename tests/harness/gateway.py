@@ -56,8 +56,12 @@ class Gateway:
 
     def start(self, wait=30):
         log = open(self.log_path, "ab")
+        since = log.tell()
         self.process = subprocess.Popen([self.binary, "serve", "--state", self.state], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                         start_new_session=True)
+        # A gateway whose supervisor was killed answers for a moment more: what answers must be the one that was started here.
+        if self.process.poll() is None:
+            self.wait_for_log('"gateway.ready"', since, wait, lambda: self.process.poll() is not None)
         self.wait_ready(wait)
 
     def wait_ready(self, wait=30):
@@ -85,15 +89,15 @@ class Gateway:
         with open(self.log_path, errors="replace") as f:
             return "".join(f.readlines()[-lines:])
 
-    def wait_for_log(self, text, since=0, seconds=10):
-        """Whether the text stands in the log after byte `since`, or comes there in time: a line of the log follows its answer, not the other way about."""
+    def wait_for_log(self, text, since=0, seconds=10, over=lambda: False):
+        """Whether the text stands in the log after byte `since`, or comes there in time, unless `over` says that it won't: a line of the log follows its answer, not the other way about."""
         end = time.monotonic() + seconds
         while True:
             with open(self.log_path, errors="replace") as f:
                 f.seek(since)
                 if text in f.read():
                     return True
-            if time.monotonic() > end:
+            if over() or time.monotonic() > end:
                 return False
             time.sleep(0.05)
 
