@@ -159,9 +159,11 @@ static void lists_are_paged(void **state) {
     a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .must_not_wait = true});
     assert_int_equal(a.error, EG_ERR_BUSY); /* not all keys are at hand */
     json_decref(a.json);
-    a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches"});
-    json_decref(a.json);
-    a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .must_not_wait = true});
+    for (int i = 0; i < 50 && a.error == EG_ERR_BUSY; i++) { /* on a slow machine a key is forgotten again before the second asking */
+        a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches"});
+        json_decref(a.json);
+        a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .must_not_wait = true});
+    }
     assert_int_equal(json_array_size(json_object_get(a.json, "sessions")), 5);
     json_decref(a.json);
     a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches", .query = "from=99"});

@@ -112,7 +112,7 @@ static void test_idle_peers_hold_no_stop(void **state) {
     int64_t before = eg_mono_ns(&eg_clock_system);
     assert_int_equal(eg_door_stop(f.door, 10), EG_OK);
     f.door = NULL;
-    assert_true(eg_mono_ns(&eg_clock_system) - before < 3000000000);
+    assert_true(eg_mono_ns(&eg_clock_system) - before < 9000000000); /* held, it would take the ten */
     assert_true(client_at_end(idle));
     client_close(idle);
 }
