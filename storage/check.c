@@ -34,16 +34,16 @@ const eg_account *eg_check_account_of(eg_check *c, eg_bytes row) {
 }
 
 /* Directories that are still to be looked into. */
-typedef struct todo {
-    struct todo *next;
+typedef struct pending {
+    struct pending *next;
     eg_id id;
     bool judge;              /* false: what hangs beneath an orphan is only marked as seen */
     char where[];
-} todo;
+} pending;
 
-static eg_err push(todo **stack, const eg_id *id, bool judge, const char *where) {
+static eg_err push(pending **stack, const eg_id *id, bool judge, const char *where) {
     const size_t n = strlen(where) + 1;
-    todo *t = malloc(sizeof *t + n);
+    pending *t = malloc(sizeof *t + n);
     if (!t) {
         return EG_ERR_NO_MEMORY;
     }
@@ -55,7 +55,7 @@ static eg_err push(todo **stack, const eg_id *id, bool judge, const char *where)
     return EG_OK;
 }
 
-static eg_err visit(eg_check *c, const eg_account *a, todo **stack, const eg_id *id, bool judge, const char *where) {
+static eg_err visit(eg_check *c, const eg_account *a, pending **stack, const eg_id *id, bool judge, const char *where) {
     uint32_t *seen = eg_id_map_at(c->inodes, id);
     if (!seen) {
         return EG_ERR_NO_MEMORY;
@@ -93,7 +93,7 @@ static void name_in_key(eg_bytes key, char ret[EG_NAME_MAX + 1]) {
     ret[n] = '\0';
 }
 
-static eg_err look_into(eg_check *c, const eg_account *a, todo **stack, const todo *d) {
+static eg_err look_into(eg_check *c, const eg_account *a, pending **stack, const pending *d) {
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *cursor = NULL;
     EG_TRY(eg_kv_cursor_open(c->txn, EG_DB_FS_ENTRY, eg_id_bytes(&d->id), &cursor));
     for (;;) {
@@ -120,10 +120,10 @@ static eg_err look_into(eg_check *c, const eg_account *a, todo **stack, const to
 }
 
 static eg_err walk(eg_check *c, const eg_account *a, const eg_id *root, bool judge, const char *where) {
-    todo *stack = NULL;
+    pending *stack = NULL;
     eg_err e = visit(c, a, &stack, root, judge, where);
     while (stack) {
-        todo *d = stack;
+        pending *d = stack;
         stack = d->next;
         if (e == EG_OK) {
             e = look_into(c, a, &stack, d);
@@ -166,8 +166,7 @@ static eg_err check_account(eg_check *c, eg_bytes key) {
     return EG_OK;
 }
 
-/* Calls fn for each row of a table; its error ends the walk. */
-static eg_err each_row(eg_check *c, eg_kv_db db, eg_err (*fn)(eg_check *c, eg_bytes key, eg_bytes row)) {
+eg_err eg_check_each_row(eg_check *c, eg_kv_db db, eg_err (*fn)(eg_check *c, eg_bytes key, eg_bytes row)) {
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *cursor = NULL;
     EG_TRY(eg_kv_cursor_open(c->txn, db, (eg_bytes){NULL, 0}, &cursor));
     for (;;) {
@@ -309,14 +308,14 @@ static eg_err add_up(eg_check *c, eg_bytes k, eg_bytes v) {
 }
 
 static eg_err check_all(eg_check *c) {
-    EG_TRY(each_row(c, EG_DB_FS_PLACE, add_up));
-    EG_TRY(each_row(c, EG_DB_FS_ACCOUNT, account_row));
-    EG_TRY(each_row(c, EG_DB_FS_ACCOUNT, container_row));
-    EG_TRY(each_row(c, EG_DB_FS_ORPHAN, orphan_row));
-    EG_TRY(each_row(c, EG_DB_FS_BLOCK, home_row));
-    EG_TRY(each_row(c, EG_DB_FS_DELETED, deleted_row));
-    EG_TRY(each_row(c, EG_DB_FS_INODE, kept_row));
-    EG_TRY(each_row(c, EG_DB_FS_INODE, unreached_row));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_PLACE, add_up));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_ACCOUNT, account_row));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_ACCOUNT, container_row));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_ORPHAN, orphan_row));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_BLOCK, home_row));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_DELETED, deleted_row));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_INODE, kept_row));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_INODE, unreached_row));
     return eg_check_places(c);
 }
 

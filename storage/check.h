@@ -22,6 +22,8 @@ typedef struct eg_check {
 /* One finding, named. */
 EG_PRINTF(4, 5)
 void eg_check_tell(eg_check *c, const char *kind, const char *where, const char *fmt, ...);
+/* Calls fn for each row of a table; its error ends the walk. */
+eg_err eg_check_each_row(eg_check *c, eg_kv_db db, eg_err (*fn)(eg_check *c, eg_bytes key, eg_bytes row)) EG_MUST_CHECK;
 /* Remembers a segment as promised. */
 eg_err eg_check_promise(eg_check *c, const eg_id *segment) EG_MUST_CHECK;
 /* A file's manifest, keys, segments and chunks; `where` is its name. */

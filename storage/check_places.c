@@ -153,25 +153,11 @@ static bool walk_pack(void *ctx, const eg_id *id) {
     return true;
 }
 
-static eg_err each(eg_check *c, eg_kv_db db, eg_err (*fn)(eg_check *c, eg_bytes k, eg_bytes v)) {
-    EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *cursor = NULL;
-    EG_TRY(eg_kv_cursor_open(c->txn, db, (eg_bytes){NULL, 0}, &cursor));
-    for (;;) {
-        eg_bytes k;
-        eg_bytes v;
-        const eg_err e = eg_kv_cursor_next(cursor, &k, &v);
-        if (e != EG_OK) {
-            return e == EG_ERR_NOT_FOUND ? EG_OK : e;
-        }
-        EG_TRY(fn(c, k, v));
-    }
-}
-
 eg_err eg_check_places(eg_check *c) {
-    EG_TRY(each(c, EG_DB_FS_SEGMENT, count_owner));
-    EG_TRY(each(c, EG_DB_FS_PLACE, count_place));
-    EG_TRY(each(c, EG_DB_FS_PLACE, check_frame));
-    EG_TRY(each(c, EG_DB_FS_SEGMENT, check_owner));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_SEGMENT, count_owner));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_PLACE, count_place));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_PLACE, check_frame));
+    EG_TRY(eg_check_each_row(c, EG_DB_FS_SEGMENT, check_owner));
     for (unsigned i = 0; i < SHARDS; i++) {
         EG_TRY(eg_segment_store_each(c->store->segments, i, unnamed_file, c));
     }

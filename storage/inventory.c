@@ -42,10 +42,10 @@ typedef struct place {
     bool done;
 } place;
 
-static eg_err count_entry(eg_kv_txn *t, const eg_account *a, const eg_entry *e, stack *todo, sums *n) {
+static eg_err count_entry(eg_kv_txn *t, const eg_account *a, const eg_entry *e, stack *directories, sums *n) {
     if (e->kind == EG_KIND_DIRECTORY) {
         n->directories++;
-        return push(todo, &e->child);
+        return push(directories, &e->child);
     }
     eg_inode i;
     EG_TRY(eg_ns_inode_get(t, a, &e->child, &i));
@@ -54,7 +54,7 @@ static eg_err count_entry(eg_kv_txn *t, const eg_account *a, const eg_entry *e, 
     return EG_OK;
 }
 
-static eg_err count_some(eg_storage *s, const eg_account *a, place *at, stack *todo, sums *n) {
+static eg_err count_some(eg_storage *s, const eg_account *a, place *at, stack *directories, sums *n) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(s->kv, &t));
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
@@ -75,7 +75,7 @@ static eg_err count_some(eg_storage *s, const eg_account *a, place *at, stack *t
             return EG_OK;
         }
         EG_TRY(found);
-        EG_TRY(count_entry(t, a, &e, todo, n));
+        EG_TRY(count_entry(t, a, &e, directories, n));
         memcpy(at->key, k.ptr, k.len);
         at->key_len = k.len;
     }
@@ -83,15 +83,15 @@ static eg_err count_some(eg_storage *s, const eg_account *a, place *at, stack *t
 }
 
 static eg_err count_tree(eg_storage *s, const eg_account *a, const eg_id *root, sums *n) {
-    stack todo = {0};
-    eg_err e = push(&todo, root);
-    while (e == EG_OK && todo.count > 0) {
-        place at = {.directory = todo.ids[--todo.count]};
+    stack directories = {0};
+    eg_err e = push(&directories, root);
+    while (e == EG_OK && directories.count > 0) {
+        place at = {.directory = directories.ids[--directories.count]};
         while (e == EG_OK && !at.done) {
-            e = count_some(s, a, &at, &todo, n);
+            e = count_some(s, a, &at, &directories, n);
         }
     }
-    free(todo.ids);
+    free(directories.ids);
     return e;
 }
 
