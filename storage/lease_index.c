@@ -139,9 +139,8 @@ static eg_err drop(eg_kv_txn *t, void *ctx, eg_problem *p) {
 
 /* The next row; *ret_dead: nothing is leased there. */
 static eg_err next(sweep *s, bool *ret_dead) {
-    eg_kv_txn *t = NULL;
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(s->store->kv, &t));
-    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *end = t;
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
     EG_TRY(eg_kv_cursor_open(t, EG_DB_FS_LEASE, (eg_bytes){s->w->at, s->w->at_len}, &c));
     eg_bytes k;
