@@ -111,10 +111,11 @@ void eg_conn_wake(eg_conn *c) {
     }
 }
 
-static void drop_lane(eg_conn *c) {
+void eg_conn_drop_lane(eg_conn *c) {
     if (c->lane != NULL) {
         eg_lane_close(c->lane);
         c->lane = NULL;
+        c->lane_readable = false;
         c->worker->http1_due = true;
     }
 }
@@ -139,7 +140,7 @@ void eg_conn_close(eg_conn *c) {
             eg_exchange_finish(ex, false);
         }
     }
-    drop_lane(c);
+    eg_conn_drop_lane(c);
     if (c->prev != NULL) {
         c->prev->next = c->next;
     } else {
@@ -167,7 +168,7 @@ void eg_conn_shut(eg_conn *c) {
     eg_tls_free(c->tls);
     c->tls = NULL;
     (void)shutdown(c->fd, SHUT_WR);
-    drop_lane(c);
+    eg_conn_drop_lane(c);
     c->in = EG_IN_LINGER;
     c->out = EG_OUT_NONE;
     c->discard_left = c->worker->shared->limits.linger_bytes;

@@ -75,6 +75,7 @@ void eg_conn_expired(eg_conn *c, eg_wait wait);
 void eg_conn_drain(eg_conn *c);       /* the door stops: close it if it is idle */
 void eg_conn_refuse(eg_conn *c, eg_err why, const eg_problem *p);
 void eg_conn_shut(eg_conn *c);        /* ends TLS and lingers */
+void eg_conn_drop_lane(eg_conn *c);   /* none is harmless */
 eg_conn *eg_conn_of_deadline(eg_deadline *d);
 void eg_conn_event(eg_conn *c, uint32_t events, bool lane);
 

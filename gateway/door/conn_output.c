@@ -81,9 +81,7 @@ static void answer_over(eg_conn *c) {
 
 /* The daemon has closed its end of the lane. */
 static void lane_ended(eg_conn *c) {
-    eg_lane_close(c->lane);
-    c->lane = NULL;
-    c->lane_readable = false;
+    eg_conn_drop_lane(c);
     c->close_after = true;
     if (c->out == EG_OUT_RELAY && c->whole) {
         answer_over(c);
@@ -109,6 +107,7 @@ static bool relay(eg_conn *c) {
             return false;
         }
         if (c->whole) {
+            eg_conn_drop_lane(c);
             answer_over(c);
         } else {
             eg_conn_close(c); /* without close_notify: nobody shall take the answer for whole */

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 256, OTHER_DESCRIPTORS = 256, DESCRIPTORS_PER_CONNECTION = 3, OWED_SECONDS = 10 };
+enum { WORKERS_MAX = 256, OTHER_DESCRIPTORS = 2048, DESCRIPTORS_PER_LANE = 2, OWED_SECONDS = 10 };
 
 struct eg_door {
     eg_door_shared shared;
@@ -35,9 +35,9 @@ static eg_err check_limits(const eg_door_limits *l, eg_problem *p) {
     return EG_OK;
 }
 
-/* A connection is a socket and, once it was answered, a socket pair. */
-static eg_err reserve_descriptors(uint32_t connections, eg_problem *p) {
-    rlim_t need = (rlim_t)connections * DESCRIPTORS_PER_CONNECTION + OTHER_DESCRIPTORS;
+/* A connection is a socket, and a lane a socket pair; the others are what is read and written meanwhile. */
+static eg_err reserve_descriptors(uint32_t connections, unsigned lanes, eg_problem *p) {
+    rlim_t need = (rlim_t)connections + (rlim_t)lanes * DESCRIPTORS_PER_LANE + OTHER_DESCRIPTORS;
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) != 0) {
         return eg_err_from_errno(errno);
@@ -77,7 +77,13 @@ static eg_err copy_listeners(eg_door_shared *s, const eg_door_options *o, eg_pro
 static eg_err prepare(eg_door *d, const eg_door_options *o, eg_problem *p) {
     eg_door_shared *s = &d->shared;
     EG_TRY(check_limits(&o->limits, p));
-    EG_TRY(reserve_descriptors(o->limits.connections, p));
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned count = o->workers > 0 ? o->workers : cores <= 0 ? 1 : cores < WORKERS_MAX ? (unsigned)cores : WORKERS_MAX;
+    if (count > WORKERS_MAX) {
+        return eg_fail(p, EG_ERR_CONFIG, "The door can have at most %d workers", WORKERS_MAX);
+    }
+    s->lanes_per_worker = o->limits.lanes < count ? 1 : o->limits.lanes / count;
+    EG_TRY(reserve_descriptors(o->limits.connections, s->lanes_per_worker * count, p));
     s->limits = o->limits;
     s->app = o->app;
     s->refused = o->refused;
@@ -88,11 +94,6 @@ static eg_err prepare(eg_door *d, const eg_door_options *o, eg_problem *p) {
     }
     EG_TRY(copy_listeners(s, o, p));
     EG_TRY(eg_tls_context_new(o, &s->tls, p));
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned count = o->workers > 0 ? o->workers : cores <= 0 ? 1 : cores < WORKERS_MAX ? (unsigned)cores : WORKERS_MAX;
-    if (count > WORKERS_MAX) {
-        return eg_fail(p, EG_ERR_CONFIG, "The door can have at most %d workers", WORKERS_MAX);
-    }
     while (d->worker_count < count) {
         EG_TRY(eg_worker_start(s, &d->workers[d->worker_count], p));
         d->worker_count++;

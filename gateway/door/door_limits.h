@@ -19,7 +19,8 @@
     X(progress_bytes, 16384, "bytes", "what counts as progress of a body or an answer")                              \
     X(linger_ms, 5000, "ms", "reading on after the last answer, so that a peer that still sends can hear it")        \
     X(linger_bytes, 16777216, "bytes", "of an unwanted body that are read and thrown away before closing")           \
-    X(drain_bytes, 65536, "bytes", "of an unwanted body that are read and thrown away to keep the connection")
+    X(drain_bytes, 65536, "bytes", "of an unwanted body that are read and thrown away to keep the connection")       \
+    X(lanes, 1024, "answers", "answers of unknown length at once, all workers together; each has its share")
 
 typedef struct eg_door_limits {
 #define X(field, value, unit, meaning) uint32_t field;
@@ -44,7 +45,7 @@ enum {
     EG_DOOR_READ_MAX = 64 * 1024,             /* what one turn takes from a connection */
     EG_DOOR_SOURCE_HALF = 128 * 1024,         /* half of a source's buffer: one is read while the other is sent */
     EG_DOOR_RESPONSE_HEAD_MAX = 16 * 1024,    /* names and values of an answer's header fields */
-    EG_DOOR_MHD_POOL = 16 * 1024,             /* libmicrohttpd's memory for a connection */
+    EG_DOOR_MHD_POOL = 16 * 1024,             /* libmicrohttpd's memory for a lane */
 };
 
 #endif

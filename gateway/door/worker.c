@@ -191,7 +191,7 @@ static eg_err prepare(eg_worker *w) {
         return eg_err_from_errno(errno);
     }
     /* Twice: a closed lane is counted until libmicrohttpd has let it go. */
-    EG_TRY(eg_http1_new(2 * w->shared->limits.connections, &w->http1));
+    EG_TRY(eg_http1_new(2 * w->shared->lanes_per_worker, &w->http1));
     w->handoff_watch = (eg_watch){EG_WATCH_HANDOFF, w};
     w->http1_watch = (eg_watch){EG_WATCH_HTTP1, w};
     EG_TRY(watch_level(w, w->handoff.event_fd, &w->handoff_watch, 0));

@@ -24,6 +24,7 @@ typedef struct eg_door_shared {
     eg_address_count *addresses;
     eg_door_listener *listeners;
     size_t listener_count;
+    unsigned lanes_per_worker;
     atomic_bool stopping;
     atomic_llong stop_at_ms;      /* then what is left is closed */
 } eg_door_shared;

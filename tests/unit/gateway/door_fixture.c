@@ -286,6 +286,14 @@ int set_up(void **state) {
     return set_up_with(&l);
 }
 
+int set_up_narrow(void **state) {
+    (void)state;
+    eg_door_limits l = usual;
+    l.connections = 64;
+    l.lanes = 2;
+    return set_up_with(&l);
+}
+
 int set_up_hasty(void **state) {
     (void)state;
     eg_door_limits l = usual;

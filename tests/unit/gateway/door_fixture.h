@@ -31,6 +31,7 @@ eg_err start_door(const eg_door_limits *limits, const char *min_tls, eg_door **r
 int make_group(void **state);
 int end_group(void **state);
 int set_up(void **state);
+int set_up_narrow(void **state); /* two lanes */
 int set_up_hasty(void **state); /* all time-outs 300 ms, four connections an address */
 int tear_down(void **state);
 client *enter(void);            /* a client that has shaken hands */

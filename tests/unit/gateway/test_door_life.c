@@ -82,6 +82,37 @@ static void test_connections_of_an_address(void **state) {
     }
 }
 
+/* Answers of unknown length are bounded in number; who is over it is told so, and others are not held up. */
+static void test_lanes(void **state) {
+    (void)state;
+    enum { CLIENTS = 12, WORKERS = 2 };
+    client *c[CLIENTS];
+    answer a;
+    int streams = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        c[i] = enter();
+        assert_true(client_sends(c[i], "GET /stream?n=50000000" AT_HEAD "\r\n"));
+        assert_true(client_read(c[i], true, &a));
+        assert_true(a.status == 200 || a.status == 503);
+        streams += a.status == 200;
+    }
+    assert_true(streams >= 1 && streams <= 2 * WORKERS);
+    client *other = enter();
+    assert_true(client_sends(other, "GET /source?n=10" AT_HEAD "\r\n"));
+    expect(other, 200, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_close(c[i]);
+    }
+    assert_true(becomes(&f.gone_lost, CLIENTS)); /* also those that were refused: their answer was another */
+    for (int i = 0; i < 3 * WORKERS; i++) { /* each gives its lane back */
+        assert_true(client_sends(other, "GET /stream?n=1000" AT_HEAD "\r\n"));
+        assert_true(client_read(other, false, &a));
+        assert_int_equal(a.status, 200);
+        assert_true(a.whole);
+    }
+    client_close(other);
+}
+
 static void test_graceful_stop(void **state) {
     (void)state;
     client *idle = enter();
@@ -155,6 +186,7 @@ int main(void) {
         HASTY(test_time_outs),
         HASTY(test_slow_head_is_not_kept_alive_by_drips),
         HASTY(test_connections_of_an_address),
+        cmocka_unit_test_setup_teardown(test_lanes, set_up_narrow, tear_down),
         T(test_graceful_stop),
         T(test_idle_peers_hold_no_stop),
         T(test_hard_stop),
