@@ -3,30 +3,30 @@
 
 #include <limits.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 
+/* One context for both directions: GCM encrypts with the block cipher either way, so there is one key schedule. */
 struct eg_aead {
-    EVP_CIPHER_CTX *seal;
-    EVP_CIPHER_CTX *open;
+    EVP_CIPHER_CTX *ctx;
 };
 
-static EVP_CIPHER_CTX *keyed(const uint8_t *key, int encrypt) {
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    if (!ctx || EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, NULL, encrypt) != 1) {
-        EVP_CIPHER_CTX_free(ctx);
-        return NULL;
-    }
-    return ctx;
+/* Fetched once: by name it would be looked up, under a lock, for each key. */
+static EVP_CIPHER *cipher;
+static pthread_once_t cipher_once = PTHREAD_ONCE_INIT;
+
+static void fetch_cipher(void) {
+    cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL); /* for the life of the process */
 }
 
 eg_aead *eg_aead_new(const uint8_t key[EG_KEY_LEN]) {
+    (void)pthread_once(&cipher_once, fetch_cipher);
     eg_aead *a = calloc(1, sizeof *a);
     if (!a) {
         return NULL;
     }
-    a->seal = keyed(key, 1);
-    a->open = keyed(key, 0);
-    if (!a->seal || !a->open) {
+    a->ctx = EVP_CIPHER_CTX_new();
+    if (!a->ctx || !cipher || EVP_CipherInit_ex(a->ctx, cipher, NULL, key, NULL, 1) != 1) {
         eg_aead_free(a);
         return NULL;
     }
@@ -37,15 +37,14 @@ void eg_aead_free(eg_aead *a) {
     if (!a) {
         return;
     }
-    EVP_CIPHER_CTX_free(a->seal); /* cleanses its key schedule */
-    EVP_CIPHER_CTX_free(a->open);
+    EVP_CIPHER_CTX_free(a->ctx); /* cleanses its key schedule */
     free(a);
 }
 
-/* The nonce, then the additional data; -1 keeps the direction and the key. */
-static bool start(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, eg_bytes ad) {
+/* The nonce, then the additional data; the key stays. */
+static bool start(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, eg_bytes ad, int encrypt) {
     int n = 0;
-    return EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, -1) == 1 &&
+    return EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, encrypt) == 1 &&
            (ad.len == 0 || EVP_CipherUpdate(ctx, NULL, &n, ad.ptr, (int)ad.len) == 1);
 }
 
@@ -55,9 +54,9 @@ eg_err eg_aead_seal(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes 
     if (in.len > INT_MAX - EG_GCM_TAG_LEN || ad.len > INT_MAX) {
         return EG_ERR_LIMIT;
     }
-    if (!start(a->seal, nonce, ad) || (in.len > 0 && EVP_CipherUpdate(a->seal, ret, &n, in.ptr, (int)in.len) != 1) ||
-        EVP_CipherFinal_ex(a->seal, ret + n, &tail) != 1 ||
-        EVP_CIPHER_CTX_ctrl(a->seal, EVP_CTRL_AEAD_GET_TAG, EG_GCM_TAG_LEN, ret + in.len) != 1) {
+    if (!start(a->ctx, nonce, ad, 1) || (in.len > 0 && EVP_CipherUpdate(a->ctx, ret, &n, in.ptr, (int)in.len) != 1) ||
+        EVP_CipherFinal_ex(a->ctx, ret + n, &tail) != 1 ||
+        EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, EG_GCM_TAG_LEN, ret + in.len) != 1) {
         return EG_ERR_CRYPTO;
     }
     return EG_OK;
@@ -75,13 +74,13 @@ eg_err eg_aead_open(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes 
     size_t len = in.len - EG_GCM_TAG_LEN;
     uint8_t tag[EG_GCM_TAG_LEN];
     memcpy(tag, in.ptr + len, sizeof tag);
-    if (!start(a->open, nonce, ad) || (len > 0 && EVP_CipherUpdate(a->open, ret, &n, in.ptr, (int)len) != 1) ||
-        EVP_CIPHER_CTX_ctrl(a->open, EVP_CTRL_AEAD_SET_TAG, EG_GCM_TAG_LEN, tag) != 1) {
+    if (!start(a->ctx, nonce, ad, 0) || (len > 0 && EVP_CipherUpdate(a->ctx, ret, &n, in.ptr, (int)len) != 1) ||
+        EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_SET_TAG, EG_GCM_TAG_LEN, tag) != 1) {
         eg_cleanse(ret, len);
         return EG_ERR_CRYPTO;
     }
     uint8_t none[16];
-    if (EVP_CipherFinal_ex(a->open, none, &tail) != 1) {
+    if (EVP_CipherFinal_ex(a->ctx, none, &tail) != 1) {
         eg_cleanse(ret, len);
         return EG_ERR_CORRUPT;
     }
@@ -99,7 +98,7 @@ eg_err eg_seal(eg_bytes key32, eg_bytes ad, eg_bytes in, eg_buf *ret) {
         return EG_ERR_NO_MEMORY;
     }
     uint8_t *out = (uint8_t *)at;
-    eg_random(out, EG_GCM_NONCE_LEN);
+    eg_random_public(out, EG_GCM_NONCE_LEN);
     EG_TRY(eg_aead_seal(a, out, ad, in, out + EG_GCM_NONCE_LEN));
     ret->len += in.len + EG_SEALED_OVERHEAD;
     return EG_OK;

@@ -1,11 +1,8 @@
 /* Random bytes, digests and key derivation, from OpenSSL. */
 #include <embergate/crypto.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/kdf.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,26 +45,30 @@ static uint64_t this_process(void) {
 }
 
 /* A call of OpenSSL's generator costs the same for one id as for thirty. Each byte is given once; a forked child starts anew, so that
- * it never gives its parent's. Ids are no secrets. */
-static void random_id(uint8_t ret[16]) {
+ * it never gives its parent's. What is given is no secret. */
+void eg_random_public(void *p, size_t n) {
     static _Thread_local struct {
         uint64_t process;
         size_t left;
         uint8_t bytes[30 * 16];
     } ahead;
+    if (n > sizeof ahead.bytes) {
+        eg_random(p, n);
+        return;
+    }
     uint64_t process = this_process();
-    if (ahead.left == 0 || ahead.process != process) {
+    if (ahead.left < n || ahead.process != process) {
         eg_random(ahead.bytes, sizeof ahead.bytes);
         ahead.left = sizeof ahead.bytes;
         ahead.process = process;
     }
-    ahead.left -= 16;
-    memcpy(ret, ahead.bytes + ahead.left, 16);
+    ahead.left -= n;
+    memcpy(p, ahead.bytes + ahead.left, n);
 }
 
 void eg_uuid_new(char ret[EG_UUID_LEN]) {
     uint8_t raw[16];
-    random_id(raw);
+    eg_random_public(raw, sizeof raw);
     raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x40); /* RFC 9562 section 5.4: version and variant */
     raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80);
     char hex[33];
@@ -104,16 +105,31 @@ void eg_sha256(eg_bytes in, uint8_t ret[EG_SHA256_LEN]) {
 
 /* Fetched once: by name it would be looked up, under a lock, for each digest. */
 static EVP_MD *sha256;
+static pthread_key_t digest_key;
+static bool digest_key_made;
 static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void free_context(void *ctx) { EVP_MD_CTX_free(ctx); }
 
 static void fetch_sha256(void) {
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL); /* for the life of the process */
+    digest_key_made = pthread_key_create(&digest_key, free_context) == 0;
+}
+
+/* A thread's own context, made once: making one costs more than digesting a row does. NULL without memory. */
+static EVP_MD_CTX *context(void) {
+    (void)pthread_once(&sha256_once, fetch_sha256);
+    EVP_MD_CTX *ctx = digest_key_made ? pthread_getspecific(digest_key) : NULL;
+    if (!ctx && digest_key_made && (ctx = EVP_MD_CTX_new()) && pthread_setspecific(digest_key, ctx) != 0) {
+        EVP_MD_CTX_free(ctx);
+        ctx = NULL;
+    }
+    return ctx;
 }
 
 /* Digests fail only without memory or with a broken OpenSSL; going on with a wrong digest is worse than stopping. */
 void eg_sha256_v(const eg_bytes *in, size_t n, uint8_t ret[EG_SHA256_LEN]) {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    (void)pthread_once(&sha256_once, fetch_sha256);
+    EVP_MD_CTX *ctx = context();
     bool ok = ctx && sha256 && EVP_DigestInit_ex(ctx, sha256, NULL) == 1;
     for (size_t i = 0; ok && i < n; i++) {
         ok = in[i].len == 0 || EVP_DigestUpdate(ctx, in[i].ptr, in[i].len) == 1;
@@ -121,7 +137,6 @@ void eg_sha256_v(const eg_bytes *in, size_t n, uint8_t ret[EG_SHA256_LEN]) {
     if (!ok || EVP_DigestFinal_ex(ctx, ret, NULL) != 1) {
         abort();
     }
-    EVP_MD_CTX_free(ctx);
 }
 
 void eg_md5(eg_bytes in, uint8_t ret[16]) {
@@ -130,46 +145,55 @@ void eg_md5(eg_bytes in, uint8_t ret[16]) {
     }
 }
 
-void eg_hmac_sha256(eg_bytes key, eg_bytes in, uint8_t ret[EG_SHA256_LEN]) {
-    static const uint8_t none[1];
-    if (key.len > INT32_MAX ||
-        !HMAC(EVP_sha256(), key.len ? key.ptr : none, (int)key.len, in.len ? in.ptr : none, in.len, ret, NULL)) {
-        abort();
+#define SHA256_BLOCK ((size_t)64)
+#define HMAC_PIECES 4u
+
+/* RFC 2104, over pieces. By OpenSSL's own HMAC each call would look two algorithms up by name. */
+static void hmac_v(eg_bytes key, const eg_bytes *in, size_t n, uint8_t ret[EG_SHA256_LEN]) {
+    uint8_t pad[SHA256_BLOCK] = {0};
+    uint8_t inner[EG_SHA256_LEN];
+    eg_bytes pieces[1 + HMAC_PIECES] = {{pad, sizeof pad}};
+    if (key.len > sizeof pad) {
+        eg_sha256(key, pad);
+    } else if (key.len > 0) {
+        memcpy(pad, key.ptr, key.len);
     }
+    for (size_t i = 0; i < sizeof pad; i++) {
+        pad[i] ^= 0x36;
+    }
+    memcpy(pieces + 1, in, n * sizeof *in);
+    eg_sha256_v(pieces, 1 + n, inner);
+    for (size_t i = 0; i < sizeof pad; i++) {
+        pad[i] ^= 0x36 ^ 0x5c;
+    }
+    pieces[1] = (eg_bytes){inner, sizeof inner};
+    eg_sha256_v(pieces, 2, ret);
+    eg_cleanse(pad, sizeof pad);
+    eg_cleanse(inner, sizeof inner);
 }
 
-/* OpenSSL's parameter takes a pointer to non-const but only reads. */
-static OSSL_PARAM octets(const char *name, eg_bytes b) {
-    static uint8_t none[1];
-    union {
-        const uint8_t *in;
-        uint8_t *out;
-    } u = {.in = b.ptr};
-    return OSSL_PARAM_construct_octet_string(name, b.len ? u.out : none, b.len);
-}
+void eg_hmac_sha256(eg_bytes key, eg_bytes in, uint8_t ret[EG_SHA256_LEN]) { hmac_v(key, &in, 1, ret); }
 
 eg_err eg_hkdf_sha256(eg_bytes key, eg_bytes salt, eg_bytes info, uint8_t *ret, size_t n) {
     if (n == 0 || n > (size_t)255 * EG_SHA256_LEN) {
         return EG_ERR_INVALID;
     }
-    char digest[] = "SHA256";
-    OSSL_PARAM params[5];
-    size_t count = 0;
-    params[count++] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);
-    params[count++] = octets(OSSL_KDF_PARAM_KEY, key);
-    if (salt.len > 0) {
-        params[count++] = octets(OSSL_KDF_PARAM_SALT, salt);
+    uint8_t prk[EG_SHA256_LEN];
+    uint8_t block[EG_SHA256_LEN];
+    hmac_v(salt, &key, 1, prk); /* RFC 5869: no salt is a salt of zeros, which HMAC's padding makes of it */
+    size_t before = 0;
+    for (uint8_t i = 1; n > 0; i++) {
+        const eg_bytes in[] = {{block, before}, info, {&i, 1}};
+        hmac_v((eg_bytes){prk, sizeof prk}, in, 3, block);
+        const size_t take = n < sizeof block ? n : sizeof block;
+        memcpy(ret, block, take);
+        ret += take;
+        n -= take;
+        before = sizeof block;
     }
-    if (info.len > 0) {
-        params[count++] = octets(OSSL_KDF_PARAM_INFO, info);
-    }
-    params[count] = OSSL_PARAM_construct_end();
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
-    bool ok = ctx && EVP_KDF_derive(ctx, ret, n, params) == 1;
-    EVP_KDF_CTX_free(ctx);
-    EVP_KDF_free(kdf);
-    return ok ? EG_OK : EG_ERR_CRYPTO;
+    eg_cleanse(prk, sizeof prk);
+    eg_cleanse(block, sizeof block);
+    return EG_OK;
 }
 
 eg_err eg_scrypt(eg_bytes password, eg_bytes salt, uint8_t *ret, size_t n) {

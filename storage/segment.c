@@ -114,7 +114,7 @@ static eg_err write_header(eg_segment_writer *w) {
     memcpy(header, MAGIC, sizeof MAGIC);
     header[AT_VERSION] = FORMAT_VERSION;
     header[AT_CHUNK_LOG2] = EG_SEGMENT_CHUNK_LOG2;
-    eg_random(header + AT_SALT, SALT_LEN);
+    eg_random_public(header + AT_SALT, SALT_LEN);
     memcpy(header + AT_ID, w->id.b, sizeof w->id.b);
     EG_TRY(derive(eg_secret_bytes(w->key), header + AT_SALT, w->tenant, &w->id, derived));
     memcpy(header + AT_COMMITMENT, derived + EG_KEY_LEN, COMMITMENT_LEN);

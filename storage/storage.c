@@ -15,7 +15,7 @@
 eg_id eg_id_new(void) {
     eg_id id;
     uint8_t stamp[8];
-    eg_random(id.b, sizeof id.b);
+    eg_random_public(id.b, sizeof id.b);
     eg_put_u64(stamp, (uint64_t)(eg_wall_ns(&eg_clock_system) / 1000000));
     memcpy(id.b, stamp + 2, 6);
     return id;

@@ -11,6 +11,8 @@
 
 /* The system's generator; aborts the process if it fails, so callers need no branch. */
 void eg_random(void *p, size_t n);
+/* The same for what is no secret (ids, nonces, salts): taken from bytes that were made ahead, in the thread's ordinary memory. */
+void eg_random_public(void *p, size_t n);
 /* RFC 9562 version 4, lower case, with NUL. */
 #define EG_UUID_LEN 37
 void eg_uuid_new(char ret[EG_UUID_LEN]);
