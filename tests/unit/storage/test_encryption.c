@@ -152,7 +152,7 @@ static void key_of(store *s, const char *path, char ret[EG_KEY_NAME_MAX + 1]) {
     eg_change where = {.account = store_account(s), .grant = &eg_grant_all, .container = EG_LIT(FS), .path = eg_str_of(path)};
     eg_place place;
     eg_inode i;
-    eg_str name;
+    eg_str name = {NULL, 0};
     uint32_t version = 0;
     assert_int_equal(eg_kv_read_begin(s->kv, &t), EG_OK);
     assert_int_equal(eg_path_find(t, &where, &place, &i, NULL), EG_OK);
