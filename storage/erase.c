@@ -2,6 +2,7 @@
 #include "erase.h"
 
 #include "key_cache.h"
+#include "key_stock.h"
 #include "namespace.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ static eg_err mark(void *ctx, const eg_account *a) {
 
 eg_err eg_storage_forget_tenant(eg_storage *s, eg_str tenant) {
     EG_TRY(eg_storage_each_account(s, tenant, mark, NULL));
+    eg_key_stock_forget(s->key_stock);
     eg_key_cache_clear(s->key_cache);
     return EG_OK;
 }

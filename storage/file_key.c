@@ -1,6 +1,7 @@
 /* Derives the key of a file from its data key and, when the file was made with one, the customer's key. */
 #include "file_key.h"
 
+#include "key_stock.h"
 #include "scope.h"
 
 static const char derive_info[] = "embergate customer key v1"; /* its NUL is part of it */
@@ -54,7 +55,12 @@ eg_err eg_file_key_make(eg_storage *s, const eg_account *a, eg_file_key_plan *pl
     eg_scope scope;
     EG_TRY(eg_scope_use(s, a, eg_bytes_str(made->attr[EG_ATTR_ENCRYPTION_SCOPE]), &scope));
     const eg_key_use use = {.tenant = eg_str_of(a->tenant), .key = eg_str_of(scope.key)};
-    EG_TRY(eg_key_cache_create_under(s->key_cache, &use, &made->id, plan->wrapped, &plan->wrapped_len));
+    eg_new_key k;
+    EG_TRY(eg_key_stock_take(s->key_stock, &use, !plan->must_not_wait, &k));
+    made->id = k.inode;
+    memcpy(plan->wrapped, k.key.wrapped, k.key.wrapped_len);
+    plan->wrapped_len = k.key.wrapped_len;
+    EG_TRY(eg_key_cache_keep(s->key_cache, &made->id, (eg_bytes){plan->wrapped, plan->wrapped_len}, k.key.secret));
     made->attr[EG_ATTR_WRAPPED_KEY] = (eg_bytes){plan->wrapped, plan->wrapped_len};
     if (made->customer_key) {
         eg_sha256(eg_secret_bytes(made->customer_key), plan->customer);

@@ -12,10 +12,11 @@
 typedef struct eg_file_key_plan {
     uint8_t wrapped[EG_WRAPPED_KEY_MAX]; /* out: attributes of `made` point into this struct, which must outlive it */
     size_t wrapped_len;
+    bool must_not_wait;                  /* in: EG_ERR_BUSY when the keeper would have to be asked */
     uint8_t customer[EG_SHA256_LEN];
 } eg_file_key_plan;
 
-/* Makes a data key for made->id under the key of its EG_ATTR_ENCRYPTION_SCOPE or of the account, and sets EG_ATTR_WRAPPED_KEY, and EG_ATTR_CUSTOMER_KEY
+/* Gives *made a data key, and the id that goes with it, under the key of its EG_ATTR_ENCRYPTION_SCOPE or of the account, and sets EG_ATTR_WRAPPED_KEY, and EG_ATTR_CUSTOMER_KEY
  * when made->customer_key is there. Blocks on the keeper. EG_ERR_SCOPE_NOT_FOUND, EG_ERR_SCOPE_DISABLED. */
 eg_err eg_file_key_make(eg_storage *s, const eg_account *a, eg_file_key_plan *plan, eg_inode *made) EG_MUST_CHECK;
 

@@ -138,23 +138,11 @@ static eg_file_key *find(eg_key_cache *c, const eg_id *inode, const uint8_t dige
     return found;
 }
 
-eg_err eg_key_cache_create(eg_key_cache *c, eg_str tenant, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
-    const eg_key_use use = {.tenant = tenant, .key = EG_LIT("")};
-    return eg_key_cache_create_under(c, &use, inode, ret_wrapped, ret_n);
-}
-
-eg_err eg_key_cache_create_under(eg_key_cache *c, const eg_key_use *use, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
-    char buf[EG_FILE_PURPOSE_MAX];
-    eg_secret *secret = NULL;
-    size_t n = 0;
-    const eg_key_use whole = {use->tenant, use->key, eg_file_key_purpose(inode, buf)};
-    EG_TRY(c->keys->new_data_key_under(c->keys->ctx, &whole, &secret, ret_wrapped, &n));
+eg_err eg_key_cache_keep(eg_key_cache *c, const eg_id *inode, eg_bytes wrapped, eg_secret *taken) {
     uint8_t digest[EG_SHA256_LEN];
-    eg_sha256((eg_bytes){ret_wrapped, n}, digest);
+    eg_sha256(wrapped, digest);
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *k = NULL;
-    EG_TRY(keep(c, inode, digest, secret, &k));
-    *ret_n = n;
-    return EG_OK;
+    return keep(c, inode, digest, taken, &k);
 }
 
 eg_err eg_key_cache_get(eg_key_cache *c, eg_str tenant, const eg_id *inode, eg_bytes wrapped, eg_file_key **ret) {

@@ -16,10 +16,8 @@ eg_err eg_key_cache_new(const eg_keys *keys, const eg_clock *clock, eg_key_cache
 void eg_key_cache_free(eg_key_cache *c);
 /* Lets go of all keys. Who uses one keeps it until done. */
 void eg_key_cache_clear(eg_key_cache *c);
-/* A new key for a new file. Blocks on the keeper. */
-eg_err eg_key_cache_create(eg_key_cache *c, eg_str tenant, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) EG_MUST_CHECK;
-/* The same under use->key of use->tenant; use->purpose is not looked at. */
-eg_err eg_key_cache_create_under(eg_key_cache *c, const eg_key_use *use, const eg_id *inode, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) EG_MUST_CHECK;
+/* The key of a file that is being made. Takes the secret, also on failure. */
+eg_err eg_key_cache_keep(eg_key_cache *c, const eg_id *inode, eg_bytes wrapped, eg_secret *taken) EG_MUST_CHECK;
 /* What the keeper binds the data key of a file to. */
 #define EG_FILE_PURPOSE_MAX 40
 eg_str eg_file_key_purpose(const eg_id *inode, char buf[EG_FILE_PURPOSE_MAX]);

@@ -2,6 +2,7 @@
  * Which rotations run is in the store, how far they came is not: a pass over rows that are done costs little, and starts anywhere. */
 #include "rotation.h"
 
+#include "key_stock.h"
 #include "record.h"
 
 #include <stdio.h>
@@ -255,6 +256,7 @@ eg_err eg_storage_rotate(eg_storage *s, eg_str tenant, eg_str key, uint32_t *ret
         return eg_fail(p, EG_ERR_EXISTS, "A rotation of this key is under way.");
     }
     const eg_err e = s->keys->rotate_key(s->keys->ctx, tenant, key, &r.version);
+    eg_key_stock_forget(s->key_stock); /* whatever the keeper answered: it may have made one */
     if (e != EG_OK) {
         return eg_fail(p, e, "The keeper made no new version: %s.", eg_err_code(e));
     }

@@ -4,6 +4,7 @@
 #include "account_keys.h"
 #include "content.h"
 #include "key_cache.h"
+#include "key_stock.h"
 #include "readers.h"
 #include "reclaim.h"
 #include "segment_store.h"
@@ -43,6 +44,9 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
         e = eg_key_cache_new(o->keys, o->clock, &s->key_cache);
     }
     if (e == EG_OK) {
+        e = eg_key_stock_new(o->keys, o->clock, &s->key_stock);
+    }
+    if (e == EG_OK) {
         e = eg_readers_new(&s->readers);
     }
     if (e == EG_OK && !o->look_only) {
@@ -67,6 +71,7 @@ void eg_storage_close(eg_storage *s) {
     eg_storage_rotation_stop(s);
     eg_reclaim_stop(s->reclaim);
     eg_readers_free(s->readers);
+    eg_key_stock_free(s->key_stock);
     eg_key_cache_free(s->key_cache);
     eg_segment_store_close(s->segments);
     while (s->accounts) {

@@ -55,6 +55,7 @@ void eg_forward_clock_done(eg_forward_clock *c);
 
 typedef struct eg_segment_store eg_segment_store;
 typedef struct eg_key_cache eg_key_cache;
+typedef struct eg_key_stock eg_key_stock;
 typedef struct eg_readers eg_readers;
 typedef struct eg_reclaim eg_reclaim;
 typedef struct eg_rotation eg_rotation;
@@ -76,6 +77,7 @@ struct eg_storage {
     size_t account_count;
     eg_segment_store *segments;
     eg_key_cache *key_cache;
+    eg_key_stock *key_stock;
     eg_readers *readers;
     eg_reclaim *reclaim;
     eg_rotation *rotation;       /* NULL until it is started */

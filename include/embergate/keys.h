@@ -28,6 +28,14 @@ static inline bool eg_wrapped_key_head(eg_bytes wrapped, eg_str *ret_key, uint32
     return true;
 }
 
+/* A data key and the same wrapped. */
+typedef struct eg_fresh_key {
+    eg_secret *secret;
+    uint8_t wrapped[EG_WRAPPED_KEY_MAX];
+    size_t wrapped_len;
+} eg_fresh_key;
+#define EG_FRESH_KEYS_MAX 64
+
 /* All block (pool threads only), are thread-safe, and fail with EG_ERR_KEEPER when the keeper is away, EG_ERR_KEY_DESTROYED when
  * the tenant's key was destroyed, EG_ERR_CORRUPT when a wrapped key was tampered with or is bound to something else. */
 typedef struct eg_keys {
@@ -45,6 +53,8 @@ typedef struct eg_keys {
 
     /* Like new_data_key, under a named key. EG_ERR_NOT_FOUND: the tenant has no such key. */
     eg_err (*new_data_key_under)(void *ctx, const eg_key_use *use, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n);
+    /* Like n (1 to EG_FRESH_KEYS_MAX) calls of it, one for each purpose (use->purpose isn't looked at), asked for at once: all or none. */
+    eg_err (*new_data_keys)(void *ctx, const eg_key_use *use, const eg_str *purposes, size_t n, eg_fresh_key *ret);
     /* The same data key under the newest version of use->key; it never leaves the keeper. ret_wrapped may be wrapped.ptr. */
     eg_err (*rewrap)(void *ctx, const eg_key_use *use, eg_bytes wrapped, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n);
     /* Life of a key: make (EG_ERR_EXISTS), a new version, versions below `below` marked as needed by no row. All durable when they return. */

@@ -169,6 +169,35 @@ static eg_err new_data_key_under(void *ctx, const eg_key_use *use, eg_secret **r
     return EG_OK;
 }
 
+/* A reply that ends early is no keeper's of ours: what came of it is let go. */
+static eg_err new_data_keys(void *ctx, const eg_key_use *use, const eg_str *purposes, size_t n, eg_fresh_key *ret) {
+    if (n == 0 || n > EG_FRESH_KEYS_MAX) {
+        return EG_ERR_INVALID;
+    }
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_NEW_DATA_KEYS, use->tenant, use->key.ptr ? use->key : EG_LIT(""));
+    for (size_t i = 0; i < n; i++) {
+        eg_ipc_put(&m, eg_str_bytes(purposes[i]));
+    }
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    eg_err e = EG_OK;
+    size_t taken = 0;
+    while (e == EG_OK && taken < n) {
+        e = take_key(&in, &ret[taken].secret);
+        if (e == EG_OK) {
+            e = take_wrapped(&in, ret[taken].wrapped, &ret[taken].wrapped_len);
+            taken++;
+        }
+    }
+    while (e != EG_OK && taken > 0) {
+        taken--;
+        eg_secret_free(ret[taken].secret);
+        ret[taken].secret = NULL;
+    }
+    return e;
+}
+
 static eg_err rewrap(void *ctx, const eg_key_use *use, eg_bytes wrapped, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
     if (wrapped.len == 0 || wrapped.len > EG_WRAPPED_KEY_MAX) {
         return EG_ERR_CORRUPT;
@@ -244,6 +273,7 @@ eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
         .sign_checkpoint = sign_checkpoint,
         .log_public_key = log_public_key,
         .new_data_key_under = new_data_key_under,
+        .new_data_keys = new_data_keys,
         .rewrap = rewrap,
         .make_key = make_key,
         .rotate_key = rotate_key,

@@ -17,7 +17,8 @@
     X(RETIRE_KEY, 11, "retire_key", 512)                \
     X(LIST_KEYS, 12, "list_keys", 512)                  \
     X(DESTROY_TENANT, 13, "destroy_tenant", 512)        \
-    X(SIGN_STATEMENT, 14, "sign_statement", 65536 + 512)
+    X(SIGN_STATEMENT, 14, "sign_statement", 65536 + 512) \
+    X(NEW_DATA_KEYS, 15, "new_data_keys", 8192)
 
 enum {
 #define X(id, number, name, max) EG_KEEPER_MSG_##id = number,

@@ -4,6 +4,8 @@
 #include "keeper_file.h"
 #include "keeper_protocol.h"
 
+#include <stdlib.h>
+
 static eg_err take_str(eg_ipc_reader *in, eg_str *ret) {
     eg_bytes b;
     EG_TRY(eg_ipc_take(in, &b));
@@ -111,6 +113,39 @@ static eg_err on_NEW_DATA_KEY_UNDER(void *ctx, eg_ipc_reader *in, eg_ipc_msg *re
     EG_TRY(keys->new_data_key_under(keys->ctx, &use, &key, wrapped, &n));
     EG_TRY(eg_ipc_put(reply, eg_secret_bytes(key)));
     return eg_ipc_put(reply, (eg_bytes){wrapped, n});
+}
+
+static eg_err put_fresh(eg_ipc_msg *reply, const eg_fresh_key *fresh, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        EG_TRY(eg_ipc_put(reply, eg_secret_bytes(fresh[i].secret)));
+        EG_TRY(eg_ipc_put(reply, (eg_bytes){fresh[i].wrapped, fresh[i].wrapped_len}));
+    }
+    return EG_OK;
+}
+
+/* Purposes until the message ends. */
+static eg_err on_NEW_DATA_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_key_use use = {.purpose = EG_LIT("")};
+    eg_str purposes[EG_FRESH_KEYS_MAX] = {{NULL, 0}};
+    size_t n = 0;
+    EG_TRY(take_str(in, &use.tenant));
+    EG_TRY(take_str(in, &use.key));
+    while (in->rest.len > 0) {
+        EG_TRY(n < EG_FRESH_KEYS_MAX ? take_str(in, &purposes[n++]) : EG_ERR_INVALID);
+    }
+    eg_fresh_key *fresh = n > 0 ? calloc(n, sizeof *fresh) : NULL;
+    if (!fresh) {
+        return n > 0 ? EG_ERR_NO_MEMORY : EG_ERR_INVALID;
+    }
+    eg_err e = keys->new_data_keys(keys->ctx, &use, purposes, n, fresh);
+    e = e == EG_OK ? put_fresh(reply, fresh, n) : e;
+    for (size_t i = 0; i < n; i++) {
+        eg_secret_free(fresh[i].secret);
+    }
+    free(fresh);
+    return e;
 }
 
 static eg_err on_REWRAP(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {

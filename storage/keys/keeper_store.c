@@ -151,6 +151,22 @@ static eg_err new_data_key_under(void *ctx, const eg_key_use *use, eg_secret **r
     return EG_OK;
 }
 
+static eg_err new_data_keys(void *ctx, const eg_key_use *use, const eg_str *purposes, size_t n, eg_fresh_key *ret) {
+    eg_err e = n > 0 && n <= EG_FRESH_KEYS_MAX ? EG_OK : EG_ERR_INVALID;
+    size_t made = 0;
+    while (e == EG_OK && made < n) {
+        const eg_key_use one = {use->tenant, use->key, purposes[made]};
+        e = new_data_key_under(ctx, &one, &ret[made].secret, ret[made].wrapped, &ret[made].wrapped_len);
+        made += e == EG_OK;
+    }
+    while (e != EG_OK && made > 0) {
+        made--;
+        eg_secret_free(ret[made].secret);
+        ret[made].secret = NULL;
+    }
+    return e;
+}
+
 static eg_err new_data_key(void *ctx, eg_str tenant, eg_str purpose, eg_secret **ret_key, uint8_t ret_wrapped[EG_WRAPPED_KEY_MAX], size_t *ret_n) {
     const eg_key_use use = {tenant, EG_LIT(""), purpose};
     return new_data_key_under(ctx, &use, ret_key, ret_wrapped, ret_n);
@@ -324,6 +340,7 @@ eg_keys eg_keeper_store_ops(eg_keeper_store *s) {
         .sign_checkpoint = sign_checkpoint,
         .log_public_key = log_public_key,
         .new_data_key_under = new_data_key_under,
+        .new_data_keys = new_data_keys,
         .rewrap = rewrap,
         .make_key = make_key,
         .rotate_key = rotate_key,

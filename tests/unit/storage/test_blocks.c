@@ -2,7 +2,7 @@
 #include "storage_fixture.h"
 
 #include "blocks.h"
-#include "key_cache.h"
+#include "file_key.h"
 #include "upload.h"
 
 /* A new inode with its key. */
@@ -13,10 +13,11 @@ typedef struct fresh {
 } fresh;
 
 static void fresh_make(store *s, fresh *f) {
-    size_t n = 0;
-    *f = (fresh){.inode = {.id = eg_id_new(), .kind = EG_KIND_FILE, .change = 1, .mode = 0640}};
-    assert_int_equal(eg_key_cache_create(s->storage->key_cache, EG_LIT(TENANT), &f->inode.id, f->wrapped, &n), EG_OK);
-    f->inode.attr[EG_ATTR_WRAPPED_KEY] = (eg_bytes){f->wrapped, n};
+    eg_file_key_plan plan = {.must_not_wait = false};
+    *f = (fresh){.inode = {.kind = EG_KIND_FILE, .change = 1, .mode = 0640}};
+    assert_int_equal(eg_file_key_make(s->storage, store_account(s), &plan, &f->inode), EG_OK);
+    memcpy(f->wrapped, plan.wrapped, plan.wrapped_len);
+    f->inode.attr[EG_ATTR_WRAPPED_KEY] = (eg_bytes){f->wrapped, plan.wrapped_len};
     assert_int_equal(eg_key_cache_get(s->storage->key_cache, EG_LIT(TENANT), &f->inode.id, f->inode.attr[EG_ATTR_WRAPPED_KEY], &f->key), EG_OK);
 }
 

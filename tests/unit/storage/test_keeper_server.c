@@ -85,6 +85,28 @@ static void the_client_has_the_same_keys(void **state) {
 }
 
 /* The life of a key through the socket. */
+static void several_at_once(const eg_keys *k, const eg_key_use *use) {
+    eg_fresh_key fresh[EG_FRESH_KEYS_MAX];
+    eg_str purposes[EG_FRESH_KEYS_MAX + 1];
+    char text[EG_FRESH_KEYS_MAX + 1][50];
+    for (size_t i = 0; i <= EG_FRESH_KEYS_MAX; i++) {
+        snprintf(text[i], sizeof text[i], "file:%044zu", i);
+        purposes[i] = eg_str_of(text[i]);
+    }
+    assert_int_equal(k->new_data_keys(k->ctx, use, purposes, 0, fresh), EG_ERR_INVALID);
+    assert_int_equal(k->new_data_keys(k->ctx, use, purposes, EG_FRESH_KEYS_MAX + 1, fresh), EG_ERR_INVALID);
+    assert_int_equal(k->new_data_keys(k->ctx, use, purposes, EG_FRESH_KEYS_MAX, fresh), EG_OK);
+    for (size_t i = 0; i < EG_FRESH_KEYS_MAX; i++) {
+        eg_secret *again = NULL;
+        assert_int_equal(k->unwrap(k->ctx, use->tenant, purposes[i], (eg_bytes){fresh[i].wrapped, fresh[i].wrapped_len}, &again), EG_OK);
+        assert_true(eg_secret_eq(again, eg_secret_bytes(fresh[i].secret)));
+        eg_secret_free(again);
+        eg_secret_free(fresh[i].secret);
+    }
+    purposes[1] = EG_LIT("");
+    assert_int_equal(k->new_data_keys(k->ctx, use, purposes, 2, fresh), EG_ERR_INVALID); /* all or none */
+}
+
 static void the_client_leads_a_keys_life(void **state) {
     const fixture *f = *state;
     served s = {0};
@@ -104,6 +126,7 @@ static void the_client_leads_a_keys_life(void **state) {
     assert_int_equal(k->make_key(k->ctx, use.tenant, use.key), EG_OK);
     assert_int_equal(k->make_key(k->ctx, use.tenant, use.key), EG_ERR_EXISTS);
     assert_int_equal(k->new_data_key_under(k->ctx, &use, &key, w, &n), EG_OK);
+    several_at_once(k, &use);
     assert_int_equal(k->rotate_key(k->ctx, use.tenant, use.key, &version), EG_OK);
     assert_int_equal(version, 2);
     assert_int_equal(k->rewrap(k->ctx, &use, (eg_bytes){w, n}, w, &n), EG_OK);
@@ -143,7 +166,7 @@ static void other_messages_are_refused(void **state) {
     const fixture *f = *state;
     served s = {0};
     start(f, &s, geteuid());
-    static const uint16_t unknown[] = {0, 15, 255, 65535};
+    static const uint16_t unknown[] = {0, 16, 255, 65535};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
         assert_int_not_equal(raw_call(&s, unknown[i], 0), EG_OK);
     }

@@ -9,6 +9,14 @@ static int64_t moved_clock(void *ctx) {
     return now_ns;
 }
 
+/* A key as a new file gets one. */
+static eg_err make(store *s, eg_key_cache *c, const eg_id *inode, uint8_t wrapped[EG_WRAPPED_KEY_MAX], size_t *n) {
+    char buf[EG_FILE_PURPOSE_MAX];
+    eg_secret *key = NULL;
+    EG_TRY(s->keys->new_data_key(s->keys->ctx, EG_LIT(TENANT), eg_file_key_purpose(inode, buf), &key, wrapped, n));
+    return eg_key_cache_keep(c, inode, (eg_bytes){wrapped, *n}, key);
+}
+
 static void lives_a_minute(void **state) {
     store *s = *state;
     const eg_clock clock = {moved_clock, moved_clock, NULL};
@@ -22,7 +30,7 @@ static void lives_a_minute(void **state) {
     now_ns = 1;
     const eg_id inode = eg_id_new();
     assert_int_equal(eg_key_cache_new(s->keys, &clock, &c), EG_OK);
-    assert_int_equal(eg_key_cache_create(c, tenant, &inode, wrapped, &n), EG_OK);
+    assert_int_equal(make(s, c, &inode, wrapped, &n), EG_OK);
     assert_int_equal(eg_key_cache_get(c, tenant, &inode, (eg_bytes){wrapped, n}, &a), EG_OK);
     assert_int_equal(eg_key_cache_get(c, tenant, &inode, (eg_bytes){wrapped, n}, &b), EG_OK);
     assert_ptr_equal(a, b);
@@ -45,7 +53,7 @@ static void bound_to_its_file(void **state) {
     const eg_id inode = eg_id_new();
     const eg_id other = eg_id_new();
     eg_key_cache *c = s->storage->key_cache;
-    assert_int_equal(eg_key_cache_create(c, tenant, &inode, wrapped, &n), EG_OK);
+    assert_int_equal(make(s, c, &inode, wrapped, &n), EG_OK);
     assert_int_equal(eg_key_cache_get(c, tenant, &other, (eg_bytes){wrapped, n}, &k), EG_ERR_CORRUPT);
     wrapped[n - 1] ^= 1;
     assert_int_equal(eg_key_cache_get(c, tenant, &inode, (eg_bytes){wrapped, n}, &k), EG_ERR_CORRUPT);
@@ -63,7 +71,7 @@ static void bounded(void **state) {
         eg_file_key *k = NULL;
         eg_id inode = eg_id_new();
         inode.b[0] = 7; /* all in one set */
-        assert_int_equal(eg_key_cache_create(c, tenant, &inode, wrapped, &n), EG_OK);
+        assert_int_equal(make(s, c, &inode, wrapped, &n), EG_OK);
         assert_int_equal(eg_key_cache_get(c, tenant, &inode, (eg_bytes){wrapped, n}, &k), EG_OK);
         eg_file_key_unref(k);
     }
