@@ -39,7 +39,7 @@ struct eg_access_sum {
     eg_sum_emit emit;
     void *ctx;
     pthread_mutex_t lock;
-    uint8_t seed[16];
+    uint8_t key[EG_KEYED_HASH_LEN];
     row *oldest;
     row *newest;
     size_t count;
@@ -54,7 +54,7 @@ eg_access_sum *eg_access_sum_new(const eg_clock *clock, eg_sum_emit emit, void *
         s->emit = emit;
         s->ctx = ctx;
         pthread_mutex_init(&s->lock, NULL);
-        eg_random(s->seed, sizeof s->seed);
+        eg_random(s->key, sizeof s->key);
     }
     return s;
 }
@@ -83,16 +83,16 @@ static void texts_of(const eg_audit_record *r, eg_str ret[TEXTS]) {
 
 /* Keyed: paths are chosen from outside, and must not pile up in one slot. */
 static uint64_t hash_of(const eg_access_sum *s, const eg_audit_record *r, const eg_str text[TEXTS]) {
-    uint8_t digest[EG_SHA256_LEN];
+    uint8_t hash[EG_KEYED_HASH_LEN];
     uint8_t lengths[TEXTS * 8];
-    eg_bytes in[TEXTS + 3] = {{s->seed, sizeof s->seed}, {lengths, sizeof lengths}};
+    eg_bytes in[TEXTS + 2] = {{lengths, sizeof lengths}};
     for (size_t i = 0; i < TEXTS; i++) {
         eg_put_u64(lengths + 8 * i, text[i].len);
-        in[2 + i] = eg_str_bytes(text[i]);
+        in[1 + i] = eg_str_bytes(text[i]);
     }
-    in[2 + TEXTS] = r->actor ? (eg_bytes){(const uint8_t *)r->actor->object_id, strlen(r->actor->object_id)} : (eg_bytes){NULL, 0};
-    eg_sha256_v(in, TEXTS + 3, digest);
-    return eg_get_u64(digest);
+    in[1 + TEXTS] = r->actor ? (eg_bytes){(const uint8_t *)r->actor->object_id, strlen(r->actor->object_id)} : (eg_bytes){NULL, 0};
+    eg_keyed_hash(s->key, in, TEXTS + 2, hash);
+    return eg_get_u64(hash);
 }
 
 static bool same(const row *w, uint64_t hash, const eg_audit_record *r, const eg_str text[TEXTS]) {

@@ -12,6 +12,7 @@
 
 #define PAGE_DEFAULT 100        /* entries of a list, lines of a log */
 #define PAGE_MAX 1000           /* entries of a list */
+#define LIST_BYTES_MAX ((size_t)16 << 20)
 #define SHORT_LIST 16           /* batches of a cluster that are listed on the worker */
 #define LOG_IN_BATCH 100        /* lines that GET /batches/{id} shows */
 #define LOG_LINES_MAX 200000    /* of one page of a log */
@@ -238,11 +239,20 @@ static eg_err get_log(eg_request *rq) {
 
 typedef struct listing {
     eg_batch *batches;          /* PAGE_MAX of them at most, taken out of the transaction before the keeper is asked */
-    size_t count;
+    size_t count, room;         /* there is room for as many as came: mostly they are few */
 } listing;
 
 static eg_err list_one(void *ctx, eg_batch *b) {
     listing *l = ctx;
+    if (l->count == l->room) {
+        const size_t room = l->room == 0 ? SHORT_LIST : 2 * l->room;
+        eg_batch *more = reallocarray(l->batches, room, sizeof *more);
+        if (!more) {
+            return EG_ERR_NO_MEMORY;
+        }
+        l->batches = more;
+        l->room = room;
+    }
     l->batches[l->count++] = *b;
     eg_batch_init(b);
     return EG_OK;
@@ -256,19 +266,19 @@ static eg_err read_list(eg_request *rq, int64_t from, int64_t size, listing *l, 
     return eg_batch_store_list(t, rq->cluster, &page, ret_total);
 }
 
-static eg_err list_json(eg_request *rq, const listing *l, json_t *out) {
+/* Written one by one: a tree of all of them would only be walked once. */
+static eg_err list_json(eg_request *rq, const listing *l, eg_buf *ret) {
     eg_compute *c = rq->room;
     for (size_t i = 0; i < l->count; i++) {
         const eg_batch *b = &l->batches[i];
         EG_JSON_AUTO names = NULL;
         EG_TRY(names_of(rq, b, &names));
         eg_batch_usage u = eg_livy_usage_now(c, b);
-        json_t *one = eg_livy_batch_json(b, json_string_value(json_object_get(names, "owner")), json_string_value(json_object_get(names, "proxyUser")), json_array(), &u);
-        if (json_array_append_new(out, one) != 0) {
-            return EG_ERR_NO_MEMORY;
-        }
+        EG_JSON_AUTO one = eg_livy_batch_json(b, json_string_value(json_object_get(names, "owner")), json_string_value(json_object_get(names, "proxyUser")), json_array(), &u);
+        EG_TRY(i == 0 ? EG_OK : eg_buf_add(ret, ",", 1));
+        EG_TRY(one ? eg_json_write(one, ret) : EG_ERR_NO_MEMORY);
     }
-    return EG_OK;
+    return eg_buf_add(ret, "]}", 2);
 }
 
 static eg_err list_batches(eg_request *rq) {
@@ -280,23 +290,22 @@ static eg_err list_batches(eg_request *rq) {
     from = from < 0 ? 0 : from;
     size = size < 0 || size > PAGE_MAX ? PAGE_MAX : size;
     size = rq->must_not_wait && size > SHORT_LIST ? SHORT_LIST : size;
-    listing l = {.batches = calloc((size_t)size + 1, sizeof *l.batches)};
-    if (!l.batches) {
-        return EG_ERR_NO_MEMORY;
-    }
+    listing l = {0};
     uint64_t total = 0;
-    json_t *out = json_array();
+    eg_buf out;
+    eg_buf_init(&out, LIST_BYTES_MAX);
     eg_err e = read_list(rq, from, size, &l, &total);
-    e = e != EG_OK ? e : list_json(rq, &l, out);
+    e = e != EG_OK ? e : eg_buf_addf(&out, "{\"from\":%lld,\"total\":%llu,\"sessions\":[", (long long)from, (unsigned long long)total);
+    e = e != EG_OK ? e : list_json(rq, &l, &out);
     for (size_t i = 0; i < l.count; i++) {
         eg_batch_done(&l.batches[i]);
     }
     free(l.batches);
     if (e != EG_OK) {
-        json_decref(out);
+        eg_buf_done(&out);
         return e;
     }
-    return eg_respond_json(rq, 200, json_pack("{s:I,s:I,s:o}", "from", (json_int_t)from, "total", (json_int_t)total, "sessions", out));
+    return eg_respond_owned(rq, 200, "application/json", &out);
 }
 
 static eg_err list_sessions(eg_request *rq) {

@@ -141,19 +141,27 @@ eg_str eg_arena_str(eg_arena *a, eg_str s) {
     return (eg_str){p, s.len};
 }
 
-eg_str eg_arena_printf(eg_arena *a, const char *fmt, ...) {
-    va_list args;
+eg_str eg_arena_vprintf(eg_arena *a, const char *fmt, va_list args) {
+    char small[128]; /* what fits here is formatted once */
     va_list again;
-    va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
-    va_end(args);
+    int n = vsnprintf(small, sizeof small, fmt, args);
     char *p = n < 0 ? NULL : eg_arena_alloc(a, (size_t)n + 1);
-    if (p) {
+    if (p && (size_t)n < sizeof small) {
+        memcpy(p, small, (size_t)n + 1);
+    } else if (p) {
         vsnprintf(p, (size_t)n + 1, fmt, again);
     }
     va_end(again);
     return p ? (eg_str){p, (size_t)n} : (eg_str){NULL, 0};
+}
+
+eg_str eg_arena_printf(eg_arena *a, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    const eg_str s = eg_arena_vprintf(a, fmt, args);
+    va_end(args);
+    return s;
 }
 
 eg_err eg_arena_defer(eg_arena *a, void (*fn)(void *), void *p) {

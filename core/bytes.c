@@ -146,13 +146,19 @@ eg_err eg_buf_addf(eg_buf *b, const char *fmt, ...) {
     va_list again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    /* Mostly there is room, and one pass is enough; without it the first only counts. */
+    const size_t room = b->err == EG_OK && b->ptr ? b->cap - b->len : 0;
+    int n = vsnprintf(room > 0 ? b->ptr + b->len : NULL, room, fmt, args);
     va_end(args);
     char *at = NULL;
     eg_err e = b->err ? b->err : n < 0 ? (b->err = EG_ERR_INTERNAL) : eg_buf_reserve(b, (size_t)n, &at);
     if (e == EG_OK) {
-        vsnprintf(at, (size_t)n + 1, fmt, again);
+        if ((size_t)n >= room) {
+            vsnprintf(at, (size_t)n + 1, fmt, again);
+        }
         b->len += (size_t)n;
+    } else if (room > 0) {
+        b->ptr[b->len] = '\0';
     }
     va_end(again);
     return e;

@@ -11,8 +11,9 @@
 #define JSON_BODY_MAX ((size_t)16 << 20)
 
 eg_str eg_request_header(const eg_request *rq, const char *name) {
+    const eg_str wanted = eg_str_of(name);
     for (size_t i = 0; i < rq->header_count; i++) {
-        if (eg_str_ieq(rq->headers[i].name, eg_str_of(name))) {
+        if (eg_str_ieq(rq->headers[i].name, wanted)) {
             return rq->headers[i].value;
         }
     }
@@ -36,8 +37,9 @@ static bool value_is_safe(eg_str v) {
 
 /* A header that is there already is replaced. */
 static eg_err set_header(eg_response *r, const char *name, eg_str value) {
+    const eg_str wanted = eg_str_of(name);
     for (size_t i = 0; i < r->header_count; i++) {
-        if (eg_str_ieq(eg_str_of(r->headers[i].name), eg_str_of(name))) {
+        if (eg_str_ieq(eg_str_of(r->headers[i].name), wanted)) {
             r->headers[i].value = value;
             return EG_OK;
         }
@@ -53,20 +55,19 @@ static eg_err set_header(eg_response *r, const char *name, eg_str value) {
 
 eg_err eg_response_header(eg_request *rq, const char *static_name, const char *fmt, ...) {
     va_list args;
-    va_list again;
     va_start(args, fmt);
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
-    va_end(args);
-    char *p = n < 0 ? NULL : eg_arena_alloc(rq->arena, (size_t)n + 1);
-    if (p) {
-        vsnprintf(p, (size_t)n + 1, fmt, again);
+    eg_str value;
+    if (!strchr(fmt, '%')) {
+        value = eg_arena_str(rq->arena, eg_str_of(fmt));
+    } else if (strcmp(fmt, "%s") == 0) {
+        value = eg_arena_str(rq->arena, eg_str_of(va_arg(args, const char *)));
+    } else {
+        value = eg_arena_vprintf(rq->arena, fmt, args);
     }
-    va_end(again);
-    if (!p) {
+    va_end(args);
+    if (!value.ptr) {
         return EG_ERR_LIMIT;
     }
-    eg_str value = {p, (size_t)n};
     return value_is_safe(value) ? set_header(&rq->response, static_name, value) : EG_ERR_INVALID;
 }
 

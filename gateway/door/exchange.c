@@ -206,10 +206,10 @@ void eg_exchange_replace(eg_exchange *ex, eg_err why) {
 }
 
 /* Content-Length, Transfer-Encoding, Connection and Date are the door's; what an app sets under these names is dropped. */
-static bool is_ours(const char *name) {
-    static const char *const names[] = {"Content-Length", "Transfer-Encoding", "Connection", "Date"};
+static bool is_ours(eg_str name) {
+    static const eg_str names[] = {{"Content-Length", 14}, {"Transfer-Encoding", 17}, {"Connection", 10}, {"Date", 4}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (eg_str_ieq(eg_str_of(name), eg_str_of(names[i]))) {
+        if (name.len == names[i].len && eg_str_ieq(name, names[i])) {
             return true;
         }
     }
@@ -240,19 +240,16 @@ static eg_err check_headers(eg_exchange *ex) {
     size_t bytes = 0;
     for (size_t i = 0; i < r->header_count; i++) {
         eg_str v = r->headers[i].value;
-        bytes += strlen(r->headers[i].name) + v.len + 4;
-        if (is_ours(r->headers[i].name)) {
+        const eg_str name = eg_str_of(r->headers[i].name);
+        bytes += name.len + v.len + 4;
+        if (is_ours(name)) {
             continue;
         }
         if (!is_name(r->headers[i].name) || !is_safe(v) || bytes > EG_DOOR_RESPONSE_HEAD_MAX) {
             return EG_ERR_INTERNAL;
         }
-        eg_str copy = eg_arena_str(ex->rq.arena, v);
-        if (copy.ptr == NULL) {
-            return EG_ERR_NO_MEMORY;
-        }
         r->headers[kept].name = r->headers[i].name;
-        r->headers[kept++].value = copy;
+        r->headers[kept++].value = v;
     }
     r->header_count = kept;
     return r->status >= 200 && r->status <= 599 ? EG_OK : EG_ERR_INTERNAL;

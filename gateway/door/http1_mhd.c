@@ -78,8 +78,10 @@ static enum MHD_Result queue_answer(eg_lane *l) {
     struct MHD_Response *m = make_body(l);
     enum MHD_Result ok = m != NULL ? MHD_YES : MHD_NO;
     for (size_t i = 0; ok == MHD_YES && i < r->header_count; i++) {
-        /* exchange.c made the values NUL-terminated and checked them. */
-        ok = r->headers[i].value.len == 0 ? MHD_YES : MHD_add_response_header(m, r->headers[i].name, r->headers[i].value.ptr);
+        /* exchange.c checked the values: there is no NUL in them. */
+        char *value = r->headers[i].value.len > 0 ? strndup(r->headers[i].value.ptr, r->headers[i].value.len) : NULL;
+        ok = r->headers[i].value.len == 0 || (value != NULL && MHD_add_response_header(m, r->headers[i].name, value) == MHD_YES) ? MHD_YES : MHD_NO;
+        free(value);
     }
     if (ok == MHD_YES) {
         ok = MHD_queue_response(l->connection, (unsigned)r->status, m);

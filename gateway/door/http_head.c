@@ -3,6 +3,8 @@
 
 #define NOT_OURS EG_ERR_HTTP_FRAMING
 
+enum { BLOCK = 16 };
+
 /* Character classes, one bit each. */
 enum { TCHAR = 1, TARGET = 2, HEX = 4, FIELD = 8, HOST = 16 };
 
@@ -59,6 +61,16 @@ static size_t skip_plain(const eg_http_scan *s, const eg_door_limits *limits, eg
     }
     if (at > 0 && in.ptr[at - 1] == '\r') {
         return at;
+    }
+    /* A block at a time, so that the compiler takes it with one instruction. A tab is FIELD too, and found one by one. */
+    for (; at + BLOCK < end; at += BLOCK) {
+        uint8_t stop = 0;
+        for (size_t i = 0; i < BLOCK; i++) {
+            stop |= (uint8_t)(in.ptr[at + i] < 0x20) | (uint8_t)(in.ptr[at + i] == 0x7f);
+        }
+        if (stop) {
+            break;
+        }
     }
     while (at + 1 < end && is((char)in.ptr[at], FIELD)) {
         at++;

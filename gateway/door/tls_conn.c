@@ -87,6 +87,13 @@ void eg_tls_free(eg_tls *t) {
     ERR_clear_error();
 }
 
+/* What another call left on this thread would be taken for the next one's failure. Looking is cheaper than clearing. */
+static void forget_errors(void) {
+    if (ERR_peek_error() != 0) {
+        ERR_clear_error();
+    }
+}
+
 static eg_tls_status status_of(SSL *s, int result) {
     switch (SSL_get_error(s, result)) {
     case SSL_ERROR_NONE:
@@ -104,17 +111,17 @@ static eg_tls_status status_of(SSL *s, int result) {
 }
 
 eg_tls_status eg_tls_handshake(eg_tls *t) {
-    ERR_clear_error();
+    forget_errors();
     return status_of(session(t), SSL_accept(session(t)));
 }
 
 eg_tls_status eg_tls_read(eg_tls *t, void *buf, size_t cap, size_t *ret_n) {
-    ERR_clear_error();
+    forget_errors();
     return status_of(session(t), SSL_read_ex(session(t), buf, cap, ret_n));
 }
 
 eg_tls_status eg_tls_write(eg_tls *t, const void *buf, size_t n, size_t *ret_n) {
-    ERR_clear_error();
+    forget_errors();
     return status_of(session(t), SSL_write_ex(session(t), buf, n, ret_n));
 }
 

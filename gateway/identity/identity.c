@@ -212,16 +212,18 @@ static eg_err check_still_good(eg_identity *i, const eg_verified *v, eg_audience
     return EG_OK;
 }
 
-static eg_err verify_new(eg_identity *i, eg_str token, const uint8_t digest[EG_SHA256_LEN], waiting w, eg_verified *ret, eg_problem *p) {
+static eg_err verify_new(eg_identity *i, eg_str token, const uint8_t mark[EG_KEYED_HASH_LEN], waiting w, eg_verified *ret, eg_problem *p) {
+    uint8_t digest[EG_SHA256_LEN];
     EG_CLEANUP(eg_jws_done) eg_jws j = {0};
     EG_TRY(eg_jws_parse(token, &j, p));
+    eg_sha256(eg_str_bytes(token), digest);
     EG_TRY(verify_parsed(i, &j, digest, w, ret, p));
-    eg_token_cache_put(i->cache, digest, ret, eg_wall_s(i->clock));
+    eg_token_cache_put(i->cache, mark, ret, eg_wall_s(i->clock));
     return EG_OK;
 }
 
 eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx, eg_principal **ret, eg_problem *p) {
-    uint8_t digest[EG_SHA256_LEN];
+    uint8_t mark[EG_KEYED_HASH_LEN];
     eg_verified v = {0};
     if (token.len == 0) {
         return eg_fail(p, EG_ERR_TOKEN_MISSING, "The request has no bearer token.");
@@ -229,17 +231,17 @@ eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*
     if (token.len > EG_JWS_MAX) {
         return eg_fail(p, EG_ERR_TOKEN_MALFORMED, "The token is longer than %zu bytes.", EG_JWS_MAX);
     }
-    eg_sha256(eg_str_bytes(token), digest);
-    bool hit = eg_token_cache_get(i->cache, digest, &v);
+    eg_token_cache_mark(i->cache, token, mark);
+    bool hit = eg_token_cache_get(i->cache, mark, &v);
     if (hit && v.generation != generation_of(i, v.issuer)) {
         eg_principal_unref(v.principal);
         v.principal = NULL;
-        eg_token_cache_drop(i->cache, digest);
+        eg_token_cache_drop(i->cache, mark);
         hit = false;
     }
     eg_metric_add(hit ? EG_METRIC_TOKEN_CACHE_HITS : EG_METRIC_TOKEN_CACHE_MISSES, 1);
     if (!hit) {
-        EG_TRY(verify_new(i, token, digest, (waiting){later, later_ctx}, &v, p));
+        EG_TRY(verify_new(i, token, mark, (waiting){later, later_ctx}, &v, p));
     }
     eg_err e = check_still_good(i, &v, aud, p);
     if (e != EG_OK) {

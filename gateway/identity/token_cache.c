@@ -8,7 +8,7 @@
 #define LOCKS 64u /* a power of two */
 
 typedef struct entry {
-    uint8_t digest[EG_SHA256_LEN];
+    uint8_t mark[EG_KEYED_HASH_LEN];
     eg_verified v; /* principal NULL = free */
     uint64_t used;
 } entry;
@@ -17,6 +17,7 @@ struct eg_token_cache {
     pthread_mutex_t locks[LOCKS];
     uint64_t tick;   /* atomic */
     size_t set_mask;
+    uint8_t key[EG_KEYED_HASH_LEN];
     entry entries[]; /* WAYS of each set, one after the other */
 };
 
@@ -33,6 +34,7 @@ eg_token_cache *eg_token_cache_new(size_t entries) {
         return NULL;
     }
     c->set_mask = sets - 1;
+    eg_random(c->key, sizeof c->key);
     for (size_t i = 0; i < LOCKS; i++) {
         pthread_mutex_init(&c->locks[i], NULL);
     }
@@ -52,17 +54,22 @@ void eg_token_cache_free(eg_token_cache *c) {
     free(c);
 }
 
-/* The digest is not the sender's to choose, so its bytes spread well enough. Locks the set. */
-static entry *lock_set(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], pthread_mutex_t **ret_lock) {
-    size_t set = eg_get_u32(digest) & c->set_mask;
+void eg_token_cache_mark(const eg_token_cache *c, eg_str token, uint8_t ret[EG_KEYED_HASH_LEN]) {
+    const eg_bytes in = eg_str_bytes(token);
+    eg_keyed_hash(c->key, &in, 1, ret);
+}
+
+/* The mark is not the sender's to choose, so its bytes spread well enough. Locks the set. */
+static entry *lock_set(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], pthread_mutex_t **ret_lock) {
+    size_t set = eg_get_u32(mark) & c->set_mask;
     *ret_lock = &c->locks[set % LOCKS];
     pthread_mutex_lock(*ret_lock);
     return &c->entries[set * WAYS];
 }
 
-static entry *find(entry *set, const uint8_t digest[EG_SHA256_LEN]) {
+static entry *find(entry *set, const uint8_t mark[EG_KEYED_HASH_LEN]) {
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].v.principal && memcmp(set[i].digest, digest, EG_SHA256_LEN) == 0) {
+        if (set[i].v.principal && memcmp(set[i].mark, mark, EG_KEYED_HASH_LEN) == 0) {
             return &set[i];
         }
     }
@@ -73,9 +80,9 @@ static uint64_t next_tick(eg_token_cache *c) {
     return __atomic_add_fetch(&c->tick, 1, __ATOMIC_RELAXED);
 }
 
-bool eg_token_cache_get(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], eg_verified *ret) {
+bool eg_token_cache_get(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], eg_verified *ret) {
     pthread_mutex_t *lock;
-    entry *e = find(lock_set(c, digest, &lock), digest);
+    entry *e = find(lock_set(c, mark, &lock), mark);
     if (e) {
         e->used = next_tick(c);
         *ret = e->v;
@@ -98,10 +105,10 @@ static entry *victim(entry *set, int64_t now_s) {
     return oldest;
 }
 
-void eg_token_cache_put(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], const eg_verified *v, int64_t now_s) {
+void eg_token_cache_put(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], const eg_verified *v, int64_t now_s) {
     pthread_mutex_t *lock;
-    entry *set = lock_set(c, digest, &lock);
-    entry *e = find(set, digest);
+    entry *set = lock_set(c, mark, &lock);
+    entry *e = find(set, mark);
     if (!e) {
         e = victim(set, now_s);
     }
@@ -109,14 +116,14 @@ void eg_token_cache_put(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], 
     e->v = *v;
     eg_principal_ref(e->v.principal);
     e->used = next_tick(c);
-    memcpy(e->digest, digest, EG_SHA256_LEN);
+    memcpy(e->mark, mark, EG_KEYED_HASH_LEN);
     pthread_mutex_unlock(lock);
     eg_principal_unref(old);
 }
 
-void eg_token_cache_drop(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN]) {
+void eg_token_cache_drop(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN]) {
     pthread_mutex_t *lock;
-    entry *e = find(lock_set(c, digest, &lock), digest);
+    entry *e = find(lock_set(c, mark, &lock), mark);
     eg_principal *old = NULL;
     if (e) {
         old = e->v.principal;

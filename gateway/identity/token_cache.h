@@ -1,4 +1,4 @@
-/* Tokens that were verified, by the digest of the whole token. */
+/* Tokens that were verified, by a keyed hash of the whole token. */
 #ifndef EG_GATEWAY_IDENTITY_TOKEN_CACHE_H
 #define EG_GATEWAY_IDENTITY_TOKEN_CACHE_H
 
@@ -20,11 +20,13 @@ typedef struct eg_verified {
 /* `entries` bounds it; NULL without memory. */
 eg_token_cache *eg_token_cache_new(size_t entries);
 void eg_token_cache_free(eg_token_cache *c);
+/* By which this cache knows a token: under a random key of its own, so that nobody can make two that have the same. */
+void eg_token_cache_mark(const eg_token_cache *c, eg_str token, uint8_t ret[EG_KEYED_HASH_LEN]);
 /* On true, ret->principal holds a reference for the caller. */
-bool eg_token_cache_get(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], eg_verified *ret);
+bool eg_token_cache_get(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], eg_verified *ret);
 /* Only for verified tokens, so that a flood of others evicts nothing. Takes a reference of its own. In a full set the
  * one that has expired, else the one least recently used, makes room. */
-void eg_token_cache_put(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN], const eg_verified *v, int64_t now_s);
-void eg_token_cache_drop(eg_token_cache *c, const uint8_t digest[EG_SHA256_LEN]);
+void eg_token_cache_put(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], const eg_verified *v, int64_t now_s);
+void eg_token_cache_drop(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN]);
 
 #endif

@@ -14,9 +14,14 @@ static const char *outcome_of(int status, eg_err e) {
     return status < 400 ? "allowed" : status == 401 || status == 403 ? "denied" : "failed";
 }
 
-static void fill_for(const eg_pipeline_request *c, const eg_request *rq, int status, eg_err e, record_text *text, eg_audit_record *ret) {
-    const eg_principal *who = rq->principal;
+/* What adding up doesn't ask for is put together for records alone. */
+static void add_text(const eg_request *rq, record_text *text, eg_audit_record *r) {
     snprintf(text->tls, sizeof text->tls, "%s %s", rq->peer.tls_version, rq->peer.tls_cipher);
+    r->tls = eg_str_of(text->tls);
+}
+
+static void describe(const eg_pipeline_request *c, const eg_request *rq, int status, eg_err e, eg_audit_record *ret) {
+    const eg_principal *who = rq->principal;
     *ret = (eg_audit_record){
         .tenant = rq->tenant.len > 0 || !who ? rq->tenant : eg_str_of(who->tenant),
         .event = rq->route && rq->route->event ? rq->route->event : "request",
@@ -31,10 +36,14 @@ static void fill_for(const eg_pipeline_request *c, const eg_request *rq, int sta
         .status = status,
         .request_id = eg_str_of(rq->request_id),
         .source_address = eg_str_of(rq->peer.address),
-        .tls = eg_str_of(text->tls),
         .bytes = rq->record_bytes,
         .details = rq->record_details,
     };
+}
+
+static void fill_for(const eg_pipeline_request *c, const eg_request *rq, int status, eg_err e, record_text *text, eg_audit_record *ret) {
+    describe(c, rq, status, e, ret);
+    add_text(rq, text, ret);
 }
 
 static void fill(const eg_pipeline_request *c, int status, eg_err e, record_text *text, eg_audit_record *ret) {
@@ -129,12 +138,13 @@ static void record(eg_pipeline_request *c) {
         eg_pipeline_send(c);
         return;
     }
-    fill(c, rq->response.status, e, &text, &r);
+    describe(c, rq, rq->response.status, e, &r);
     bool repeated = route && (route->record == EG_RECORD_FIRST || route->record == EG_RECORD_AGGREGATE);
     if (repeated && success && !eg_audit_access(audit, &r)) {
         eg_pipeline_send(c);
         return;
     }
+    add_text(rq, &text, &r);
     append(c, &r);
 }
 

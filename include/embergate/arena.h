@@ -3,6 +3,7 @@
 #define EMBERGATE_ARENA_H
 
 #include <embergate/bytes.h>
+#include <stdarg.h>
 
 typedef struct eg_arena eg_arena;
 
@@ -15,6 +16,7 @@ void eg_arena_reset(eg_arena *a);
 void *eg_arena_alloc(eg_arena *a, size_t n);
 /* NUL-terminated copy; {NULL,0} on failure. */
 eg_str eg_arena_str(eg_arena *a, eg_str s);
+eg_str eg_arena_vprintf(eg_arena *a, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 eg_str eg_arena_printf(eg_arena *a, const char *fmt, ...) EG_PRINTF(2, 3);
 /* Calls fn(p) when the arena is freed, in reverse order. */
 eg_err eg_arena_defer(eg_arena *a, void (*fn)(void *), void *p) EG_MUST_CHECK;

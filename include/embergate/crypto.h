@@ -27,6 +27,10 @@ eg_sha256_stream *eg_sha256_stream_new(void);
 void eg_sha256_stream_add(eg_sha256_stream *s, eg_bytes b);
 void eg_sha256_stream_end(eg_sha256_stream *s, uint8_t ret[EG_SHA256_LEN]); /* once */
 void eg_sha256_stream_free(eg_sha256_stream *s);
+/* SipHash-2-4 of several pieces under a random key of the caller's: for tables that are looked up by what a peer chose. Without the key nobody finds
+ * two inputs with one hash; it is no digest for others to check. */
+#define EG_KEYED_HASH_LEN 16
+void eg_keyed_hash(const uint8_t key[EG_KEYED_HASH_LEN], const eg_bytes *in, size_t n, uint8_t ret[EG_KEYED_HASH_LEN]);
 void eg_md5(eg_bytes in, uint8_t ret[16]);  /* only for Content-MD5, never for security */
 void eg_hmac_sha256(eg_bytes key, eg_bytes in, uint8_t ret[EG_SHA256_LEN]);
 /* RFC 5869 extract and expand. n at most 255 * 32. */

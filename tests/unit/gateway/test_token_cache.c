@@ -1,24 +1,26 @@
-/* The cache of verified tokens: bounded, by digest, and it makes room in the right order. */
+/* The cache of verified tokens: bounded, by a keyed hash, and it makes room in the right order. */
 #include "token_maker.h"
 
 #include "identity/token_cache.h"
 
-static void digest_of(unsigned n, uint8_t ret[EG_SHA256_LEN]) {
-    eg_sha256((eg_bytes){(const uint8_t *)&n, sizeof n}, ret);
+static void mark_of(unsigned n, uint8_t ret[EG_KEYED_HASH_LEN]) {
+    static const uint8_t key[EG_KEYED_HASH_LEN] = {1};
+    const eg_bytes in = {(const uint8_t *)&n, sizeof n};
+    eg_keyed_hash(key, &in, 1, ret);
 }
 
 static void put(eg_token_cache *c, unsigned n, int64_t until, int64_t now) {
-    uint8_t d[EG_SHA256_LEN];
+    uint8_t d[EG_KEYED_HASH_LEN];
     eg_verified v = {.principal = eg_principal_new(), .good_until_s = until, .issued_s = n};
-    digest_of(n, d);
+    mark_of(n, d);
     eg_token_cache_put(c, d, &v, now);
     eg_principal_unref(v.principal);
 }
 
 static bool has(eg_token_cache *c, unsigned n) {
-    uint8_t d[EG_SHA256_LEN];
+    uint8_t d[EG_KEYED_HASH_LEN];
     eg_verified v;
-    digest_of(n, d);
+    mark_of(n, d);
     if (!eg_token_cache_get(c, d, &v)) {
         return false;
     }
@@ -30,16 +32,16 @@ static bool has(eg_token_cache *c, unsigned n) {
 static void found_and_dropped(void **state) {
     (void)state;
     eg_token_cache *c = eg_token_cache_new(1024);
-    uint8_t d[EG_SHA256_LEN];
+    uint8_t d[EG_KEYED_HASH_LEN];
     assert_false(has(c, 1));
     put(c, 1, 100, 0);
     put(c, 1, 100, 0); /* again: no second entry, no leak */
     assert_true(has(c, 1));
-    digest_of(1, d);
-    d[31] ^= 1; /* the whole digest counts */
+    mark_of(1, d);
+    d[15] ^= 1; /* the whole mark counts */
     eg_verified v;
     assert_false(eg_token_cache_get(c, d, &v));
-    d[31] ^= 1;
+    d[15] ^= 1;
     eg_token_cache_drop(c, d);
     assert_false(has(c, 1));
     eg_token_cache_free(c);
@@ -77,7 +79,23 @@ static void it_stays_within_its_bound(void **state) {
     eg_token_cache_free(c);
 }
 
+static void a_token_has_one_mark_in_one_cache(void **state) {
+    (void)state;
+    eg_token_cache *one = eg_token_cache_new(64), *two = eg_token_cache_new(64);
+    uint8_t a[EG_KEYED_HASH_LEN], b[EG_KEYED_HASH_LEN];
+    eg_token_cache_mark(one, EG_LIT("eyJ.a.b"), a);
+    eg_token_cache_mark(one, EG_LIT("eyJ.a.b"), b);
+    assert_memory_equal(a, b, sizeof a);
+    eg_token_cache_mark(one, EG_LIT("eyJ.a.c"), b);
+    assert_memory_not_equal(a, b, sizeof a);
+    eg_token_cache_mark(two, EG_LIT("eyJ.a.b"), b);
+    assert_memory_not_equal(a, b, sizeof a);
+    eg_token_cache_free(one);
+    eg_token_cache_free(two);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_token_has_one_mark_in_one_cache),
     cmocka_unit_test(found_and_dropped),
     cmocka_unit_test(one_set_makes_room),
     cmocka_unit_test(it_stays_within_its_bound),
