@@ -287,7 +287,11 @@ void eg_audit_poke(eg_audit *a) {
 /* Sums and health. */
 
 void eg_audit_count_failure(eg_audit *a, eg_err e, eg_str source_address) {
-    eg_failure_count_add(a->failures, e, source_address);
+    eg_failure_count_add(a->failures, e, source_address, (eg_str){"", 0});
+}
+
+void eg_audit_count_denial(eg_audit *a, eg_err e, eg_str source_address, eg_str rule) {
+    eg_failure_count_add(a->failures, e, source_address, rule);
 }
 
 bool eg_audit_access(eg_audit *a, const eg_audit_record *r) {

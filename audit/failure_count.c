@@ -1,4 +1,4 @@
-/* Adds up failures before authentication by error and source network, in a bounded table. */
+/* Adds up failures before authentication by error, rule and source network, in a bounded table. */
 #include "failure_count.h"
 
 #include <arpa/inet.h>
@@ -8,11 +8,13 @@
 
 #define SLOTS (2 * EG_FAILURE_ROWS_MAX)
 #define PREFIX_LEN 48
+#define RULE_LEN 128
 
 typedef struct row {
     uint64_t count; /* 0 = free */
     eg_err code;
     char prefix[PREFIX_LEN];
+    char rule[RULE_LEN]; /* what denied it; "" = none */
     int64_t first_ns;
     int64_t last_ns;
 } row;
@@ -51,32 +53,40 @@ static void network_of(eg_str address, char ret[PREFIX_LEN]) {
     }
 }
 
-static size_t slot_of(eg_err code, const char *prefix) {
-    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)code; /* FNV-1a: collisions cost probes, and the table is bounded */
-    for (; *prefix; prefix++) {
-        h = (h ^ (uint8_t)*prefix) * 0x100000001b3u;
+static size_t slot_of(const row *what) {
+    uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)what->code; /* FNV-1a: collisions cost probes, and the table is bounded */
+    const char *const texts[] = {what->prefix, what->rule};
+    for (size_t i = 0; i < 2; i++) {
+        for (const char *z = texts[i]; *z; z++) {
+            h = (h ^ (uint8_t)*z) * 0x100000001b3u;
+        }
     }
     return (size_t)(h % SLOTS);
 }
 
-static row *find(table *t, eg_err code, const char *prefix) {
-    size_t at = slot_of(code, prefix);
-    while (t->slots[at].count && (t->slots[at].code != code || strcmp(t->slots[at].prefix, prefix) != 0)) {
+static bool same(const row *a, const row *b) {
+    return a->code == b->code && strcmp(a->prefix, b->prefix) == 0 && strcmp(a->rule, b->rule) == 0;
+}
+
+static row *find(table *t, const row *what) {
+    size_t at = slot_of(what);
+    while (t->slots[at].count && !same(&t->slots[at], what)) {
         at = (at + 1) % SLOTS;
     }
     if (t->slots[at].count == 0) {
         if (t->used == EG_FAILURE_ROWS_MAX) {
-            return &t->beyond[code];
+            return &t->beyond[what->code];
         }
         t->used++;
-        snprintf(t->slots[at].prefix, PREFIX_LEN, "%s", prefix);
+        snprintf(t->slots[at].prefix, PREFIX_LEN, "%s", what->prefix);
+        snprintf(t->slots[at].rule, RULE_LEN, "%s", what->rule);
     }
     return &t->slots[at];
 }
 
-static void add(table *t, eg_err code, const char *prefix, const row *what) {
-    row *r = prefix[0] ? find(t, code, prefix) : &t->beyond[code];
-    r->code = code;
+static void add(table *t, const row *what) {
+    row *r = what->prefix[0] ? find(t, what) : &t->beyond[what->code];
+    r->code = what->code;
     if (r->count == 0 || what->first_ns < r->first_ns) {
         r->first_ns = what->first_ns;
     }
@@ -113,15 +123,13 @@ void eg_failure_count_free(eg_failure_count *f) {
     }
 }
 
-void eg_failure_count_add(eg_failure_count *f, eg_err e, eg_str source_address) {
-    if ((unsigned)e >= EG_ERR_COUNT) {
-        e = EG_ERR_INTERNAL;
-    }
-    char prefix[PREFIX_LEN];
-    network_of(source_address, prefix);
-    int64_t now = eg_wall_ns(f->clock);
+void eg_failure_count_add(eg_failure_count *f, eg_err e, eg_str source_address, eg_str rule) {
+    const int64_t now = eg_wall_ns(f->clock);
+    row what = {.count = 1, .code = (unsigned)e < EG_ERR_COUNT ? e : EG_ERR_INTERNAL, .first_ns = now, .last_ns = now};
+    network_of(source_address, what.prefix);
+    snprintf(what.rule, sizeof what.rule, "%.*s", EG_FMT(rule));
     pthread_mutex_lock(&f->lock);
-    add(f->now, e, prefix, &(row){.count = 1, .first_ns = now, .last_ns = now});
+    add(f->now, &what);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -133,7 +141,7 @@ static void emit(eg_failure_count *f, const row *r, bool beyond) {
     const eg_audit_record record = {
         .event = "request.refused",
         .outcome = eg_err_outcome(r->code),
-        .rule = beyond ? EG_LIT("sources beyond the table of this minute") : EG_LIT("before authentication"),
+        .rule = beyond ? EG_LIT("sources beyond the table of this minute") : r->rule[0] ? eg_str_of(r->rule) : EG_LIT("before authentication"),
         .error = r->code,
         .status = eg_err_http_status(r->code),
         .source_address = beyond ? (eg_str){NULL, 0} : eg_str_of(r->prefix),
@@ -141,7 +149,7 @@ static void emit(eg_failure_count *f, const row *r, bool beyond) {
     };
     if (f->emit(f->ctx, &record, &span) != EG_OK) {
         pthread_mutex_lock(&f->lock);
-        add(f->now, r->code, beyond ? "" : r->prefix, r);
+        add(f->now, r);
         pthread_mutex_unlock(&f->lock);
     }
 }

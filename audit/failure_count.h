@@ -15,7 +15,8 @@ typedef struct eg_failure_count eg_failure_count;
 eg_failure_count *eg_failure_count_new(const eg_clock *clock, eg_sum_emit emit, void *ctx); /* NULL without memory */
 void eg_failure_count_free(eg_failure_count *f);
 /* Any thread; never waits for more than another thread's update. */
-void eg_failure_count_add(eg_failure_count *f, eg_err e, eg_str source_address);
+/* rule: what denied it; len 0 = none. */
+void eg_failure_count_add(eg_failure_count *f, eg_err e, eg_str source_address, eg_str rule);
 /* One record for each row; what can't be emitted is added to the next minute. */
 void eg_failure_count_flush(eg_failure_count *f);
 

@@ -20,7 +20,7 @@ const eg_policy_group *eg_policy_group_find(const eg_policy *pol, eg_str id) {
     return NULL;
 }
 
-static const eg_policy_subnet *find_subnet(const eg_policy *pol, eg_str id) {
+const eg_policy_subnet *eg_policy_subnet_find(const eg_policy *pol, eg_str id) {
     size_t low = 0, high = pol->subnet_count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
@@ -37,7 +37,7 @@ static const eg_policy_subnet *find_subnet(const eg_policy *pol, eg_str id) {
     return NULL;
 }
 
-static bool within(const eg_policy_cidrs *space, const eg_policy_cidr *address) {
+bool eg_policy_cidrs_contain(const eg_policy_cidrs *space, const eg_policy_cidr *address) {
     for (size_t i = 0; i < space->n; i++) {
         if (eg_policy_cidr_contains(&space->v[i], address)) {
             return true;
@@ -53,8 +53,8 @@ static bool matches_address(const eg_policy_prefixes *l, const eg_policy_subnet 
         case EG_SOURCE_NONE: break;
         case EG_SOURCE_ANY: hit = true; break;
         case EG_SOURCE_CIDR: hit = eg_policy_cidr_contains(&l->v[i].cidr, address); break;
-        case EG_SOURCE_VNET: hit = within(&subnet->vnet, address); break;
-        case EG_SOURCE_INTERNET: hit = !within(&subnet->vnet, address); break;
+        case EG_SOURCE_VNET: hit = eg_policy_cidrs_contain(&subnet->vnet, address); break;
+        case EG_SOURCE_INTERNET: hit = !eg_policy_cidrs_contain(&subnet->vnet, address); break;
         }
         if (hit) {
             return true;
@@ -139,7 +139,7 @@ static void by_group(const eg_policy_group *g, const flow *f, eg_decision *d) {
         return;
     }
     /* AllowVnetInBound, 65000. AllowAzureLoadBalancerInBound, 65001, has no source here. DenyAllInBound, 65500. */
-    bool vnet = within(&f->subnet->vnet, &f->source) && (!f->destination_known || within(&f->subnet->vnet, &f->destination));
+    bool vnet = eg_policy_cidrs_contain(&f->subnet->vnet, &f->source) && (!f->destination_known || eg_policy_cidrs_contain(&f->subnet->vnet, &f->destination));
     snprintf(d->rule, sizeof d->rule, "securityRule %.*s/%s", EG_FMT(g->name), vnet ? "AllowVnetInBound" : "DenyAllInBound");
     verdict(d, vnet, vnet ? "The source address lies in the virtual network." : "No security rule allows the source address.");
 }
@@ -150,7 +150,7 @@ void eg_policy_network(const eg_policy *pol, const eg_flow *given, eg_decision *
     if (given->subnet.len == 0) {
         snprintf(d.rule, sizeof d.rule, "no network security group");
         verdict(&d, true, "The listener belongs to no subnet.");
-    } else if (!(f.subnet = find_subnet(pol, given->subnet))) {
+    } else if (!(f.subnet = eg_policy_subnet_find(pol, given->subnet))) {
         snprintf(d.rule, sizeof d.rule, "unknown subnet");
         verdict(&d, false, "The listener's subnet is in no virtual network of the policy directory.");
     } else if (!f.subnet->has_group) {

@@ -170,6 +170,7 @@ void eg_policy_unref(eg_policy *p) {
         eg_policy_rule_index_free(p->subnets[i].index);
     }
     free(p->subnets);
+    free(p->accounts);
     eg_arena_free(p->arena);
     free(p);
 }

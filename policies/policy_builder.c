@@ -13,6 +13,7 @@ const char *const eg_policy_folders[EG_POLICY_KIND_COUNT] = {
     [EG_POLICY_DENIES] = "denyAssignments",
     [EG_POLICY_GROUPS] = "networkSecurityGroups",
     [EG_POLICY_VNETS] = "virtualNetworks",
+    [EG_POLICY_ACCOUNTS] = "storageAccounts",
 };
 
 struct eg_policy_builder {
@@ -126,6 +127,16 @@ static eg_err add_vnet(eg_policy_builder *b, const eg_policy_at *at, const json_
     return eg_policy_vnet_read(b->pol, at, v, (eg_policy_subnet_sink){add_subnet, b}, p);
 }
 
+static eg_err add_account(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    eg_policy *pol = b->pol;
+    void *array = pol->accounts;
+    EG_TRY(grow(b, EG_POLICY_ACCOUNTS, &array, pol->account_count, sizeof *pol->accounts, p));
+    pol->accounts = array;
+    EG_TRY(eg_policy_account_read(pol, at, v, &pol->accounts[pol->account_count], p));
+    pol->accounts[pol->account_count++].file = b->file;
+    return EG_OK;
+}
+
 static int role_order(const void *a, const void *b) {
     return eg_policy_guid_order(&((const eg_policy_role *)a)->id, &((const eg_policy_role *)b)->id);
 }
@@ -147,6 +158,11 @@ static int subnet_order(const void *a, const void *b) {
     return eg_policy_id_order(((const eg_policy_subnet *)a)->id, ((const eg_policy_subnet *)b)->id);
 }
 
+static int account_order(const void *a, const void *b) {
+    return eg_policy_id_order(((const eg_policy_account *)a)->id, ((const eg_policy_account *)b)->id);
+}
+
+static const char *file_of_account(const void *v) { return ((const eg_policy_account *)v)->file; }
 static const char *file_of_role(const void *v) { return ((const eg_policy_role *)v)->file; }
 static const char *file_of_group(const void *v) { return ((const eg_policy_group *)v)->file; }
 static const char *file_of_subnet(const void *v) { return ((const eg_policy_subnet *)v)->file; }
@@ -275,6 +291,10 @@ static eg_err seal_subnets(eg_policy *pol, eg_problem *p) {
     return EG_OK;
 }
 
+static eg_err seal_accounts(eg_policy *pol, eg_problem *p) {
+    return sort_unique(pol->accounts, pol->account_count, sizeof *pol->accounts, account_order, file_of_account, p);
+}
+
 /* seal runs when all of a kind were read, before the next kind, which refers to it. */
 static const struct {
     eg_err (*add)(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p);
@@ -287,6 +307,7 @@ static const struct {
     [EG_POLICY_DENIES] = {add_deny, seal_denies},
     [EG_POLICY_GROUPS] = {add_group, seal_groups},
     [EG_POLICY_VNETS] = {add_vnet, seal_subnets},
+    [EG_POLICY_ACCOUNTS] = {add_account, seal_accounts},
 };
 
 static eg_err advance(eg_policy_builder *b, eg_policy_kind to, eg_problem *p) {

@@ -136,6 +136,17 @@ typedef struct eg_policy_subnet {
     struct eg_policy_rule_index *index; /* of the group's rules, for this subnet; NULL = tried one after the other. Owned by the snapshot */
 } eg_policy_subnet;
 
+/* What networkAcls and publicNetworkAccess of a storage account say. */
+typedef struct eg_policy_account {
+    eg_str id, name;
+    const char *file;
+    bool closed;               /* publicNetworkAccess Disabled: whatever the rules say */
+    bool deny;                 /* defaultAction Deny: only whom a rule names */
+    eg_policy_cidrs addresses; /* ipRules */
+    uint32_t *subnets;         /* virtualNetworkRules: indexes */
+    size_t subnet_count;
+} eg_policy_account;
+
 /* The snapshot. Arrays are sorted by what they are looked up by. */
 struct eg_policy {
     int refs;
@@ -159,10 +170,12 @@ struct eg_policy {
     size_t group_count;
     eg_policy_subnet *subnets;          /* by id */
     size_t subnet_count;
+    eg_policy_account *accounts;        /* by id */
+    size_t account_count;
 };
 
 /* The folders of a policy directory, in the order in which they are read: what is referred to comes first. */
-typedef enum eg_policy_kind { EG_POLICY_ROLES = 0, EG_POLICY_ASSIGNMENTS, EG_POLICY_SCHEDULES, EG_POLICY_ELIGIBLE, EG_POLICY_DENIES, EG_POLICY_GROUPS, EG_POLICY_VNETS, EG_POLICY_KIND_COUNT } eg_policy_kind;
+typedef enum eg_policy_kind { EG_POLICY_ROLES = 0, EG_POLICY_ASSIGNMENTS, EG_POLICY_SCHEDULES, EG_POLICY_ELIGIBLE, EG_POLICY_DENIES, EG_POLICY_GROUPS, EG_POLICY_VNETS, EG_POLICY_ACCOUNTS, EG_POLICY_KIND_COUNT } eg_policy_kind;
 extern const char *const eg_policy_folders[EG_POLICY_KIND_COUNT];
 
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
@@ -219,6 +232,9 @@ typedef struct eg_policy_subnet_sink {
 } eg_policy_subnet_sink;
 eg_err eg_policy_vnet_read(const eg_policy *pol, const eg_policy_at *at, const json_t *v, eg_policy_subnet_sink sink, eg_problem *p) EG_MUST_CHECK;
 
+/* account_json.c. pol gives the subnets that are known. */
+eg_err eg_policy_account_read(const eg_policy *pol, const eg_policy_at *at, const json_t *v, eg_policy_account *ret, eg_problem *p) EG_MUST_CHECK;
+
 /* action_pattern.c */
 eg_err eg_policy_pattern_make(eg_arena *a, eg_str text, eg_policy_pattern *ret) EG_MUST_CHECK; /* EG_ERR_INVALID, EG_ERR_NO_MEMORY */
 bool eg_policy_pattern_matches(const eg_policy_pattern *pat, eg_str action);
@@ -259,5 +275,9 @@ void eg_policy_rule_index_free(eg_policy_rule_index *x);
 /* The first rule that fits, for a destination that is known only to be in the subnet; SIZE_MAX = none. */
 size_t eg_policy_rule_index_first(const eg_policy_rule_index *x, const eg_policy_cidr *source, uint16_t source_port, uint16_t destination_port);
 const eg_policy_group *eg_policy_group_find(const eg_policy *pol, eg_str id);
+const eg_policy_subnet *eg_policy_subnet_find(const eg_policy *pol, eg_str id);
+bool eg_policy_cidrs_contain(const eg_policy_cidrs *space, const eg_policy_cidr *address);
+/* account_network.c */
+const eg_policy_account *eg_policy_account_find(const eg_policy *pol, eg_str id);
 
 #endif

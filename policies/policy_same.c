@@ -92,3 +92,21 @@ bool eg_policy_has_rule(const eg_policy_group *in, const eg_policy_rule *r) {
     }
     return false;
 }
+
+bool eg_policy_cidrs_have(const eg_policy_cidrs *in, const eg_policy_cidr *c) {
+    for (size_t i = 0; i < in->n; i++) {
+        if (in->v[i].bits == c->bits && memcmp(in->v[i].address, c->address, sizeof c->address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool eg_policy_account_has_subnet(const eg_policy *pol_in, const eg_policy_account *in, eg_str subnet) {
+    for (size_t i = 0; i < in->subnet_count; i++) {
+        if (eg_policy_id_order(pol_in->subnets[in->subnets[i]].id, subnet) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

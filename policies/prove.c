@@ -301,6 +301,9 @@ static eg_err run(search *s) {
         return stop(s, EG_PROOF_UNDECIDED, "Not decided: a condition's pattern of containers' names meets a container that has assignments of its own.");
     }
     EG_TRY(eg_prove_flows(s->u->policies[0], s->u->policies[1], s->proof));
+    if (s->proof->verdict == EG_PROOF_HOLDS) {
+        EG_TRY(eg_prove_accounts(s->u->policies[0], s->u->policies[1], s->proof));
+    }
     return s->proof->verdict == EG_PROOF_HOLDS ? EG_OK : EG_ERR_EXISTS;
 }
 

@@ -39,8 +39,13 @@ eg_err eg_universe_make(eg_universe *u, const eg_policy *older, const eg_policy 
 bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);
 bool eg_policy_has_deny(const eg_policy *in, const eg_policy_deny *d);
 bool eg_policy_has_rule(const eg_policy_group *in, const eg_policy_rule *r);
+bool eg_policy_cidrs_have(const eg_policy_cidrs *in, const eg_policy_cidr *c);
+/* Whether a rule of the account `in`, which is pol_in's, names the subnet. */
+bool eg_policy_account_has_subnet(const eg_policy *pol_in, const eg_policy_account *in, eg_str subnet);
 
 /* prove_flow.c. The same question about network rules. EG_PROOF_UNDECIDED is never its answer unless there is too much. */
 eg_err eg_prove_flows(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) EG_MUST_CHECK;
+/* The same about networkAcls and publicNetworkAccess of storage accounts. */
+eg_err eg_prove_accounts(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) EG_MUST_CHECK;
 
 #endif

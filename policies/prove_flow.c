@@ -1,4 +1,4 @@
-/* Do new network rules let in a connection that the old ones keep out? One connection of each class is asked of both. */
+/* Do new network rules let in a connection, or new rules of a storage account a request, that the old ones keep out? One of each class is asked of both. */
 #include "prove.h"
 
 #include <arpa/inet.h>
@@ -162,6 +162,92 @@ static eg_err over_subnet(const eg_policy *const policies[2], eg_str id, eg_poli
     free(g.source_ports.v);
     free(g.destination_ports.v);
     return e;
+}
+
+/* The subnets that either policy's rules of an account name: whose job may ask. */
+typedef struct subnets {
+    eg_str *v;
+    size_t n;
+} subnets;
+
+static bool add_account(grid *g, subnets *l, const eg_policy *pol, const eg_policy_account *m) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < m->addresses.n; i++) {
+        ok = add_prefix(&g->addresses, &m->addresses.v[i]);
+    }
+    for (size_t i = 0; ok && i < m->subnet_count; i++) {
+        const eg_policy_subnet *s = &pol->subnets[m->subnets[i]];
+        l->v[l->n++] = s->id;
+        for (size_t k = 0; ok && k < s->prefixes.n; k++) {
+            ok = add_prefix(&g->addresses, &s->prefixes.v[k]);
+        }
+    }
+    return ok;
+}
+
+static eg_err ask_account(const eg_policy *const policies[2], const eg_account_flow *f, eg_policy_proof *ret) {
+    eg_decision older, newer;
+    ret->decisions++;
+    eg_policy_account_network(policies[1], f, &newer);
+    if (!newer.allowed) {
+        return EG_OK;
+    }
+    eg_policy_account_network(policies[0], f, &older);
+    if (older.allowed) {
+        return EG_OK;
+    }
+    ret->verdict = EG_PROOF_FAILS;
+    snprintf(ret->text, sizeof ret->text, "A request from %.*s%s%.*s may come to the storage account %.*s. New: %s. Old: %s.", EG_FMT(f->source_address),
+             f->cluster_subnet.len ? ", of a job of a cluster in " : "", EG_FMT(f->cluster_subnet), EG_FMT(f->account_id), newer.rule, older.rule);
+    return EG_ERR_EXISTS;
+}
+
+static eg_err over_sources(const eg_policy *const policies[2], const grid *g, const subnets *l, eg_str account, eg_policy_proof *ret) {
+    if ((uint64_t)g->addresses.n * (l->n + 1) + ret->decisions > EG_PROVE_DECISIONS_MAX) {
+        ret->verdict = EG_PROOF_UNDECIDED;
+        snprintf(ret->text, sizeof ret->text, "Not decided: the network rules of %.*s divide requests into too many classes.", EG_FMT(account));
+        return EG_ERR_EXISTS;
+    }
+    for (size_t i = 0; i < g->addresses.n; i++) {
+        char address[INET6_ADDRSTRLEN];
+        address_text(g->addresses.v[i], address);
+        for (size_t k = 0; k <= l->n; k++) {
+            const eg_account_flow f = {.account_id = account, .source_address = eg_str_of(address), .cluster_subnet = k < l->n ? l->v[k] : EG_LIT("")};
+            EG_TRY(ask_account(policies, &f, ret));
+        }
+    }
+    return EG_OK;
+}
+
+static eg_err over_account(const eg_policy *const policies[2], eg_str id, eg_policy_proof *ret) {
+    static const eg_policy_cidr v4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96}, all = {{0}, 0};
+    const eg_policy_account *of[2] = {eg_policy_account_find(policies[0], id), eg_policy_account_find(policies[1], id)};
+    grid g = {.addresses = {0}};
+    subnets l = {.v = calloc((of[0] ? of[0]->subnet_count : 0) + (of[1] ? of[1]->subnet_count : 0) + 1, sizeof *l.v)};
+    bool ok = l.v && add_prefix(&g.addresses, &all) && add_prefix(&g.addresses, &v4);
+    for (int i = 0; ok && i < 2; i++) {
+        ok = !of[i] || add_account(&g, &l, policies[i], of[i]);
+    }
+    if (ok) {
+        sort_unique(&g.addresses);
+    }
+    const eg_err e = ok ? over_sources(policies, &g, &l, id, ret) : EG_ERR_NO_MEMORY;
+    free(g.addresses.v);
+    free(l.v);
+    return e;
+}
+
+/* An account that the older policy doesn't name was open; one that the newer doesn't name is open from then on. */
+eg_err eg_prove_accounts(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) {
+    const eg_policy *const policies[2] = {older, newer};
+    for (size_t i = 0; i < older->account_count; i++) {
+        const eg_err e = over_account(policies, older->accounts[i].id, ret);
+        if (e == EG_ERR_EXISTS) {
+            return EG_OK;
+        }
+        EG_TRY(e);
+    }
+    return EG_OK;
 }
 
 /* A subnet that the newer policy doesn't have lets nobody in. */

@@ -1,6 +1,7 @@
 /* What a new policy changes, in words: who gains and loses which role where, what is denied from then on, which network rules differ. */
 #include "prove.h"
 
+#include <arpa/inet.h>
 #include <embergate/clock.h>
 #include <stdio.h>
 
@@ -67,11 +68,60 @@ static eg_err tell_rules(const eg_policy *a, const eg_policy *b, const char *ver
     return EG_OK;
 }
 
+static const char *access_text(const eg_policy_account *m) {
+    return !m || (!m->closed && !m->deny) ? "open to all networks" : m->closed ? "closed to all networks" : "open only to what its network rules name";
+}
+
+static eg_err tell_access(const eg_policy *older, const eg_policy *newer, eg_str id, eg_buf *ret) {
+    const char *was = access_text(eg_policy_account_find(older, id)), *is = access_text(eg_policy_account_find(newer, id));
+    return strcmp(was, is) == 0 ? EG_OK : eg_buf_addf(ret, "the storage account %.*s, which was %s, is %s\n", EG_FMT(id), was, is);
+}
+
+static eg_err tell_address(const eg_policy_account *m, const eg_policy_cidr *c, const char *verb, eg_buf *ret) {
+    char text[INET6_ADDRSTRLEN];
+    const bool v4 = c->bits >= 96 && eg_policy_cidr_contains(&(eg_policy_cidr){{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96}, c);
+    (void)inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? c->address + 12 : c->address, text, sizeof text);
+    return eg_buf_addf(ret, "the rule of the storage account %.*s that allows %s/%u %s (%s)\n", EG_FMT(m->id), text, c->bits - (v4 ? 96 : 0), verb, m->file);
+}
+
+/* What the rules of a's accounts allow and those of b don't. */
+static eg_err tell_sources(const eg_policy *a, const eg_policy *b, const char *verb, eg_buf *ret) {
+    for (size_t i = 0; i < a->account_count; i++) {
+        const eg_policy_account *m = &a->accounts[i], *other = eg_policy_account_find(b, m->id);
+        for (size_t k = 0; k < m->addresses.n; k++) {
+            if (!other || !eg_policy_cidrs_have(&other->addresses, &m->addresses.v[k])) {
+                EG_TRY(tell_address(m, &m->addresses.v[k], verb, ret));
+            }
+        }
+        for (size_t k = 0; k < m->subnet_count; k++) {
+            const eg_str subnet = a->subnets[m->subnets[k]].id;
+            if (!other || !eg_policy_account_has_subnet(b, other, subnet)) {
+                EG_TRY(eg_buf_addf(ret, "the rule of the storage account %.*s that allows the subnet %.*s %s (%s)\n", EG_FMT(m->id), EG_FMT(subnet), verb, m->file));
+            }
+        }
+    }
+    return EG_OK;
+}
+
+static eg_err tell_accounts(const eg_policy *older, const eg_policy *newer, eg_buf *ret) {
+    for (size_t i = 0; i < newer->account_count; i++) {
+        EG_TRY(tell_access(older, newer, newer->accounts[i].id, ret));
+    }
+    for (size_t i = 0; i < older->account_count; i++) {
+        if (!eg_policy_account_find(newer, older->accounts[i].id)) {
+            EG_TRY(tell_access(older, newer, older->accounts[i].id, ret));
+        }
+    }
+    EG_TRY(tell_sources(newer, older, "is new", ret));
+    return tell_sources(older, newer, "goes", ret);
+}
+
 eg_err eg_policy_what_if(const eg_policy *older, const eg_policy *newer, eg_buf *ret) {
     EG_TRY(tell_grants(newer, older, "gains", ret));
     EG_TRY(tell_grants(older, newer, "loses", ret));
     EG_TRY(tell_denies(newer, older, "is new", ret));
     EG_TRY(tell_denies(older, newer, "goes", ret));
     EG_TRY(tell_rules(newer, older, "is new", ret));
-    return tell_rules(older, newer, "goes", ret);
+    EG_TRY(tell_rules(older, newer, "goes", ret));
+    return tell_accounts(older, newer, ret);
 }

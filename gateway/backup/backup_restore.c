@@ -250,7 +250,8 @@ static eg_err open_to_readers(void *ctx, const eg_backup_found *f)
 static eg_err give_modes(restoring *r, eg_problem *p)
 {
     static const char *const folders[] = {"policies", "tls"};
-    static const char *const below[] = {"policies/roleAssignments", "policies/roleDefinitions", "policies/networkSecurityGroups", "policies/virtualNetworks"};
+    static const char *const below[] = {"policies/roleAssignments", "policies/roleDefinitions", "policies/networkSecurityGroups", "policies/virtualNetworks",
+                                        "policies/storageAccounts"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         int fd = openat(r->to_fd, folders[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0) {

@@ -31,6 +31,7 @@ typedef struct eg_config_cluster {
     const char *subscription;
     const char *resource_group;
     const char *user;
+    const char *subnet;            /* resource id; "" = none */
     unsigned workers;
     unsigned worker_cores;
     unsigned worker_memory_mb;

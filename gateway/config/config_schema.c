@@ -88,6 +88,8 @@ static const eg_config_row cluster_rows[] = {
         .description = "Resource group in the cluster's resource id."),
     ROW(eg_config_cluster, "user", TEXT, user, .dflt = "", .check = &eg_config_check_unix_user,
         .description = "UNIX user of the cluster's processes; \"\" = the gateway's own, and the isolation that is then missing is reported."),
+    ROW(eg_config_cluster, "subnet", TEXT, subnet, .dflt = "", .check = &eg_config_check_subnet,
+        .description = "Resource id of the subnet that the cluster sits in: its jobs come to storage accounts as from there. \"\" = none."),
     ROW(eg_config_cluster, "workers", UINT, workers, .dflt = "1", .min = 1, .max = 64, .unit = "processes",
         .description = "Spark workers of the cluster."),
     ROW(eg_config_cluster, "worker_cores", UINT, worker_cores, .dflt = "1", .min = 1, .max = 512, .unit = "cores",

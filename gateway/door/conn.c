@@ -37,6 +37,21 @@ static void describe_peer(eg_peer *peer, const struct sockaddr_storage *from) {
     }
 }
 
+/* Loopback, or an address of this machine that it speaks to itself by. */
+static bool is_own(int fd, const eg_peer *peer) {
+    eg_peer own = {.port = 0};
+    struct sockaddr_storage at = {.ss_family = AF_UNSPEC};
+    socklen_t n = sizeof at;
+    if (strncmp(peer->address, "127.", 4) == 0 || strcmp(peer->address, "::1") == 0) {
+        return true;
+    }
+    if (getsockname(fd, (struct sockaddr *)&at, &n) != 0) {
+        return false;
+    }
+    describe_peer(&own, &at);
+    return own.address[0] && strcmp(own.address, peer->address) == 0;
+}
+
 static void tell_refused(eg_worker *w, const eg_peer *peer, eg_err why) {
     if (w->shared->refused != NULL) {
         w->shared->refused(w->shared->app.app, peer, why);
@@ -70,6 +85,7 @@ static eg_conn *make(eg_worker *w, int fd, const eg_peer *peer) {
 void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, const struct sockaddr_storage *from) {
     eg_peer peer = listener->peer;
     describe_peer(&peer, from);
+    peer.on_this_machine = is_own(fd, &peer);
     eg_metric_add(EG_METRIC_CONNECTIONS_ACCEPTED, 1);
     if (!w->shared->app.admit(w->shared->app.app, &peer)) {
         eg_metric_add(EG_METRIC_CONNECTIONS_DENIED, 1);

@@ -7,11 +7,6 @@ static bool of_tenant(const eg_request *rq) {
     return rq->tenant.len > 0 && eg_str_ieq(eg_str_of(rq->principal->tenant), rq->tenant);
 }
 
-static void keep_decision(eg_request *rq, const eg_decision *d) {
-    rq->policy_version = d->policy_version;
-    snprintf(rq->decided_by, sizeof rq->decided_by, "%s", d->rule);
-}
-
 /* What belongs to another tenant is answered exactly like what does not exist, and like what one has no role on. */
 static eg_err shown(eg_request *rq, eg_err e) {
     bool data = rq->route->flags & EG_ROUTE_DATA_ACTION;
@@ -47,7 +42,7 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
     const eg_access a = eg_pipeline_access(rq, rq->route->action, rq->route->flags & EG_ROUTE_DATA_ACTION, scope);
     eg_decision d;
     eg_policy_decide(pol, &a, &d);
-    keep_decision(rq, &d);
+    eg_pipeline_keep_decision(rq, &d);
     if (d.allowed) {
         rq->way = EG_WAY_ROLE;
         return EG_OK;
@@ -98,19 +93,6 @@ eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c) {
     return EG_STEP_NEXT;
 }
 
-/* Asked before any token is looked at, and again for each request, so that a rule that changed ends connections that are open. */
-eg_step_verdict eg_pipeline_network(eg_pipeline_request *c) {
-    const eg_peer *peer = &c->rq->peer;
-    eg_flow f = {.source_address = eg_str_of(peer->address), .source_port = peer->port, .destination_port = peer->local_port, .subnet = eg_str_of(peer->subnet)};
-    eg_decision d;
-    eg_policy_network(c->policy, &f, &d);
-    if (d.allowed) {
-        return EG_STEP_NEXT;
-    }
-    keep_decision(c->rq, &d);
-    return eg_pipeline_refuse(c, eg_fail(&c->rq->problem, EG_ERR_DENIED_NETWORK, "The network rules do not allow this source address."));
-}
-
 eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
     eg_decision d;
     if (!rq->principal) {
@@ -135,7 +117,7 @@ eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_act
     eg_decision d;
     eg_policy_decide(c->policy, &a, &d);
     if (d.allowed) {
-        keep_decision(rq, &d);
+        eg_pipeline_keep_decision(rq, &d);
         return EG_OK;
     }
     return eg_fail(p, d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error, "The principal %s has no role assignment that grants %s here.", rq->principal->object_id, action);

@@ -3,8 +3,6 @@
 
 #include "../door/door.h"
 
-#include <embergate/log.h>
-
 #include <stdlib.h>
 
 static const eg_request_ops ops = {
@@ -28,6 +26,7 @@ static const struct {
     {"route", step_route},
     {"network", eg_pipeline_network},
     {"authenticate", eg_pipeline_authenticate},
+    {"job network", eg_pipeline_job_network},
     {"decide", eg_pipeline_authorize},
     {"ready", step_ready},
     {"begin", step_begin},
@@ -93,19 +92,7 @@ static void unref(eg_pipeline_request *c) {
     }
 }
 
-static bool app_admit(void *app, const eg_peer *peer) {
-    eg_pipeline *pl = app;
-    eg_policy *policy = eg_policy_watch_get(pl->o.policies);
-    eg_flow f = {.source_address = eg_str_of(peer->address), .source_port = peer->port, .destination_port = peer->local_port, .subnet = eg_str_of(peer->subnet)};
-    eg_decision d;
-    eg_policy_network(policy, &f, &d);
-    eg_policy_unref(policy);
-    if (!d.allowed) {
-        eg_audit_count_failure(pl->o.audit, EG_ERR_DENIED_NETWORK, eg_str_of(peer->address));
-        eg_log(EG_LOG_INFO, "connection_denied", "source", peer->address, "listener", peer->listener, "rule", d.rule, NULL);
-    }
-    return d.allowed;
-}
+static bool app_admit(void *app, const eg_peer *peer) { return eg_pipeline_admits(app, peer); }
 
 /* Without memory for a request of ours there is none for its shape either. */
 static void answer_bare(eg_request *rq) {

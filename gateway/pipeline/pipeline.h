@@ -11,6 +11,13 @@
 
 typedef struct eg_pipeline eg_pipeline;
 
+/* Where a cluster sits: its jobs' requests count as coming from there. */
+typedef struct eg_pipeline_cluster {
+    const char *tenant;
+    const char *name;
+    const char *subnet;       /* resource id */
+} eg_pipeline_cluster;
+
 /* All borrowed for the life of the pipeline. */
 typedef struct eg_pipeline_options {
     const eg_router *router;
@@ -20,6 +27,8 @@ typedef struct eg_pipeline_options {
     eg_pool *pool;
     const eg_clock *clock;
     eg_storage_auth storage_auth; /* {0}: bearer tokens alone */
+    const eg_pipeline_cluster *clusters; /* those that sit in a subnet */
+    size_t cluster_count;
     const char *public_url;   /* "https://…": named in the challenge that tells storage clients where to sign in */
 } eg_pipeline_options;
 

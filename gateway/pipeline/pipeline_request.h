@@ -18,6 +18,7 @@ typedef struct eg_pipeline_request {
     eg_principal *held;            /* our reference to rq->principal */
     size_t step;                   /* the next one */
     bool asked_again;              /* the token, after keys were fetched */
+    bool owes_cluster;             /* the account's network rules deny it, unless it turns out to be a job of a cluster that they name */
     atomic_bool answered;          /* the handler or a step has answered: nothing more is called */
     bool good;                     /* what the handler answered was a success */
     bool closing;                  /* the record failed: what is sent now is the 503 */
@@ -46,8 +47,12 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c);
 /* RFC 6750 section 2.1: the token of a Bearer Authorization. EG_ERR_TOKEN_MISSING, EG_ERR_TOKEN_MALFORMED. */
 eg_err eg_pipeline_bearer(eg_str authorization, eg_str *ret) EG_MUST_CHECK;
 bool eg_pipeline_is_open(const eg_request *rq); /* the route asks for no token of this peer */
-/* authorize.c */
+/* network.c */
 eg_step_verdict eg_pipeline_network(eg_pipeline_request *c);
+eg_step_verdict eg_pipeline_job_network(eg_pipeline_request *c); /* when it is known who asks */
+bool eg_pipeline_admits(eg_pipeline *pl, const eg_peer *peer);   /* before the handshake */
+void eg_pipeline_keep_decision(eg_request *rq, const eg_decision *d);
+/* authorize.c */
 eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c);
 eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope);
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p);

@@ -82,7 +82,7 @@ static void add_folder(signature *s, const char *dir, const char *folder) {
 
 static signature look(const char *dir, uint8_t ret[EG_SHA256_LEN]) {
     static const char *const folders[] = {".", "roleDefinitions", "roleAssignments", "roleAssignmentSchedules", "roleEligibilitySchedules", "denyAssignments", "networkSecurityGroups",
-                                          "virtualNetworks"};
+                                          "virtualNetworks", "storageAccounts"};
     signature s = {0};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         add_folder(&s, dir, folders[i]);

@@ -125,7 +125,7 @@ static void record(eg_pipeline_request *c) {
     bool never = route && route->record == EG_RECORD_NONE && e == EG_OK;
     if (!never && !rq->principal && !success) {
         /* Nobody is known, so a flood of these costs the sender nothing: they are added up. */
-        eg_audit_count_failure(audit, e != EG_OK ? e : EG_ERR_INVALID, eg_str_of(rq->peer.address));
+        eg_audit_count_denial(audit, e != EG_OK ? e : EG_ERR_INVALID, eg_str_of(rq->peer.address), eg_str_of(rq->decided_by));
         eg_pipeline_send(c);
         return;
     }

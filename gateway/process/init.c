@@ -24,7 +24,7 @@ static const struct {
 } state_folders[] = {
     {"gateway", 0700}, {"gateway/db", 0700}, {"gateway/segments", 0700}, {"gateway/audit", 0700}, {"keeper", 0700}, {"ca", 0700},
     {"profiles", 0700}, {"tls", 0755}, {"policies", 0755}, {"policies/roleAssignments", 0755}, {"policies/roleDefinitions", 0755},
-    {"policies/networkSecurityGroups", 0755}, {"policies/virtualNetworks", 0755}, {"run", 0755}, {"clusters", 0755},
+    {"policies/networkSecurityGroups", 0755}, {"policies/virtualNetworks", 0755}, {"policies/storageAccounts", 0755}, {"run", 0755}, {"clusters", 0755},
 };
 
 static eg_err must_be_empty(const char *dir, eg_problem *p)

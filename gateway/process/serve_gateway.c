@@ -50,6 +50,8 @@ typedef struct gateway {
     eg_certificate_watch *certificates;
     eg_router_tenant *router_tenants;
     eg_router_resource *router_clusters, *router_accounts;
+    eg_pipeline_cluster *cluster_subnets;
+    size_t cluster_subnet_count;
 } gateway;
 
 static eg_err no_memory(eg_problem *p) { return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory"); }
@@ -238,6 +240,22 @@ static eg_err open_router(gateway *g, eg_problem *p)
     return g->router ? mount_all(g, p) : no_memory(p);
 }
 
+static eg_err fill_subnets(gateway *g, eg_problem *p)
+{
+    const eg_config *c = g->plan->config;
+    g->cluster_subnets = eg_arena_alloc(g->arena, (c->cluster_count + 1) * sizeof *g->cluster_subnets);
+    if (!g->cluster_subnets) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < c->cluster_count; i++) {
+        if (c->clusters[i].subnet[0]) {
+            g->cluster_subnets[g->cluster_subnet_count++] =
+                (eg_pipeline_cluster){.tenant = c->clusters[i].tenant, .name = c->clusters[i].name, .subnet = c->clusters[i].subnet};
+        }
+    }
+    return EG_OK;
+}
+
 static eg_err open_pipeline(gateway *g, eg_problem *p)
 {
     eg_policy_watch_options wo = {.dir = g->plan->policies, .clock = &eg_clock_system};
@@ -245,8 +263,10 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
     eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .pool = g->pool, .loopback = g->plan->config->loopback_details};
     EG_TRY(eg_ops_new(&oo, &g->ops));
     EG_TRY(open_router(g, p));
+    EG_TRY(fill_subnets(g, p));
     eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,
                               .clock = &eg_clock_system, .public_url = g->plan->config->public_url,
+                              .clusters = g->cluster_subnets, .cluster_count = g->cluster_subnet_count,
                               .storage_auth = eg_storage_auth_of(g->storage, g->pool)};
     return eg_pipeline_new(&po, &g->pipeline);
 }

@@ -65,6 +65,8 @@ void eg_audit_poke(eg_audit *a);
 /* Failures before authentication, added up per (code, /24 or /48, minute) with a bounded table, so that a flood can't fill the disk;
  * one summary record a minute for each row, and one for what didn't fit. Never blocks. */
 void eg_audit_count_failure(eg_audit *a, eg_err e, eg_str source_address);
+/* The same for what a rule denied, a row for each rule: it stands in the record. */
+void eg_audit_count_denial(eg_audit *a, eg_err e, eg_str source_address, eg_str rule);
 /* Repeated accesses of one resource by one principal or job (EG_RECORD_FIRST): true = this is the first, write a record;
  * false = it was added to the running sum, whose closing record comes after 60 s without access or eg_audit_access_close. */
 bool eg_audit_access(eg_audit *a, const eg_audit_record *r);

@@ -88,6 +88,7 @@ typedef struct eg_peer {
     uint16_t local_port;
     char listener[32];
     char subnet[256];          /* resource id of the subnet the listener sits in; "" = none */
+    bool on_this_machine;      /* the other end has an address of this machine: a job's, or an administrator's */
     char tls_version[8];       /* "TLSv1.3" */
     char tls_cipher[40];
 } eg_peer;

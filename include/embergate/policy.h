@@ -36,7 +36,7 @@ typedef struct eg_access {
 typedef struct eg_decision {
     bool allowed;
     bool forbidden;           /* by a deny assignment, or because of the tenant: no access control list may allow it either */
-    eg_err error;             /* why not: EG_ERR_DENIED_ROLE, _DATA, _TENANT, _NETWORK; EG_OK when allowed */
+    eg_err error;             /* why not: EG_ERR_DENIED_ROLE, _DATA, _TENANT, _NETWORK, _ACCOUNT_NETWORK; EG_OK when allowed */
     char rule[192];           /* "roleAssignment {name} ({role name}) at {scope}", "denyAssignment {name} at {scope}", "securityRule {nsg}/{rule}", "default deny" */
     char reason[256];         /* a sentence for a person */
     uint64_t policy_version;
@@ -60,6 +60,19 @@ typedef struct eg_flow {
  * (AllowVnetInBound, AllowAzureLoadBalancerInBound, DenyAllInBound). A subnet without a group, or no subnet: allowed by "no network security group". An
  * unknown subnet is denied. */
 void eg_policy_network(const eg_policy *pol, const eg_flow *f, eg_decision *ret);
+
+/* A request to a storage account, as its networkAcls and publicNetworkAccess see it. */
+typedef struct eg_account_flow {
+    eg_str account_id;        /* resource id */
+    eg_str source_address;    /* text */
+    eg_str cluster_subnet;    /* resource id of the subnet of the cluster whose job asks, on this machine; len 0 = none, or nobody knows yet */
+} eg_account_flow;
+
+/* Azure's semantics: publicNetworkAccess Disabled closes the account; defaultAction Allow opens it; else an ipRule that holds the source address, or a
+ * virtualNetworkRule whose subnet holds it or is the cluster's. An account that no document names is open. EG_ERR_DENIED_ACCOUNT_NETWORK. */
+void eg_policy_account_network(const eg_policy *pol, const eg_account_flow *f, eg_decision *ret);
+/* Whether a cluster's subnet could change a denial: whose job asks is known only after authentication. */
+bool eg_policy_account_asks_subnet(const eg_policy *pol, eg_str account_id);
 
 /* GUID of the role that has this name, GUID or resource id. EG_ERR_NOT_FOUND. */
 eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UUID_LEN]) EG_MUST_CHECK;

@@ -38,7 +38,7 @@ static void added_up_by_network(void **state) {
         sink s = {0};
         eg_failure_count *f = eg_failure_count_new(&eg_clock_system, take, &s);
         for (int k = 0; k < 100; k++) {
-            eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, eg_str_of(cases[i].address));
+            eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, eg_str_of(cases[i].address), EG_LIT(""));
         }
         eg_failure_count_flush(f);
         assert_int_equal(s.records, 1);
@@ -57,7 +57,7 @@ static void the_table_is_bounded(void **state) {
     for (unsigned i = 0; i < 20000; i++) {
         char address[32];
         snprintf(address, sizeof address, "10.%u.%u.1", i / 256, i % 256);
-        eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, eg_str_of(address));
+        eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, eg_str_of(address), EG_LIT(""));
     }
     eg_failure_count_flush(f);
     assert_int_equal(s.records, EG_FAILURE_ROWS_MAX + 1);
@@ -70,10 +70,10 @@ static void a_busy_log_gets_them_later(void **state) {
     (void)state;
     sink s = {.answer = EG_ERR_BUSY};
     eg_failure_count *f = eg_failure_count_new(&eg_clock_system, take, &s);
-    eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, EG_LIT("192.0.2.1"));
+    eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, EG_LIT("192.0.2.1"), EG_LIT(""));
     eg_failure_count_flush(f);
-    eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, EG_LIT("192.0.2.2"));
-    eg_failure_count_add(f, (eg_err)9999, EG_LIT("192.0.2.2"));
+    eg_failure_count_add(f, EG_ERR_TOKEN_MISSING, EG_LIT("192.0.2.2"), EG_LIT(""));
+    eg_failure_count_add(f, (eg_err)9999, EG_LIT("192.0.2.2"), EG_LIT(""));
     s.answer = EG_OK;
     eg_failure_count_flush(f);
     assert_int_equal(s.records, 2);

@@ -1,5 +1,5 @@
 /* The pipeline as a client meets it: real door, real tokens, real policies, real audit log, and handlers of its own.
- * covers: authenticate.c record_request.c respond_request.c ops.c */
+ * covers: network.c authenticate.c record_request.c respond_request.c ops.c */
 #include "identity_fixture.h"
 
 #include "api/ops.h"
@@ -533,6 +533,44 @@ static void network_rules_change(void **state) {
     assert_int_equal(eg_metric_get(EG_METRIC_CONNECTIONS_DENIED), denied + 1);
 }
 
+static void put_account(const char *properties) {
+    put("storageAccounts/lake.json", "{\"id\":\"" LAKE "\",\"name\":\"lake\",\"properties\":{%s}}", properties);
+}
+
+/* Asks until the policies of a moment ago are in force. */
+static answer asked_until(const char *line, int token, int status) {
+    answer a = {0};
+    for (int i = 0; i < 100 && a.status != status; i++) {
+        wait_ms(20);
+        client *c = client_open(s->tls, s->port, NULL);
+        assert_non_null(c);
+        a = ask_on(c, line, "", token);
+        client_close(c);
+    }
+    assert_int_equal(a.status, status);
+    return a;
+}
+
+static void accounts_have_networks(void **state) {
+    (void)state;
+    expect("GET /fs/a", STORAGE, 200, "hello");
+    put_account("\"networkAcls\":{\"defaultAction\":\"Deny\",\"ipRules\":[{\"value\":\"192.0.2.0/24\"}]}");
+    answer a = asked_until("GET /fs/a", NOBODY, 403); /* before any token is looked at: else 401 */
+    assert_non_null(strstr(a.head, "x-ms-error-code: AuthorizationFailure"));
+    assert_non_null(strstr(a.body, "This request is not authorized to perform this operation."));
+    expect("GET /fs/a", STORAGE, 403, "AuthorizationFailure");
+    expect("GET /livy/jobs", GATEWAY, 200, "hello"); /* a cluster is no storage account */
+    /* A subnet of clusters: who is on this machine may be a job of one, which is known after authentication. */
+    put_account("\"networkAcls\":{\"defaultAction\":\"Deny\",\"virtualNetworkRules\":[{\"id\":\"" SUBNET "\"}]}");
+    (void)asked_until("GET /fs/a", GATEWAY, 401);
+    expect("GET /fs/a", NOBODY, 403, "AuthorizationFailure");
+    expect("GET /fs/a", STORAGE, 403, "AuthorizationFailure"); /* a person, not a job */
+    put_account("\"networkAcls\":{\"defaultAction\":\"Deny\",\"ipRules\":[{\"value\":\"127.0.0.0/8\"}]}");
+    (void)asked_until("GET /fs/a", STORAGE, 200);
+    put_account("\"publicNetworkAccess\":\"Disabled\",\"networkAcls\":{\"defaultAction\":\"Allow\"}");
+    (void)asked_until("GET /fs/a", STORAGE, 403);
+}
+
 static void health_and_metrics(void **state) {
     (void)state;
     expect("GET /healthz", NOBODY, 200, "\"status\":\"ok\"");
@@ -569,7 +607,7 @@ static void schemes(void **state) {
 /* With an argument: the tests whose names match it, such as 'peers*'. Under ThreadSanitizer one process can run but one stage. */
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(schemes), ON_STAGE(ordinary), ON_STAGE(refused), ON_STAGE(others_are_invisible), ON_STAGE(bodies_are_bounded), ON_STAGE(peers_that_leave),
+        cmocka_unit_test(schemes), ON_STAGE(ordinary), ON_STAGE(accounts_have_networks), ON_STAGE(refused), ON_STAGE(others_are_invisible), ON_STAGE(bodies_are_bounded), ON_STAGE(peers_that_leave),
         ON_STAGE(answered_twice_is_answered_once), ON_STAGE(short_answers_are_given_on_the_worker), ON_STAGE(records_in_transactions), ON_STAGE(first_accesses), ON_STAGE(records_say_why), ON_STAGE(no_record_no_answer),
         ON_STAGE(job_tokens), ON_STAGE(handlers_ask_again), ON_STAGE(network_rules_change), ON_STAGE(health_and_metrics),
     };

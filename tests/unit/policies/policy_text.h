@@ -46,8 +46,17 @@ static const char vnet_text[] =
     "\"subnets\":[{\"id\":\"" SUBNET_ID "\",\"name\":\"gateway\",\"properties\":{\"addressPrefix\":\"10.1.0.0/24\",\"networkSecurityGroup\":{\"id\":\"" NSG_ID "\"}}},"
     "{\"id\":\"" VNET_ID "/subnets/open\",\"name\":\"open\",\"properties\":{\"addressPrefixes\":[\"10.2.0.0/24\"]}}]}}";
 
+#define ACCOUNT_ID GROUP "/providers/Microsoft.Storage/storageAccounts/lake"
+
+static const char account_text[] =
+    "{\"id\":\"" ACCOUNT_ID "\",\"name\":\"lake\",\"type\":\"Microsoft.Storage/storageAccounts\",\"properties\":{\"publicNetworkAccess\":\"Enabled\","
+    "\"networkAcls\":{\"bypass\":\"AzureServices, Logging\",\"defaultAction\":\"Deny\",\"resourceAccessRules\":[],"
+    "\"ipRules\":[{\"value\":\"203.0.113.0/24\",\"action\":\"Allow\"},{\"value\":\"198.51.100.4\"}],"
+    "\"virtualNetworkRules\":[{\"id\":\"" VNET_ID "/subnets/open\",\"action\":\"Allow\",\"state\":\"Succeeded\"}]}}}";
+
 static const char *const kind_texts[EG_POLICY_KIND_COUNT] = {
     [EG_POLICY_ROLES] = role_text, [EG_POLICY_ASSIGNMENTS] = assignment_text, [EG_POLICY_GROUPS] = group_text, [EG_POLICY_VNETS] = vnet_text,
+    [EG_POLICY_ACCOUNTS] = account_text,
 };
 
 /* text with the first `from` replaced by `to`; to be freed with test_free. */
