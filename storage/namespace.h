@@ -31,10 +31,8 @@ typedef enum eg_attr {
     EG_ATTR_CUSTOMER_KEY,      /* SHA-256 of the customer-provided key that wraps the data key */
     EG_ATTR_ENCRYPTION_SCOPE,  /* its name: the scope's key wraps the data key */
     EG_ATTR_ENCRYPTION_CONTEXT,
-    EG_ATTR_SNAPSHOT,          /* of a snapshot or an earlier version: whose, and of when */
-    EG_ATTR_VERSION,           /* u64: nanoseconds since 1970, the version id of this content */
-    EG_ATTR_DELETED,           /* of what was soft-deleted: when, and until when it is kept */
-    EG_ATTR_ACCESS_POLICIES,   /* of a container's root: stored access policies */
+    EG_ATTR_SNAPSHOT,          /* of a snapshot: whose, and of when */
+    EG_ATTR_ACCESS_POLICIES = 22, /* of a container's root: stored access policies */
     EG_ATTR_LAST_FLUSH,        /* of a file: change counter after its last flush (u64), length before it (u64) */
     EG_ATTR_COUNT
 } eg_attr;

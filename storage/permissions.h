@@ -1,4 +1,4 @@
-/* POSIX permissions as the Data Lake API writes them. They are kept and given back; access is decided by roles alone. */
+/* POSIX permissions as the Data Lake API writes them. */
 #ifndef EG_STORAGE_PERMISSIONS_H
 #define EG_STORAGE_PERMISSIONS_H
 
@@ -11,7 +11,5 @@ void eg_permissions_text(uint16_t mode, char ret[EG_PERMISSIONS_LEN]);
 /* "user::rwx,group::r-x,other::---" */
 #define EG_PERMISSIONS_ACL_LEN 40
 void eg_permissions_acl(uint16_t mode, char ret[EG_PERMISSIONS_ACL_LEN]);
-/* Checks the form of an access control list and takes the owner's, group's and others' rights into *mode. EG_ERR_HTTP_HEADER. */
-eg_err eg_permissions_acl_check(eg_str acl, uint16_t *mode) EG_MUST_CHECK;
 
 #endif

@@ -2,11 +2,10 @@
 #include "rotation.h"
 
 #include "key_cache.h"
-#include "namespace.h"
+#include "inode_walk.h"
 
 #include <stdlib.h>
 
-#define STEP_ROWS 512
 #define STEP_KEYS 64
 
 typedef struct wrapped_key {
@@ -21,24 +20,12 @@ typedef struct candidate {
     wrapped_key now;
 } candidate;
 
-#define ACCOUNTS_MAX EG_ACCOUNTS_MAX
-
 typedef struct step {
-    eg_storage *store;
+    eg_inode_walk walk;
     const eg_rewrap *what;
-    const eg_account *accounts[ACCOUNTS_MAX];
-    size_t account_count;
-    eg_id at;                  /* the last inode that was looked at */
-    bool begun;
     candidate keys[STEP_KEYS];
     size_t key_count;
 } step;
-
-static eg_err add_account(void *ctx, const eg_account *a) {
-    step *st = ctx;
-    st->accounts[st->account_count++] = a;
-    return EG_OK;
-}
 
 static eg_bytes bytes_of(const wrapped_key *k) { return (eg_bytes){k->b, k->n}; }
 
@@ -51,59 +38,19 @@ static bool keep(wrapped_key *to, eg_bytes wrapped) {
     return true;
 }
 
-/* A row says by its MAC whose it is. Those of other tenants fit none of the accounts, and a damaged one is for the check to find. */
-static const eg_account *account_of(const step *st, eg_bytes key, eg_bytes value) {
-    for (size_t i = 0; i < st->account_count; i++) {
-        if (eg_record_fits(st->accounts[i], EG_ROW_INODE, key, value)) {
-            return st->accounts[i];
-        }
-    }
-    return NULL;
-}
-
-static eg_err look_at(step *st, eg_kv_txn *t, eg_bytes k, eg_bytes v) {
-    if (k.len != sizeof st->at.b) {
-        return eg_record_corrupt();
-    }
-    memcpy(st->at.b, k.ptr, k.len);
-    st->begun = true;
-    const eg_account *a = account_of(st, k, v);
-    eg_inode i;
-    if (!a) {
-        return EG_OK;
-    }
-    EG_TRY(eg_ns_inode_get(t, a, &st->at, &i));
+static bool collect(void *ctx, const eg_account *a, const eg_inode *i) {
+    step *st = ctx;
     candidate *c = &st->keys[st->key_count];
-    if (eg_rewrap_wants(st->what, i.attr[EG_ATTR_WRAPPED_KEY]) && keep(&c->was, i.attr[EG_ATTR_WRAPPED_KEY])) {
+    if (eg_rewrap_wants(st->what, i->attr[EG_ATTR_WRAPPED_KEY]) && keep(&c->was, i->attr[EG_ATTR_WRAPPED_KEY])) {
         c->account = a;
-        c->id = i.id;
+        c->id = i->id;
         st->key_count++;
     }
-    return EG_OK;
-}
-
-/* EG_ERR_NOT_FOUND after the last row. */
-static eg_err collect(step *st) {
-    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
-    EG_TRY(eg_kv_read_begin(st->store->kv, &t));
-    EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
-    const bool begun = st->begun;
-    const eg_id from = st->at;
-    EG_TRY(eg_kv_cursor_open(t, EG_DB_FS_INODE, begun ? eg_id_bytes(&from) : (eg_bytes){NULL, 0}, &c));
-    st->key_count = 0;
-    for (size_t n = 0; n < STEP_ROWS && st->key_count < STEP_KEYS; n++) {
-        eg_bytes k;
-        eg_bytes v;
-        EG_TRY(eg_kv_cursor_next(c, &k, &v));
-        if (!(begun && n == 0 && k.len == sizeof from.b && memcmp(k.ptr, from.b, k.len) == 0)) {
-            EG_TRY(look_at(st, t, k, v));
-        }
-    }
-    return EG_OK;
+    return st->key_count < STEP_KEYS;
 }
 
 static eg_err ask_keeper(step *st) {
-    const eg_keys *keys = st->store->keys;
+    const eg_keys *keys = st->walk.store->keys;
     for (size_t i = 0; i < st->key_count; i++) {
         candidate *c = &st->keys[i];
         char buf[EG_FILE_PURPOSE_MAX];
@@ -138,14 +85,15 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
 
 static eg_err files(step *st, const atomic_bool *stop, uint64_t *moved) {
     for (eg_err e = EG_OK; e == EG_OK && !*stop;) {
-        e = collect(st);
+        st->key_count = 0;
+        e = eg_inode_walk_step(&st->walk, collect, st);
         if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
             return e;
         }
         if (st->key_count > 0) {
             EG_TRY(ask_keeper(st));
             const eg_txn_op op = {apply, st};
-            EG_TRY(eg_commit(st->store->committer, &op, 1, NULL));
+            EG_TRY(eg_commit(st->walk.store->committer, &op, 1, NULL));
             *moved += st->key_count;
         }
     }
@@ -159,15 +107,15 @@ static eg_err apply_account(eg_kv_txn *t, void *ctx, eg_problem *p) {
 }
 
 static eg_err accounts(step *st, uint64_t *moved) {
-    const eg_keys *keys = st->store->keys;
-    for (size_t i = 0; i < st->account_count; i++) {
-        candidate c = {.account = st->accounts[i]};
+    const eg_keys *keys = st->walk.store->keys;
+    for (size_t i = 0; i < st->walk.account_count; i++) {
+        candidate c = {.account = st->walk.accounts[i]};
         char buf[EG_ACCOUNT_PURPOSE_MAX];
         bool wanted = false;
         {
             EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
             eg_bytes wrapped;
-            EG_TRY(eg_kv_read_begin(st->store->kv, &t));
+            EG_TRY(eg_kv_read_begin(st->walk.store->kv, &t));
             EG_TRY(eg_storage_account_wrapped(t, c.account, &wrapped));
             wanted = eg_rewrap_wants(st->what, wrapped) && keep(&c.was, wrapped);
         }
@@ -175,7 +123,7 @@ static eg_err accounts(step *st, uint64_t *moved) {
             const eg_key_use use = {st->what->tenant, st->what->key, eg_storage_account_purpose(eg_str_of(c.account->name), buf)};
             EG_TRY(keys->rewrap(keys->ctx, &use, bytes_of(&c.was), c.now.b, &c.now.n));
             const eg_txn_op op = {apply_account, &c};
-            EG_TRY(eg_commit(st->store->committer, &op, 1, NULL));
+            EG_TRY(eg_commit(st->walk.store->committer, &op, 1, NULL));
             ++*moved;
         }
     }
@@ -188,9 +136,9 @@ eg_err eg_storage_rewrap(eg_storage *s, const eg_rewrap *what, const atomic_bool
         return EG_ERR_NO_MEMORY;
     }
     uint64_t moved = 0;
-    st->store = s;
+    st->walk.store = s;
     st->what = what;
-    eg_err e = eg_storage_each_account(s, what->tenant, add_account, st);
+    eg_err e = eg_storage_each_account(s, what->tenant, eg_inode_walk_add, &st->walk);
     if (e == EG_OK) {
         e = accounts(st, &moved);
     }

@@ -211,7 +211,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         {eg_compute_routes, g->compute, {EG_SURFACE_LIVY}, 1},
         {eg_storage_key_routes, g->storage, {EG_SURFACE_ARM, EG_SURFACE_DFS, EG_SURFACE_BLOB}, 3},
         {eg_storage_blob_routes, g->storage, {EG_SURFACE_BLOB}, 1},
-        {eg_storage_routes, g->storage, {EG_SURFACE_DFS, EG_SURFACE_BLOB}, 2},
+        {eg_storage_routes, g->storage, {EG_SURFACE_DFS}, 1},
         {eg_audit_routes, g->audit, {EG_SURFACE_AUDIT}, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

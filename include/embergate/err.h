@@ -142,6 +142,7 @@ typedef enum eg_category {
     X(CONDITION_UNSATISFIABLE, INVALID, "UnsatisfiableCondition")                       \
     X(CONDITIONS_TOO_MANY, INVALID, "MultipleConditionHeadersNotSupported")             \
     X(SNAPSHOTS_PRESENT, CONFLICT, "SnapshotsPresent")                                  \
+    X(HNS_FEATURE, CONFLICT, "FeatureNotYetSupportedForHierarchicalNamespaceAccounts")  \
     X(NO_PENDING_COPY, CONFLICT, "NoPendingCopyOperation")                              \
     X(LEASE_ID_MISSING, PRECONDITION, "LeaseIdMissing")                                 \
     X(LEASE_ID_MISMATCH, PRECONDITION, "LeaseIdMismatchWithBlobOperation")              \

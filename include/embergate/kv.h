@@ -22,11 +22,10 @@ typedef struct eg_committer eg_committer;
     X(FS_PLACE, "fs.place")             /* where sealed bytes lie, and how many name them */ \
     X(FS_BLOCK, "fs.block")             /* blocks that no list has committed */ \
     X(FS_BLOCK_LIST, "fs.block_list")   /* (inode, index) → block of a blob */  \
-    X(FS_SNAPSHOT, "fs.snapshot")       /* (inode, time) → snapshot or version */ \
+    X(FS_SNAPSHOT, "fs.snapshot")       /* (inode, time) → snapshot */            \
     X(FS_DELETED, "fs.deleted")         /* what was soft-deleted */             \
     X(FS_LEASE, "fs.lease")             /* (root, path) → there may be a lease */ \
     X(FS_SCOPE, "fs.scope")             /* encryption scopes of an account */   \
-    X(FS_REPLAY, "fs.replay")           /* first answers, for repeated requests */ \
     X(BATCH, "compute.batch")           /* compute/ */                          \
     X(BATCH_NAME, "compute.batch_name")                                         \
     X(CLUSTER, "compute.cluster")                                               \

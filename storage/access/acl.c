@@ -1,6 +1,8 @@
 /* Evaluation, inheritance and change of access control lists. */
 #include "acl.h"
 
+#include <assert.h>
+
 static eg_acl_entry *find(eg_acl_list *l, eg_acl_tag tag, eg_str id) {
     for (size_t i = 0; i < l->n; i++) {
         if (l->v[i].tag == tag && eg_str_ieq(l->v[i].id, id)) {
@@ -26,8 +28,7 @@ static unsigned rights_of(const eg_acl_list *l, eg_acl_tag tag) {
 
 static bool has_named(const eg_acl_list *l) { return base(l, EG_ACL_USER) || base(l, EG_ACL_GROUP); }
 
-/* Kept in the order of tags; entries of one tag in the order in which they came. */
-static eg_err insert(eg_acl_list *l, eg_acl_entry e, eg_problem *p) {
+eg_err eg_acl_list_insert(eg_acl_list *l, eg_acl_entry e, eg_problem *p) {
     if (l->n == EG_ACL_ENTRIES_MAX) {
         return eg_fail(p, EG_ERR_HTTP_HEADER, "An access control list has at most %d entries of each scope.", EG_ACL_ENTRIES_MAX);
     }
@@ -45,7 +46,7 @@ static eg_err put(eg_acl_list *l, eg_acl_entry e, eg_problem *p) {
         there->rights = e.rights;
         return EG_OK;
     }
-    return insert(l, e, p);
+    return eg_acl_list_insert(l, e, p);
 }
 
 static void drop(eg_acl_list *l, eg_acl_tag tag, eg_str id) {
@@ -60,9 +61,11 @@ static void set_base(eg_acl_list *l, eg_acl_tag tag, unsigned rights) {
     eg_acl_entry *e = find(l, tag, EG_LIT(""));
     if (e) {
         e->rights = (uint8_t)rights;
-    } else {
-        (void)insert(l, (eg_acl_entry){tag, (uint8_t)rights, EG_LIT("")}, NULL);
+        return;
     }
+    const eg_err full = eg_acl_list_insert(l, (eg_acl_entry){tag, (uint8_t)rights, EG_LIT("")}, NULL);
+    assert(full == EG_OK); /* the base entries are the first */
+    (void)full;
 }
 
 static void from_mode(eg_acl_list *l, uint16_t mode) {
@@ -131,7 +134,7 @@ static eg_err finish(eg_acl *a, const eg_acl *spec, eg_problem *p) {
     }
     for (size_t i = 0; a->dflt.n > 0 && i < sizeof bases / sizeof bases[0]; i++) {
         if (!base(&a->dflt, bases[i])) {
-            EG_TRY(insert(&a->dflt, (eg_acl_entry){bases[i], (uint8_t)rights_of(&a->access, bases[i]), EG_LIT("")}, p));
+            EG_TRY(eg_acl_list_insert(&a->dflt, (eg_acl_entry){bases[i], (uint8_t)rights_of(&a->access, bases[i]), EG_LIT("")}, p));
         }
     }
     EG_TRY(finish_scope(&a->access, &spec->access, p));

@@ -98,4 +98,7 @@ bool eg_acl_allows(const eg_acl_item *item, const eg_acl_who *who, unsigned want
 bool eg_acl_is_owner(const eg_acl_item *item, const eg_acl_who *who);
 bool eg_acl_in_group(const eg_acl_who *who, eg_str group);
 
+/* Kept in the order of tags; entries of one tag in the order in which they came. EG_ERR_HTTP_HEADER when it is full. */
+eg_err eg_acl_list_insert(eg_acl_list *l, eg_acl_entry e, eg_problem *p) EG_MUST_CHECK;
+
 #endif

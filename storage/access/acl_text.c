@@ -80,15 +80,7 @@ static eg_err read_entry(eg_str text, bool removal, eg_acl *a, eg_problem *p) {
     if (listed(l, &e)) {
         return eg_fail(p, EG_ERR_HTTP_HEADER, "The entry \"%.*s\" of the access control list stands twice.", EG_FMT(text));
     }
-    if (l->n == EG_ACL_ENTRIES_MAX) {
-        return eg_fail(p, EG_ERR_HTTP_HEADER, "An access control list has at most %d entries of each scope.", EG_ACL_ENTRIES_MAX);
-    }
-    size_t i = l->n++;
-    for (; i > 0 && l->v[i - 1].tag > e.tag; i--) {
-        l->v[i] = l->v[i - 1];
-    }
-    l->v[i] = e;
-    return EG_OK;
+    return eg_acl_list_insert(l, e, p);
 }
 
 static eg_err parse(eg_str text, bool removal, eg_acl *ret, eg_problem *p) {

@@ -82,6 +82,7 @@ static eg_err read_source(eg_request *rq, const eg_target *d, eg_copy *c, eg_str
     c->source.path = path;
     EG_TRY(eg_ns_path_check(path, &rq->problem));
     eg_str at;
+    EG_TRY(eg_target_refuse_version(rq, query));
     const eg_err e = query.ptr ? eg_query_get(rq->arena, query, "snapshot", &at) : EG_ERR_NOT_FOUND;
     EG_TRY(e != EG_ERR_NOT_FOUND && (e != EG_OK || eg_snapshot_time_parse(at, &c->snapshot_ns) != EG_OK) ? bad_source(rq) : EG_OK);
     *ret_address = address;

@@ -16,6 +16,9 @@
 
 #define ROW(method, pattern, query, action, mode, flags, handler, event) \
     {EG_SURFACE_BLOB, method, pattern, query, action, eg_target_container_scope, mode, flags, 0, NULL, NULL, handler, event}
+#define CONTROL(method, query, action, handler, event) ROW(method, CONTAINER, query, action, EG_RECORD_EACH, EG_ROUTE_BLOCKING, handler, event)
+#define CONTAINER_READ(method, query, handler) \
+    ROW(method, CONTAINER, query, EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN, handler, "storage.filesystem.read")
 #define READ(method, query, handler, event) ROW(method, BLOB, query, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, handler, event)
 #define WRITE(query, handler, event) ROW("PUT", BLOB, query, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, handler, event)
 #define UPLOAD(query, action, mode, begin, body, end, event) \
@@ -42,17 +45,24 @@ static const eg_route routes[] = {
     ACCOUNT("HEAD", BLOB, "restype=account", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_account_information, "storage.account.read"),
     ACCOUNT("GET", ROOT, "comp=stats", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_service_stats, "storage.account.read"),
     ACCOUNT("GET", ROOT, "comp=properties", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_blob_service_properties, "storage.account.read"),
+    ACCOUNT("GET", ROOT, "comp=list", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, eg_dfs_account_list_xml, "storage.account.list"),
+    ACCOUNT("GET", ROOT, NULL, EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, not_built, "storage.account.list"),
     ACCOUNT("PUT", ROOT, "comp=properties", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, eg_blob_service_properties_set, "storage.account.other"),
 
-    /* Containers. What isn't here is in the Data Lake API's table, for both. */
-    ROW("GET", CONTAINER, "comp=metadata", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN, eg_blob_container_metadata,
-        "storage.filesystem.read"),
-    ROW("HEAD", CONTAINER, "comp=metadata", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN, eg_blob_container_metadata,
-        "storage.filesystem.read"),
-    ROW("PUT", CONTAINER, "comp=metadata", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, EG_ROUTE_BLOCKING, eg_dfs_container_set_properties,
-        "storage.filesystem.set_properties"),
+    /* Containers. */
+    CONTROL("PUT", "comp=lease", EG_ACTION_CONTAINER_WRITE, eg_lease_container, "storage.filesystem.lease"),
+    CONTROL("PUT", "comp=undelete", EG_ACTION_CONTAINER_WRITE, eg_undelete_container, "storage.filesystem.undelete"),
+    CONTROL("PUT", "comp=metadata", EG_ACTION_CONTAINER_WRITE, eg_dfs_container_set_properties, "storage.filesystem.set_properties"),
+    CONTROL("PUT", "comp", EG_ACTION_CONTAINER_WRITE, not_built, "storage.filesystem.other"),
+    CONTROL("PUT", "restype=container", EG_ACTION_CONTAINER_WRITE, eg_dfs_container_create, "storage.filesystem.create"),
+    CONTROL("DELETE", "restype=container", EG_ACTION_CONTAINER_DELETE, eg_dfs_container_delete, "storage.filesystem.delete"),
+    CONTAINER_READ("GET", "comp=metadata", eg_blob_container_metadata),
+    CONTAINER_READ("HEAD", "comp=metadata", eg_blob_container_metadata),
     ROW("GET", CONTAINER, "showonly=deleted", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_deleted_list, "storage.directory.list"),
     ROW("GET", CONTAINER, "comp=list", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_blob_list, "storage.directory.list"),
+    ROW("GET", CONTAINER, "comp", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING, not_built, "storage.filesystem.other"),
+    CONTAINER_READ("GET", "restype=container", eg_dfs_container_properties),
+    CONTAINER_READ("HEAD", "restype=container", eg_dfs_container_properties),
 
     /* Blobs. */
     WRITE("comp=metadata", eg_blob_metadata_set, "storage.path.set_properties"),

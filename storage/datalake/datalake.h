@@ -29,7 +29,6 @@ eg_err eg_dfs_check_access(eg_request *rq);
 eg_err eg_dfs_set_properties(eg_request *rq);
 eg_err eg_dfs_set_access_control(eg_request *rq);
 eg_err eg_dfs_set_access_recursive(eg_request *rq);
-eg_err eg_dfs_set_metadata(eg_request *rq);
 eg_err eg_dfs_list(eg_request *rq);
 eg_err eg_dfs_read(eg_request *rq);
 eg_err eg_dfs_append_begin(eg_request *rq);

@@ -197,15 +197,3 @@ eg_err eg_dfs_set_properties(eg_request *rq) {
 }
 
 /* Set Blob Metadata: the x-ms-meta-* headers become the properties. */
-eg_err eg_dfs_set_metadata(eg_request *rq) {
-    eg_target d;
-    eg_path_update u = {.touch = true};
-    EG_TRY(eg_target_open(rq, &d));
-    EG_TRY(require_key(rq, &d));
-    EG_TRY(eg_target_change(rq, &d, &u.base));
-    eg_str all;
-    EG_TRY(eg_metadata_of_headers(rq, NULL, &all));
-    u.set[EG_ATTR_PROPERTIES] = true;
-    u.attr[EG_ATTR_PROPERTIES] = eg_str_bytes(all);
-    return update(rq, &d, &u, 200);
-}

@@ -1,8 +1,7 @@
-/* The rows of the Data Lake API, and of the Blob API as far as the Azure SDKs for the Data Lake speak it. */
+/* The rows of the Data Lake API. What names `comp` or `restype` is the Blob API's, whichever host name it came to. */
 #include "datalake.h"
 
 #include "lease_request.h"
-#include "lifecycle.h"
 
 #include <embergate/actions.h>
 
@@ -15,32 +14,18 @@
 
 static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
 
-/* The SDKs speak to both host names, and in path style both are one address: so both surfaces get every row. */
-#define BOTH(...) {EG_SURFACE_DFS, __VA_ARGS__}, {EG_SURFACE_BLOB, __VA_ARGS__}
 #define ROW(method, pattern, query, action, mode, flags, handler, event) \
-    BOTH(method, pattern, query, action, eg_target_container_scope, mode, flags, 0, NULL, NULL, handler, event)
+    {EG_SURFACE_DFS, method, pattern, query, action, eg_target_container_scope, mode, flags, 0, NULL, NULL, handler, event}
 #define ACCOUNT_ROW(query, handler) \
-    BOTH("GET", ROOT, query, EG_ACTION_CONTAINER_READ, NULL, EG_RECORD_FIRST, CONTROL, 0, NULL, NULL, handler, "storage.account.list")
+    {EG_SURFACE_DFS, "GET", ROOT, query, EG_ACTION_CONTAINER_READ, NULL, EG_RECORD_FIRST, CONTROL, 0, NULL, NULL, handler, "storage.account.list"}
 
 static const eg_route routes[] = {
-    ACCOUNT_ROW("comp=list", eg_dfs_account_list_xml),
     ACCOUNT_ROW("resource=account", eg_dfs_account_list_json),
     ACCOUNT_ROW(NULL, not_built),
 
-    ROW("PUT", FS, "comp=lease", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_lease_container, "storage.filesystem.lease"),
-    ROW("PUT", FS, "comp=undelete", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_undelete_container, "storage.filesystem.undelete"),
-    ROW("GET", FS, "showonly=deleted", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_deleted_list, "storage.directory.list"),
-    ROW("PUT", FS, "comp=metadata", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_dfs_container_set_properties, "storage.filesystem.set_properties"),
-    /* What isn't built stands first where a later row would take it for something else. */
-    ROW("PUT", FS, "comp", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, not_built, "storage.filesystem.other"),
-    ROW("GET", FS, "comp", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL, not_built, "storage.filesystem.other"),
     ROW("PUT", FS, "resource=filesystem", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_dfs_container_create, "storage.filesystem.create"),
-    ROW("PUT", FS, "restype=container", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_dfs_container_create, "storage.filesystem.create"),
     ROW("DELETE", FS, "resource=filesystem", EG_ACTION_CONTAINER_DELETE, EG_RECORD_EACH, CONTROL, eg_dfs_container_delete, "storage.filesystem.delete"),
-    ROW("DELETE", FS, "restype=container", EG_ACTION_CONTAINER_DELETE, EG_RECORD_EACH, CONTROL, eg_dfs_container_delete, "storage.filesystem.delete"),
     ROW("HEAD", FS, "resource=filesystem", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL_READ, eg_dfs_container_properties, "storage.filesystem.read"),
-    ROW("HEAD", FS, "restype=container", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL_READ, eg_dfs_container_properties, "storage.filesystem.read"),
-    ROW("GET", FS, "restype=container", EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, CONTROL_READ, eg_dfs_container_properties, "storage.filesystem.read"),
     ROW("GET", FS, "resource=filesystem", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_list, "storage.directory.list"),
 
     ROW("PATCH", FS, "resource=filesystem", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_dfs_container_set_properties, "storage.filesystem.set_properties"),
@@ -56,16 +41,11 @@ static const eg_route routes[] = {
     ROW("DELETE", FS, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_dfs_delete, "storage.path.delete"),
 
     /* Files and directories. */
-    ROW("PUT", PATH, "comp=metadata", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_metadata, "storage.path.set_properties"),
-    ROW("PUT", PATH, "comp=lease", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_lease_path, "storage.path.lease"),
-    ROW("PUT", PATH, "comp=expiry", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_expiry_set, "storage.path.set_expiry"),
-    ROW("PUT", PATH, "comp=undelete", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_undelete_path, "storage.path.undelete"),
-    ROW("PUT", PATH, "comp", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, not_built, "storage.path.other"),
     ROW("PUT", PATH, "resource=file", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_file, "storage.file.create"),
     ROW("PUT", PATH, "resource=directory", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_directory, "storage.directory.create"),
     ROW("PUT", PATH, NULL, EG_ACTION_BLOB_MOVE, EG_RECORD_EACH, DATA, eg_dfs_rename, "storage.path.rename"),
-    BOTH("PATCH", PATH, "action=append", EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_FIRST, DATA, EG_APPEND_MAX,
-        eg_dfs_append_begin, eg_dfs_append_body, eg_dfs_append_end, "storage.file.append"),
+    {EG_SURFACE_DFS, "PATCH", PATH, "action=append", EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_FIRST, DATA, EG_APPEND_MAX,
+        eg_dfs_append_begin, eg_dfs_append_body, eg_dfs_append_end, "storage.file.append"},
     ROW("PATCH", PATH, "action=flush", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_flush, "storage.file.flush"),
     ROW("PATCH", PATH, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),
     ROW("PATCH", PATH, "action=setAccessControlRecursive", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_recursive, "storage.path.set_access"),
@@ -75,7 +55,6 @@ static const eg_route routes[] = {
     ROW("HEAD", PATH, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_access_control, "storage.path.get_access"),
     ROW("HEAD", PATH, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_check_access, "storage.path.check_access"),
     ROW("HEAD", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_status, "storage.path.status"),
-    ROW("GET", PATH, "comp", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, not_built, "storage.path.other"),
     ROW("GET", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_read, "storage.file.read"),
     ROW("DELETE", PATH, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_dfs_delete, "storage.path.delete"),
 };

@@ -18,14 +18,18 @@ static eg_err finished(const eg_ipc_reader *in) {
     return in->rest.len == 0 ? EG_OK : EG_ERR_INVALID;
 }
 
+static eg_err take_two(eg_ipc_reader *in, eg_str *ret_first, eg_str *ret_second) {
+    EG_TRY(take_str(in, ret_first));
+    EG_TRY(take_str(in, ret_second));
+    return finished(in);
+}
+
 static eg_err on_NEW_DATA_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     const eg_keys *keys = ctx;
     eg_str tenant;
     eg_str purpose;
-    EG_TRY(take_str(in, &tenant));
-    EG_TRY(take_str(in, &purpose));
-    EG_TRY(finished(in));
+    EG_TRY(take_two(in, &tenant, &purpose));
     EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
     uint8_t wrapped[EG_WRAPPED_KEY_MAX];
     size_t n = 0;
@@ -71,17 +75,18 @@ static eg_err on_TOKEN_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     return eg_ipc_put(reply, eg_str_bytes(eg_buf_str(&jwks)));
 }
 
-static eg_err on_SIGN_CHECKPOINT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
-    (void)p;
-    const eg_keys *keys = ctx;
+static eg_err sign(const eg_keys *keys, eg_err (*with)(void *ctx, eg_str origin, eg_str body, uint8_t ret[64]), eg_ipc_reader *in, eg_ipc_msg *reply) {
     eg_str origin;
     eg_str body;
     uint8_t sig[64];
-    EG_TRY(take_str(in, &origin));
-    EG_TRY(take_str(in, &body));
-    EG_TRY(finished(in));
-    EG_TRY(keys->sign_checkpoint(keys->ctx, origin, body, sig));
+    EG_TRY(take_two(in, &origin, &body));
+    EG_TRY(with(keys->ctx, origin, body, sig));
     return eg_ipc_put(reply, (eg_bytes){sig, sizeof sig});
+}
+
+static eg_err on_SIGN_CHECKPOINT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    return sign(ctx, ((const eg_keys *)ctx)->sign_checkpoint, in, reply);
 }
 
 static eg_err on_LOG_PUBLIC_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
@@ -167,9 +172,7 @@ static eg_err on_MAKE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_pr
     const eg_keys *keys = ctx;
     eg_str tenant;
     eg_str key;
-    EG_TRY(take_str(in, &tenant));
-    EG_TRY(take_str(in, &key));
-    EG_TRY(finished(in));
+    EG_TRY(take_two(in, &tenant, &key));
     EG_TRY(keys->make_key(keys->ctx, tenant, key));
     return eg_ipc_put_u64(reply, 1);
 }
@@ -180,9 +183,7 @@ static eg_err on_ROTATE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     eg_str tenant;
     eg_str key;
     uint32_t version = 0;
-    EG_TRY(take_str(in, &tenant));
-    EG_TRY(take_str(in, &key));
-    EG_TRY(finished(in));
+    EG_TRY(take_two(in, &tenant, &key));
     EG_TRY(keys->rotate_key(keys->ctx, tenant, key, &version));
     return eg_ipc_put_u64(reply, version);
 }
@@ -225,15 +226,7 @@ static eg_err on_DESTROY_TENANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply,
 
 static eg_err on_SIGN_STATEMENT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
-    const eg_keys *keys = ctx;
-    eg_str origin;
-    eg_str body;
-    uint8_t sig[64];
-    EG_TRY(take_str(in, &origin));
-    EG_TRY(take_str(in, &body));
-    EG_TRY(finished(in));
-    EG_TRY(keys->sign_statement(keys->ctx, origin, body, sig));
-    return eg_ipc_put(reply, (eg_bytes){sig, sizeof sig});
+    return sign(ctx, ((const eg_keys *)ctx)->sign_statement, in, reply);
 }
 
 /* Whatever is not a row here is refused by eg_ipc_serve. Keys come out only as data keys that the asker can name. */

@@ -29,7 +29,13 @@ eg_err eg_target_refuse_unbuilt(eg_request *rq) {
             return eg_target_not_built(rq, unbuilt[i].what);
         }
     }
-    return EG_OK;
+    return eg_target_refuse_version(rq, rq->query);
+}
+
+eg_err eg_target_refuse_version(eg_request *rq, eg_str query) {
+    eg_str v;
+    return query.ptr == NULL || eg_query_get(rq->arena, query, "versionid", &v) == EG_ERR_NOT_FOUND ? EG_OK :
+        eg_fail(&rq->problem, EG_ERR_HNS_FEATURE, "Versions of blobs are not supported for accounts with a hierarchical namespace.");
 }
 
 eg_err eg_target_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) {
@@ -135,9 +141,6 @@ eg_err eg_target_change(eg_request *rq, const eg_target *d, eg_change *ret) {
 static eg_err pick_snapshot(eg_request *rq, const eg_target *d, eg_kv_txn *t, eg_inode *i) {
     eg_str v;
     int64_t at = 0;
-    if (eg_request_query(rq, "versionid", &v) != EG_ERR_NOT_FOUND) {
-        return eg_target_not_built(rq, "A version of a blob");
-    }
     const eg_err e = eg_request_query(rq, "snapshot", &v);
     if (e == EG_ERR_NOT_FOUND || (e == EG_OK && v.len == 0)) {
         return EG_OK;

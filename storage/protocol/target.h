@@ -49,6 +49,8 @@ eg_err eg_target_query_u64(eg_request *rq, const char *name, uint64_t *ret) EG_M
 eg_err eg_target_query_page(eg_request *rq, const char *name, size_t max, size_t *ret) EG_MUST_CHECK;
 /* Answers 501 in the surface's shape. */
 eg_err eg_target_not_built(eg_request *rq, const char *what);
+/* `versionid` in a query: EG_ERR_HNS_FEATURE, as accounts with a hierarchical namespace have no versions. */
+eg_err eg_target_refuse_version(eg_request *rq, eg_str query) EG_MUST_CHECK;
 /* Tells usage and metrics; read or written bytes of this request. */
 void eg_target_moved(const eg_request *rq, eg_storage *s, uint64_t read, uint64_t written);
 

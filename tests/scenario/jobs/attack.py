@@ -188,12 +188,12 @@ attempt("dump core", core_dump)
 attempt("a better priority", lambda: os.nice(-1))
 for path in (f"{spark_home}/bin/spark-submit", f"{spark_home}/jars/more.jar", f"{state}/clusters/analytics/conf/log4j2.properties",
              f"{state}/clusters/analytics/conf/spark-env.sh", f"{state}/clusters/analytics/trust.jks", f"{state}/clusters/analytics/scratch/batch-999",
-             f"{state}/clusters/other/trust.jks", f"{state}/embergate.yaml", f"{state}/policies/roleAssignments/mine.json", "/tmp/embergate-attack",
-             "/var/tmp/embergate-attack", "/etc/embergate-attack"):
+             f"{state}/clusters/other/trust.jks", f"{state}/embergate.yaml", f"{state}/policies/roleAssignments/mine.json",
+             *(os.path.join(os.sep, *folder, "embergate-attack") for folder in (("tmp",), ("var", "tmp"), ("etc",)))):
     attempt(f"write {path}", appending(path))
 for path in ("/metrics", "/healthz/details", "/livy/batches", "/clusters/other/livy/batches"):
     attempt(f"GET {path} without a token", unauthenticated(path))
-with open("/dev/shm/embergate-attack", "w") as f:
+with open(os.path.join(os.sep, "dev", "shm", "embergate-attack"), "w") as f:
     f.write("seen by its own processes alone")
 with concurrent.futures.ThreadPoolExecutor(8) as pool:
     for port in ports:

@@ -44,21 +44,26 @@ static void read_said(int fd, int said[2])
     assert_int_equal(read(fd, said, 2 * sizeof(int)), (int)(2 * sizeof(int)));
 }
 
+/* A supervisor of one process, as ourselves. */
+static pid_t supervised(eg_process *one)
+{
+    const pid_t supervisor = fork();
+    if (supervisor == 0) {
+        eg_problem p = {0};
+        if (eg_unix_user_find("", &one->user, &p) != EG_OK) {
+            _exit(3);
+        }
+        _exit(eg_supervise(one, 1, &p) == EG_OK ? 0 : 2);
+    }
+    return supervisor;
+}
+
 static void test_restarts_and_stops(void **state)
 {
     (void)state;
     int pipe_fds[2];
     assert_int_equal(pipe(pipe_fds), 0);
-    pid_t supervisor = fork();
-    if (supervisor == 0) {
-        eg_unix_user us;
-        eg_problem p = {0};
-        if (eg_unix_user_find("", &us, &p) != EG_OK) {
-            _exit(3);
-        }
-        eg_process one = {.name = "patient", .user = us, .run = patient, .ctx = &pipe_fds[1], .log_level = EG_LOG_INFO, .stop_seconds = 5};
-        _exit(eg_supervise(&one, 1, &p) == EG_OK ? 0 : 2);
-    }
+    const pid_t supervisor = supervised(&(eg_process){.name = "patient", .run = patient, .ctx = &pipe_fds[1], .log_level = EG_LOG_INFO, .stop_seconds = 5});
     int first[2], second[2];
     read_said(pipe_fds[0], first);
     assert_int_equal(first[1], 1);
@@ -94,16 +99,7 @@ static void test_an_orphan_that_hangs_ends(void **state)
     (void)state;
     int pipe_fds[2];
     assert_int_equal(pipe(pipe_fds), 0);
-    pid_t supervisor = fork();
-    if (supervisor == 0) {
-        eg_unix_user us;
-        eg_problem p = {0};
-        if (eg_unix_user_find("", &us, &p) != EG_OK) {
-            _exit(3);
-        }
-        eg_process one = {.name = "stubborn", .user = us, .run = stubborn, .ctx = &pipe_fds[1], .log_level = EG_LOG_INFO, .stop_seconds = 1};
-        _exit(eg_supervise(&one, 1, &p) == EG_OK ? 0 : 2);
-    }
+    const pid_t supervisor = supervised(&(eg_process){.name = "stubborn", .run = stubborn, .ctx = &pipe_fds[1], .log_level = EG_LOG_INFO, .stop_seconds = 1});
     close(pipe_fds[1]);
     int said[2];
     read_said(pipe_fds[0], said);

@@ -183,6 +183,11 @@ static inline bool store_query_has(const char *query, const char *want) {
     return false;
 }
 
+/* gateway/pipeline/router_protocol.c in small. */
+static inline eg_surface store_surface(const call *c) {
+    return c->surface ? c->surface : store_query_has(c->query, "comp") || store_query_has(c->query, "restype") ? EG_SURFACE_BLOB : EG_SURFACE_DFS;
+}
+
 /* The router in small: as http.h describes it. */
 static inline const eg_route *store_route(const call *c) {
     static const eg_route *(*const tables[])(size_t *) = {eg_storage_key_routes, eg_storage_blob_routes, eg_storage_routes};
@@ -196,7 +201,7 @@ static inline const eg_route *store_route(const call *c) {
             if (c->surface == EG_SURFACE_ARM && rows[i].surface == EG_SURFACE_ARM && strcmp(strrchr(c->path, '/'), last) == 0) {
                 return &rows[i];
             }
-            if (rows[i].surface == (c->surface ? c->surface : EG_SURFACE_DFS) && strcmp(rows[i].method, c->method) == 0 &&
+            if (rows[i].surface == store_surface(c) && strcmp(rows[i].method, c->method) == 0 &&
                 strcmp(rows[i].pattern, pattern) == 0 && store_query_has(c->query, rows[i].query)) {
                 return &rows[i];
             }
@@ -237,7 +242,7 @@ static inline void store_fill(store *s, const call *c, eg_request *rq, eg_header
     rq->method = eg_str_of(c->method);
     rq->query = eg_str_of(c->query);
     rq->path = eg_str_of(c->path);
-    rq->surface = c->surface ? c->surface : EG_SURFACE_DFS;
+    rq->surface = store_surface(c);
     rq->tenant = EG_LIT(TENANT);
     rq->account = EG_LIT(ACCOUNT);
     rq->scope = EG_LIT(SCOPE);
@@ -406,6 +411,58 @@ static inline size_t store_rows(store *s, eg_kv_db db) {
     eg_kv_cursor_close(c);
     eg_kv_read_end(t);
     return n;
+}
+
+/* Writes into the store behind the back of storage. */
+typedef struct raw_row {
+    eg_kv_db db;
+    eg_bytes key;
+    eg_bytes value;     /* ptr NULL: delete */
+} raw_row;
+
+static inline eg_err raw_apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)p;
+    const raw_row *r = ctx;
+    return r->value.ptr ? eg_kv_put(t, r->db, r->key, r->value) : eg_kv_del(t, r->db, r->key);
+}
+
+static inline void raw_put(store *s, raw_row r) {
+    const eg_txn_op op = {raw_apply, &r};
+    assert_int_equal(eg_commit(s->committer, &op, 1, NULL), EG_OK);
+}
+
+/* Copies of the n-th row. */
+static inline void raw_get(store *s, eg_kv_db db, size_t nth, eg_buf *key, eg_buf *value) {
+    eg_kv_txn *t = NULL;
+    eg_kv_cursor *c = NULL;
+    eg_bytes k;
+    eg_bytes v;
+    eg_buf_init(key, 1024);
+    eg_buf_init(value, 65536);
+    assert_int_equal(eg_kv_read_begin(s->kv, &t), EG_OK);
+    assert_int_equal(eg_kv_cursor_open(t, db, (eg_bytes){NULL, 0}, &c), EG_OK);
+    for (size_t i = 0; i <= nth; i++) {
+        assert_int_equal(eg_kv_cursor_next(c, &k, &v), EG_OK);
+    }
+    eg_buf_add(key, k.ptr, k.len);
+    eg_buf_add(value, v.ptr, v.len);
+    eg_kv_cursor_close(c);
+    eg_kv_read_end(t);
+}
+
+/* Every row names an action and a handler, and no read is a mutation's mode. */
+static inline void routes_whole(const eg_route *rows, size_t n, eg_surface surface) {
+    for (size_t i = 0; i < n; i++) {
+        assert_non_null(rows[i].action);
+        assert_non_null(rows[i].end);
+        assert_non_null(rows[i].event);
+        assert_int_equal(rows[i].surface, surface);
+        assert_true(rows[i].flags & EG_ROUTE_BLOCKING);
+        assert_false(rows[i].flags & EG_ROUTE_PUBLIC);
+        if (strcmp(rows[i].method, "GET") == 0 || strcmp(rows[i].method, "HEAD") == 0) {
+            assert_int_equal(rows[i].record, EG_RECORD_FIRST);
+        }
+    }
 }
 
 #endif

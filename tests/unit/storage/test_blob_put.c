@@ -241,22 +241,12 @@ static void refusals(void **state) {
     answer_free(&a);
 }
 
-/* Every row names an action and a handler, and no read is a mutation's mode. */
 static void table(void **state) {
     (void)state;
     size_t n = 0;
     const eg_route *rows = eg_storage_blob_routes(&n);
-    for (size_t i = 0; i < n; i++) {
-        assert_non_null(rows[i].action);
-        assert_non_null(rows[i].end);
-        assert_non_null(rows[i].event);
-        assert_int_equal(rows[i].surface, EG_SURFACE_BLOB);
-        assert_true(rows[i].flags & EG_ROUTE_BLOCKING);
-        assert_false(rows[i].flags & EG_ROUTE_PUBLIC);
-        if (strcmp(rows[i].method, "GET") == 0 || strcmp(rows[i].method, "HEAD") == 0) {
-            assert_int_equal(rows[i].record, EG_RECORD_FIRST);
-        }
-    }
+    assert_true(n > 25);
+    routes_whole(rows, n, EG_SURFACE_BLOB);
 }
 
 int main(void) {

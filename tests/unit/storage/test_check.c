@@ -210,41 +210,6 @@ static void an_unnamed_file(void **state) {
     assert_non_null(strstr(f.text, "leftover segments/cd/"));
 }
 
-typedef struct raw {
-    eg_kv_db db;
-    eg_bytes key;
-    eg_bytes value;     /* ptr NULL: delete */
-} raw;
-
-static eg_err raw_apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)p;
-    const raw *r = ctx;
-    return r->value.ptr ? eg_kv_put(t, r->db, r->key, r->value) : eg_kv_del(t, r->db, r->key);
-}
-
-static void raw_put(store *s, raw r) {
-    const eg_txn_op op = {raw_apply, &r};
-    assert_int_equal(eg_commit(s->committer, &op, 1, NULL), EG_OK);
-}
-
-static void raw_get(store *s, eg_kv_db db, size_t nth, eg_buf *key, eg_buf *value) {
-    eg_kv_txn *t = NULL;
-    eg_kv_cursor *c = NULL;
-    eg_bytes k;
-    eg_bytes v;
-    eg_buf_init(key, 1024);
-    eg_buf_init(value, 65536);
-    assert_int_equal(eg_kv_read_begin(s->kv, &t), EG_OK);
-    assert_int_equal(eg_kv_cursor_open(t, db, (eg_bytes){NULL, 0}, &c), EG_OK);
-    for (size_t i = 0; i <= nth; i++) {
-        assert_int_equal(eg_kv_cursor_next(c, &k, &v), EG_OK);
-    }
-    eg_buf_add(key, k.ptr, k.len);
-    eg_buf_add(value, v.ptr, v.len);
-    eg_kv_cursor_close(c);
-    eg_kv_read_end(t);
-}
-
 /* Every row of every table: damaged, and taken away. */
 static void rows(void **state) {
     store *s = *state;
@@ -256,12 +221,12 @@ static void rows(void **state) {
             eg_buf value;
             raw_get(s, dbs[d], n, &key, &value);
             value.ptr[value.len / 2] ^= 1;
-            raw_put(s, (raw){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
+            raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
             expect_fault(s, "damaged", "acct");
-            raw_put(s, (raw){.db = dbs[d], .key = eg_buf_bytes(&key)});
+            raw_put(s, (raw_row){.db = dbs[d], .key = eg_buf_bytes(&key)});
             expect_fault(s, "", "acct");
             value.ptr[value.len / 2] ^= 1;
-            raw_put(s, (raw){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
+            raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
             eg_buf_done(&key);
             eg_buf_done(&value);
         }
@@ -284,7 +249,7 @@ static void an_older_row(void **state) {
     assert_int_equal(store_append(s, "/data/f", 3, "two", 3), EG_OK);
     assert_int_equal(store_flush(s, "/data/f", 6), EG_OK);
     expect_clean(s);
-    raw_put(s, (raw){EG_DB_FS_INODE, eg_buf_bytes(&key), eg_buf_bytes(&value)});
+    raw_put(s, (raw_row){EG_DB_FS_INODE, eg_buf_bytes(&key), eg_buf_bytes(&value)});
     expect_fault(s, "older", "acct/data/f");
     eg_buf_done(&key);
     eg_buf_done(&value);
@@ -309,14 +274,14 @@ static void kept(void **state) {
         eg_buf value;
         raw_get(s, EG_DB_FS_DELETED, n, &key, &value);
         value.ptr[value.len / 2] ^= 1;
-        raw_put(s, (raw){EG_DB_FS_DELETED, eg_buf_bytes(&key), eg_buf_bytes(&value)});
+        raw_put(s, (raw_row){EG_DB_FS_DELETED, eg_buf_bytes(&key), eg_buf_bytes(&value)});
         expect_fault(s, "damaged", "acct");
         if (key.ptr[0] != 't') {
-            raw_put(s, (raw){.db = EG_DB_FS_DELETED, .key = eg_buf_bytes(&key)});
+            raw_put(s, (raw_row){.db = EG_DB_FS_DELETED, .key = eg_buf_bytes(&key)});
             expect_fault(s, "lost", "acct");
         }
         value.ptr[value.len / 2] ^= 1;
-        raw_put(s, (raw){EG_DB_FS_DELETED, eg_buf_bytes(&key), eg_buf_bytes(&value)});
+        raw_put(s, (raw_row){EG_DB_FS_DELETED, eg_buf_bytes(&key), eg_buf_bytes(&value)});
         eg_buf_done(&key);
         eg_buf_done(&value);
     }

@@ -167,43 +167,6 @@ static void attributes_with_a_rename(void **state) {
     answer_free(&after);
 }
 
-/* Writes into the store behind the back of storage. */
-typedef struct raw {
-    eg_kv_db db;
-    eg_bytes key;
-    eg_bytes value;     /* ptr NULL: delete */
-} raw;
-
-static eg_err raw_apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)p;
-    const raw *r = ctx;
-    return r->value.ptr ? eg_kv_put(t, r->db, r->key, r->value) : eg_kv_del(t, r->db, r->key);
-}
-
-static void raw_put(store *s, raw r) {
-    const eg_txn_op op = {raw_apply, &r};
-    assert_int_equal(eg_commit(s->committer, &op, 1, NULL), EG_OK);
-}
-
-/* Copies of the n-th row. */
-static void raw_get(store *s, eg_kv_db db, size_t nth, eg_buf *key, eg_buf *value) {
-    eg_kv_txn *t = NULL;
-    eg_kv_cursor *c = NULL;
-    eg_bytes k;
-    eg_bytes v;
-    eg_buf_init(key, 1024);
-    eg_buf_init(value, 65536);
-    assert_int_equal(eg_kv_read_begin(s->kv, &t), EG_OK);
-    assert_int_equal(eg_kv_cursor_open(t, db, (eg_bytes){NULL, 0}, &c), EG_OK);
-    for (size_t i = 0; i <= nth; i++) {
-        assert_int_equal(eg_kv_cursor_next(c, &k, &v), EG_OK);
-    }
-    eg_buf_add(key, k.ptr, k.len);
-    eg_buf_add(value, v.ptr, v.len);
-    eg_kv_cursor_close(c);
-    eg_kv_read_end(t);
-}
-
 static eg_err read_f(store *s) {
     return store_do(s, (call){.method = "GET", .path = "/data/f"});
 }
@@ -224,7 +187,7 @@ static void flipped_rows(void **state) {
             for (size_t i = 1; i < value.len; i++) {
                 const int64_t counted = eg_metric_get(EG_METRIC_STORAGE_CORRUPT);
                 value.ptr[i] ^= 1;
-                raw_put(s, (raw){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
+                raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
                 const eg_err e = read_f(s);
                 /* The root's inode is not asked for by a read: all or none of a row's bytes matter. */
                 ours = i == 1 ? e != EG_OK : ours;
@@ -233,7 +196,7 @@ static void flipped_rows(void **state) {
                 value.ptr[i] ^= 1;
             }
             refused += ours;
-            raw_put(s, (raw){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
+            raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
             eg_buf_done(&key);
             eg_buf_done(&value);
         }
@@ -249,7 +212,7 @@ static void unknown_version(void **state) {
     eg_buf value;
     raw_get(s, EG_DB_FS_EXTENT, 0, &key, &value);
     value.ptr[0] = 9;
-    raw_put(s, (raw){EG_DB_FS_EXTENT, eg_buf_bytes(&key), eg_buf_bytes(&value)});
+    raw_put(s, (raw_row){EG_DB_FS_EXTENT, eg_buf_bytes(&key), eg_buf_bytes(&value)});
     assert_int_equal(read_f(s), EG_ERR_CORRUPT); /* the MAC covers the version too */
     eg_buf_done(&key);
     eg_buf_done(&value);
@@ -266,11 +229,11 @@ static void swapped_rows(void **state) {
         eg_buf v[2];
         raw_get(s, dbs[d], 0, &k[0], &v[0]);
         raw_get(s, dbs[d], 1, &k[1], &v[1]);
-        raw_put(s, (raw){dbs[d], eg_buf_bytes(&k[0]), eg_buf_bytes(&v[1])});
-        raw_put(s, (raw){dbs[d], eg_buf_bytes(&k[1]), eg_buf_bytes(&v[0])});
+        raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&k[0]), eg_buf_bytes(&v[1])});
+        raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&k[1]), eg_buf_bytes(&v[0])});
         assert_int_equal(read_f(s), EG_ERR_CORRUPT);
-        raw_put(s, (raw){dbs[d], eg_buf_bytes(&k[0]), eg_buf_bytes(&v[0])});
-        raw_put(s, (raw){dbs[d], eg_buf_bytes(&k[1]), eg_buf_bytes(&v[1])});
+        raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&k[0]), eg_buf_bytes(&v[0])});
+        raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&k[1]), eg_buf_bytes(&v[1])});
         assert_int_equal(read_f(s), EG_OK);
         for (size_t i = 0; i < 2; i++) {
             eg_buf_done(&k[i]);
@@ -288,9 +251,9 @@ static void missing_rows(void **state) {
         eg_buf key;
         eg_buf value;
         raw_get(s, dbs[d], 0, &key, &value);
-        raw_put(s, (raw){.db = dbs[d], .key = eg_buf_bytes(&key)});
+        raw_put(s, (raw_row){.db = dbs[d], .key = eg_buf_bytes(&key)});
         assert_int_equal(read_f(s), EG_ERR_CORRUPT);
-        raw_put(s, (raw){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
+        raw_put(s, (raw_row){dbs[d], eg_buf_bytes(&key), eg_buf_bytes(&value)});
         eg_buf_done(&key);
         eg_buf_done(&value);
     }

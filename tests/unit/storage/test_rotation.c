@@ -1,4 +1,4 @@
-/* Rotation of keys while files are written and read, and one that was interrupted. covers: rewrap.c rotation.c */
+/* Rotation of keys while files are written and read, and one that was interrupted. covers: inode_walk.c rewrap.c rotation.c */
 #include "storage_fixture.h"
 
 #include <stdatomic.h>

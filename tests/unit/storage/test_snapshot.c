@@ -62,7 +62,6 @@ static void snapshots(void **state) {
     assert_int_equal(at_err(s, "GET", "/data/e/f", "2023-11-14T22:13:21.0000000Z"), EG_ERR_PATH_NOT_FOUND);
     assert_int_equal(at_err(s, "GET", "/data/e/f", "yesterday"), EG_ERR_QUERY);
     assert_int_equal(at_err(s, "HEAD", "/data/e/f", one), EG_OK);
-    assert_int_equal(blob_do(s, (call){.method = "GET", .path = "/data/e/f", .query = "versionid=2023-11-14T22:13:21.0000000Z"}), EG_ERR_STORAGE_NOT_BUILT);
     answer l = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list&include=snapshots&prefix=e%2Ff"});
     char text[120];
     snprintf(text, sizeof text, "<Name>e/f</Name><Snapshot>%s</Snapshot>", one);
@@ -267,8 +266,30 @@ static void refused_copies(void **state) {
     assert_int_equal(store_head(s, "/data/to"), EG_ERR_PATH_NOT_FOUND);
 }
 
+/* Accounts with a hierarchical namespace have none: whatever names one is refused, and changes nothing. */
+static void versions(void **state) {
+    store *s = *state;
+#define AT "versionid=2023-11-14T22:13:21.0000000Z"
+    const call asked[] = {
+        {.method = "GET", .query = AT}, {.method = "HEAD", .query = AT}, {.method = "DELETE", .query = AT}, {.method = "PUT", .query = "comp=metadata&" AT},
+        {.method = "PUT", .query = "comp=properties&" AT}, {.method = "PUT", .query = AT, .headers = {"x-ms-blob-type", "BlockBlob"}},
+        {.method = "PUT", .query = "comp=snapshot&" AT}, {.method = "PUT", .query = "comp=lease&" AT},
+        {.method = "PUT", .headers = {"x-ms-copy-source", "https://acct.blob.test/data/f?" AT, "Host", "acct.blob.test"}},
+        {.method = "DELETE", .query = AT, .surface = EG_SURFACE_DFS}, {.method = "GET", .query = AT, .surface = EG_SURFACE_DFS},
+    };
+    store_write(s, "/data/f", "kept", 4);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        call c = asked[i];
+        c.path = "/data/f";
+        c.surface = c.surface ? c.surface : EG_SURFACE_BLOB;
+        assert_int_equal(store_do(s, c), EG_ERR_HNS_FEATURE);
+    }
+    blob_holds(s, "/data/f", "kept", 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(versions, store_open, store_close),
         cmocka_unit_test_setup_teardown(snapshots, open_clocked, store_close),
         cmocka_unit_test_setup_teardown(snapshots_follow, open_clocked, store_close),
         cmocka_unit_test(names),
