@@ -275,6 +275,8 @@ eg_txn_op eg_audit_op(eg_audit *a, eg_arena *arena, const eg_audit_record *r) {
     return (eg_txn_op){op_apply, s};
 }
 
+bool eg_audit_op_at_once(eg_audit *a, eg_str tenant) { return eg_logs_find(a->logs, tenant.len > 0 ? tenant : EG_LIT("server")) != NULL; }
+
 void eg_audit_poke(eg_audit *a) {
     pthread_mutex_lock(&a->ready_lock);
     if (!a->poked) {

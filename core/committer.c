@@ -11,7 +11,7 @@
 
 #define GROUP_MAX 256
 
-/* Lives on the stack of the thread that waits for it. */
+/* Lives on the stack of the thread that waits for it; with `told`, on the heap. */
 typedef struct request {
     struct request *next;
     const eg_txn_op *ops;
@@ -19,6 +19,8 @@ typedef struct request {
     eg_problem problem;
     eg_err result;
     sem_t done;          /* a semaphore, so that the woken don't queue for the committer's lock */
+    void (*told)(void *ctx, eg_err e, const eg_problem *p);
+    void *ctx;
 } request;
 
 struct eg_committer {
@@ -66,6 +68,15 @@ static void apply_nested(eg_kv *kv, eg_kv_txn *group, request *r) {
     }
 }
 
+/* One sync mostly serves the whole group: who comes after it finds its bytes durable. */
+static void run_before(request *group) {
+    for (request *r = group; r; r = r->next) {
+        for (size_t i = 0; i < r->count && r->result == EG_OK; i++) {
+            r->result = r->ops[i].before ? r->ops[i].before(r->ops[i].ctx) : EG_OK;
+        }
+    }
+}
+
 /* One request needs no nesting: its refusal undoes the whole transaction, which is its own. */
 static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
     eg_kv_txn *t = NULL;
@@ -73,6 +84,9 @@ static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
     bool any = false;
     *ret_ops = 0;
     for (request *r = group; r; r = r->next) {
+        if (r->result != EG_OK) {
+            continue;
+        }
         if (group->next) {
             apply_nested(kv, t, r);
         } else {
@@ -90,8 +104,26 @@ static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
     return EG_OK;
 }
 
+/* A refusal says why. */
+static void finish_problem(request *r) {
+    if (r->result != EG_OK && (r->problem.code != r->result || r->problem.message[0] == '\0')) {
+        eg_fail(&r->problem, r->result, "The change was refused: %s.", eg_err_code(r->result));
+    }
+}
+
+static void tell(request *r) {
+    if (!r->told) {
+        sem_post(&r->done);
+        return;
+    }
+    finish_problem(r);
+    r->told(r->ctx, r->result, &r->problem);
+    free(r);
+}
+
 static void run_group(const eg_committer *c, request *group) {
     size_t ops = 0;
+    run_before(group);
     eg_err e = apply_group(c->kv, group, &ops);
     if (e == EG_OK) {
         eg_metric_add(EG_METRIC_COMMIT_OPS, (int64_t)ops);
@@ -102,7 +134,7 @@ static void run_group(const eg_committer *c, request *group) {
             /* What was not made durable must not look as if it was. */
             r->result = eg_fail(&r->problem, e, "The change could not be made durable: %s.", eg_err_code(e));
         }
-        sem_post(&r->done);
+        tell(r);
         r = next;
     }
 }
@@ -174,30 +206,52 @@ void eg_committer_stop(eg_committer *c) {
     free(c);
 }
 
-eg_err eg_commit(eg_committer *c, const eg_txn_op *ops, size_t n, eg_problem *p) {
-    if (n == 0 || n > EG_COMMIT_OPS_MAX) {
-        return eg_fail(p, EG_ERR_LIMIT, "A change has from 1 to %d steps, not %zu.", EG_COMMIT_OPS_MAX, n);
-    }
-    request r = {.ops = ops, .count = n};
-    sem_init(&r.done, 0, 0);
+static bool queue(eg_committer *c, request *r) {
     pthread_mutex_lock(&c->lock);
     const bool queued = !c->stopping;
+    const bool first = !c->first;
     if (queued) {
-        *c->last = &r;
-        c->last = &r.next;
-        pthread_cond_signal(&c->filled);
+        *c->last = r;
+        c->last = &r->next;
     }
     pthread_mutex_unlock(&c->lock);
+    if (queued && first) {
+        pthread_cond_signal(&c->filled); /* else the committer is awake, or was woken for who came first */
+    }
+    return queued;
+}
+
+static eg_err check_count(size_t n, eg_problem *p) {
+    return n == 0 || n > EG_COMMIT_OPS_MAX ? eg_fail(p, EG_ERR_LIMIT, "A change has from 1 to %d steps, not %zu.", EG_COMMIT_OPS_MAX, n) : EG_OK;
+}
+
+eg_err eg_commit_start(eg_committer *c, const eg_txn_op *ops, size_t n, void (*told)(void *ctx, eg_err e, const eg_problem *p), void *ctx) {
+    EG_TRY(check_count(n, NULL));
+    request *r = calloc(1, sizeof *r);
+    if (!r) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *r = (request){.ops = ops, .count = n, .told = told, .ctx = ctx};
+    if (!queue(c, r)) {
+        free(r);
+        return EG_ERR_CANCELLED;
+    }
+    return EG_OK;
+}
+
+eg_err eg_commit(eg_committer *c, const eg_txn_op *ops, size_t n, eg_problem *p) {
+    EG_TRY(check_count(n, p));
+    request r = {.ops = ops, .count = n};
+    sem_init(&r.done, 0, 0);
+    const bool queued = queue(c, &r);
     if (!queued) {
         r.result = eg_fail(&r.problem, EG_ERR_CANCELLED, "The store is being closed.");
     }
     while (queued && sem_wait(&r.done) != 0 && errno == EINTR) {
     }
     sem_destroy(&r.done);
+    finish_problem(&r);
     if (r.result != EG_OK && p) {
-        if (r.problem.code != r.result || r.problem.message[0] == '\0') {
-            eg_fail(&r.problem, r.result, "The change was refused: %s.", eg_err_code(r.result));
-        }
         *p = r.problem;
     }
     return r.result;

@@ -116,11 +116,17 @@ typedef struct eg_content_replace {
     eg_bytes home_key;
     bool keep_blocks;                /* leave the uncommitted blocks */
     uint64_t boot;
-    eg_segment_at *plan;  /* private */
+    eg_segment_at *plan;  /* private, as the rest */
     size_t plan_count;
+    eg_segment_store *segments;
+    eg_segment_at one;
+    eg_txn_op ops[2];
 } eg_content_replace;
 /* EG_ERR_BLOCK_LIST: a block isn't there (or of an earlier boot). EG_ERR_BUSY: the file or its blocks changed meanwhile, look
  * again. And what eg_path_create_apply refuses. */
 eg_err eg_content_replace_run(eg_storage *s, eg_content_replace *r, const eg_txn_op *record, eg_problem *p) EG_MUST_CHECK;
+/* The same without waiting, for content that is one packed segment or none: told as by eg_commit_start, with r and all that it names alive until then.
+ * EG_ERR_BUSY for any other content. */
+eg_err eg_content_replace_start(eg_storage *s, eg_content_replace *r, const eg_txn_op *record, void (*told)(void *ctx, eg_err e, const eg_problem *p), void *ctx) EG_MUST_CHECK;
 
 #endif

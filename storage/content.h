@@ -105,8 +105,9 @@ typedef struct eg_content_flush {
     bool set[EG_ATTR_COUNT];   /* attributes that come with the flush */
     eg_bytes attr[EG_ATTR_COUNT];
     uint64_t boot;
-    eg_segment_at *plan;  /* private: segments that were synced, in order */
+    eg_segment_at *plan;  /* private: segments that are synced before the commit, in order */
     size_t plan_count;
+    eg_segment_store *segments;
 } eg_content_flush;
 /* Syncs the segments, then commits together with `record` (may be NULL). EG_ERR_FLUSH_POSITION when staged appends don't
  * reach from the file's length exactly to `position`; EG_ERR_BUSY when an append came in between. */

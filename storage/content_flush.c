@@ -142,30 +142,38 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return eg_change_finish(t, &f->base);
 }
 
-/* A pack may go between plan and sync, when its segments were moved to another: then a second plan says where they are. */
-static eg_err plan_and_sync(eg_storage *s, eg_content_flush *f, eg_problem *p) {
-    eg_err e = EG_ERR_NOT_FOUND;
-    for (int attempt = 0; attempt < 2 && e == EG_ERR_NOT_FOUND; attempt++) {
-        free(f->plan);
-        f->plan = NULL;
-        f->plan_count = 0;
-        EG_TRY(make_plan(s, f, p));
-        e = eg_segment_store_sync(s->segments, f->plan, f->plan_count);
-    }
-    return e == EG_ERR_NOT_FOUND ? eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.") : e;
+static eg_err sync_plan(void *flush) {
+    const eg_content_flush *f = flush;
+    return eg_segment_store_sync(f->segments, f->plan, f->plan_count);
 }
 
-eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
-    f->plan = NULL;
-    eg_err e = plan_and_sync(s, f, p);
-    if (e == EG_OK) {
-        eg_txn_op ops[2] = {{apply, f, .grows = true}};
-        if (record) {
-            ops[1] = *record;
-        }
-        e = eg_commit(s->committer, ops, record ? 2 : 1, p);
+/* Packs of the day are synced by the committer, once for all who flush at the time; what has files of its own here, so that nobody waits for it. */
+static eg_err sync_and_commit(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
+    eg_txn_op ops[2] = {{apply, f, .grows = true}};
+    if (eg_segment_all_packed(f->plan, f->plan_count)) {
+        ops[0].before = sync_plan;
+    } else {
+        EG_TRY(sync_plan(f));
     }
-    free(f->plan);
+    if (record) {
+        ops[1] = *record;
+    }
+    return eg_commit(s->committer, ops, record ? 2 : 1, p);
+}
+
+/* A pack may go between plan and sync, when its segments were moved to another: then a second plan says where they are. */
+eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
+    eg_err e = EG_ERR_NOT_FOUND;
+    f->segments = s->segments;
     f->plan = NULL;
-    return e;
+    for (int attempt = 0; attempt < 2 && e == EG_ERR_NOT_FOUND; attempt++) {
+        f->plan_count = 0;
+        e = make_plan(s, f, p);
+        if (e == EG_OK) {
+            e = sync_and_commit(s, f, record, p);
+        }
+        free(f->plan);
+        f->plan = NULL;
+    }
+    return e == EG_ERR_NOT_FOUND ? eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.") : e;
 }

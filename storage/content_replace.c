@@ -20,6 +20,10 @@ static eg_err block_of(eg_kv_txn *t, const eg_content_replace *r, const eg_part 
     return e;
 }
 
+static void plan_segment(const eg_part *part, eg_segment_at *ret) {
+    *ret = (eg_segment_at){part->segment->id, part->segment->file, part->segment->offset + part->segment->size.stored};
+}
+
 /* What has to be synced before the commit. */
 static eg_err make_plan(eg_storage *s, eg_content_replace *r, eg_problem *p) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
@@ -33,7 +37,7 @@ static eg_err make_plan(eg_storage *s, eg_content_replace *r, eg_problem *p) {
         eg_segment_at *to = &r->plan[r->plan_count];
         eg_block b;
         if (part->kind == EG_PART_SEGMENT) {
-            *to = (eg_segment_at){part->segment->id, part->segment->file, 0};
+            plan_segment(part, to);
             r->plan_count++;
         } else if (part->kind == EG_PART_BLOCK) {
             eg_location where;
@@ -128,24 +132,50 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return eg_path_create_apply(t, &r->create, p);
 }
 
+/* In the committer's thread: packs of the day, which one sync makes durable for a whole group. A segment that is gone was replaced and reclaimed meanwhile; a lost
+ * file shows itself at the next try, or to the reader. */
+static eg_err sync_plan(void *replace) {
+    const eg_content_replace *r = replace;
+    const eg_err e = eg_segment_store_sync(r->segments, r->plan, r->plan_count);
+    return e == EG_ERR_NOT_FOUND ? EG_ERR_BUSY : e;
+}
+
+static size_t make_ops(eg_storage *s, eg_content_replace *r, const eg_txn_op *record) {
+    r->segments = s->segments;
+    r->ops[0] = (eg_txn_op){apply, r, .grows = true};
+    if (eg_segment_all_packed(r->plan, r->plan_count)) {
+        r->ops[0].before = sync_plan;
+    }
+    if (record) {
+        r->ops[1] = *record;
+    }
+    return record ? 2 : 1;
+}
+
 eg_err eg_content_replace_run(eg_storage *s, eg_content_replace *r, const eg_txn_op *record, eg_problem *p) {
     r->plan = NULL;
     r->plan_count = 0;
     eg_err e = make_plan(s, r, p);
     if (e == EG_OK) {
-        e = eg_segment_store_sync(s->segments, r->plan, r->plan_count);
-    }
-    if (e == EG_ERR_NOT_FOUND) {
-        e = changed(p); /* replaced and reclaimed meanwhile; a lost file shows itself at the next try, or to the reader */
-    }
-    if (e == EG_OK) {
-        eg_txn_op ops[2] = {{apply, r, .grows = true}};
-        if (record) {
-            ops[1] = *record;
-        }
-        e = eg_commit(s->committer, ops, record ? 2 : 1, p);
+        const size_t n = make_ops(s, r, record);
+        e = r->ops[0].before ? EG_OK : sync_plan(r);
+        e = e == EG_OK ? eg_commit(s->committer, r->ops, n, p) : e;
     }
     free(r->plan);
     r->plan = NULL;
-    return e;
+    return e == EG_ERR_BUSY ? changed(p) : e;
+}
+
+eg_err eg_content_replace_start(eg_storage *s, eg_content_replace *r, const eg_txn_op *record, void (*told)(void *ctx, eg_err e, const eg_problem *p), void *ctx) {
+    r->plan = &r->one;
+    r->plan_count = 0;
+    if (r->count > 1 || (r->count == 1 && r->parts[0].kind != EG_PART_SEGMENT)) {
+        return EG_ERR_BUSY;
+    }
+    if (r->count == 1) {
+        plan_segment(&r->parts[0], &r->one);
+        r->plan_count = 1;
+    }
+    const size_t n = make_ops(s, r, record);
+    return r->ops[0].before ? eg_commit_start(s->committer, r->ops, n, told, ctx) : EG_ERR_BUSY;
 }

@@ -288,7 +288,7 @@ eg_err eg_packs_sync(eg_packs *p, const eg_id *pack_id, uint64_t end) {
     pthread_mutex_lock(&p->lock);
     pack *k = *slot_of(p, pack_id);
     const bool ours = k && k->ours;
-    const eg_err e = ours ? sync_group(p, k, k->size) : EG_OK;
+    const eg_err e = ours ? sync_group(p, k, end > 0 && end < k->size ? end : k->size) : EG_OK;
     pthread_mutex_unlock(&p->lock);
     return ours ? e : sync_old(p, pack_id, end);
 }

@@ -17,7 +17,8 @@ void eg_packs_close(eg_packs *p);
 
 /* Adds a sealed segment to the page cache; not durable yet. Counts it as living. EG_ERR_DISK_FULL, EG_ERR_IO. */
 eg_err eg_packs_append(eg_packs *p, const eg_id *segment, eg_bytes sealed, eg_id *ret_pack, uint64_t *ret_offset) EG_MUST_CHECK;
-/* Everything that was appended to the pack before the call is durable after it. One fdatasync serves all who wait for one.
+/* What the pack has before `end` is durable after it; with `end` 0 everything that was appended before the call. One fdatasync serves all who wait for one, and
+ * what one of them had made durable already costs nothing.
  * EG_ERR_NOT_FOUND: the pack is gone, or ends before `end` (a power cut took what an earlier process had appended and nobody had
  * synced). Gone it also is when what lived in it was moved: look where that lies now. */
 eg_err eg_packs_sync(eg_packs *p, const eg_id *pack, uint64_t end) EG_MUST_CHECK;

@@ -30,6 +30,13 @@ typedef struct eg_segment_at {
     uint64_t end;              /* behind its last byte in the file; only a sync looks at it */
 } eg_segment_at;
 static inline bool eg_segment_packed(const eg_segment_at *at) { return !eg_id_eq(&at->segment, &at->file); }
+static inline bool eg_segment_all_packed(const eg_segment_at *at, size_t n) {
+    bool all = true;
+    for (size_t i = 0; i < n; i++) {
+        all = all && eg_segment_packed(&at[i]);
+    }
+    return all;
+}
 /* EG_ERR_NOT_FOUND: lost; or, of a pack, moved meanwhile: look where it lies again. */
 eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) EG_MUST_CHECK;
 /* Of a segment with a file of its own. What isn't there is EG_OK. EG_ERR_BUSY while somebody holds the files. */

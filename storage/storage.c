@@ -5,6 +5,7 @@
 #include "content.h"
 #include "key_cache.h"
 #include "key_stock.h"
+#include "writeback.h"
 #include "readers.h"
 #include "reclaim.h"
 #include "segment_store.h"
@@ -50,6 +51,9 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
         e = eg_readers_new(&s->readers);
     }
     if (e == EG_OK && !o->look_only) {
+        e = eg_writeback_start(&s->writeback);
+    }
+    if (e == EG_OK && !o->look_only) {
         e = eg_reclaim_start(s, &s->reclaim);
     }
     if (e != EG_OK) {
@@ -70,6 +74,7 @@ void eg_storage_close(eg_storage *s) {
     }
     eg_storage_rotation_stop(s);
     eg_reclaim_stop(s->reclaim);
+    eg_writeback_stop(s->writeback);
     eg_readers_free(s->readers);
     eg_key_stock_free(s->key_stock);
     eg_key_cache_free(s->key_cache);

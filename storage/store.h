@@ -78,6 +78,7 @@ struct eg_storage {
     eg_segment_store *segments;
     eg_key_cache *key_cache;
     eg_key_stock *key_stock;
+    struct eg_writeback *writeback;
     eg_readers *readers;
     eg_reclaim *reclaim;
     eg_rotation *rotation;       /* NULL until it is started */

@@ -2,8 +2,8 @@
 #include "upload.h"
 
 #include "segment_store.h"
+#include "writeback.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 
 struct eg_upload {
@@ -14,10 +14,13 @@ struct eg_upload {
     eg_segment_writer *writer;
     eg_segment_at at;
     uint64_t offset;
+    uint64_t begun_to;         /* up to here the file is on its way to the disk */
     eg_segment_size size;      /* plain 0: not finished */
     eg_str tenant;             /* of the request */
     eg_buf wrapped;
 };
+
+#define WRITEBACK_STEP ((uint64_t)4 << 20)
 
 /* What is small stays in memory until it is whole, and then goes into a pack. */
 static eg_err make_file(eg_upload *u, int *ret_fd) {
@@ -52,9 +55,16 @@ eg_err eg_upload_add(eg_upload *u, eg_bytes b) {
         EG_TRY(make_file(u, &fd));
         EG_TRY(eg_segment_writer_spill(u->writer, fd));
     }
-    return eg_segment_writer_add(u->writer, b);
+    EG_TRY(eg_segment_writer_add(u->writer, b));
+    const uint64_t to = eg_segment_writer_plain(u->writer); /* a little less than the file has: the rest comes with the next step */
+    if (u->begun && to - u->begun_to >= WRITEBACK_STEP) {
+        eg_writeback_begin(u->store->writeback, eg_segment_writer_fd(u->writer), u->begun_to, to);
+        u->begun_to = to;
+    }
+    return EG_OK;
 }
 
+bool eg_upload_in_memory(const eg_upload *u) { return !u->begun; }
 uint64_t eg_upload_plain(const eg_upload *u) { return eg_segment_writer_plain(u->writer); }
 
 eg_err eg_upload_finish(eg_upload *u) {
@@ -64,8 +74,7 @@ eg_err eg_upload_finish(eg_upload *u) {
         eg_packs *packs = eg_segment_store_packs(u->store->segments);
         return eg_packs_append(packs, &u->id, eg_segment_writer_memory(u->writer), &u->at.file, &u->offset);
     }
-    /* Starts the write to disk without waiting, so that the sync has less to wait for. */
-    (void)sync_file_range(eg_segment_writer_fd(u->writer), 0, 0, SYNC_FILE_RANGE_WRITE);
+    eg_writeback_begin(u->store->writeback, eg_segment_writer_fd(u->writer), u->begun_to, u->size.stored);
     return eg_segment_store_publish(u->store->segments, &u->id);
 }
 

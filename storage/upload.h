@@ -15,6 +15,7 @@ typedef struct eg_upload eg_upload;
 eg_err eg_upload_begin(eg_storage *s, eg_str tenant, int64_t length, eg_upload **ret, eg_problem *p) EG_MUST_CHECK;
 /* EG_ERR_LIMIT beyond EG_APPEND_MAX. */
 eg_err eg_upload_add(eg_upload *u, eg_bytes b) EG_MUST_CHECK;
+bool eg_upload_in_memory(const eg_upload *u);   /* so far: it will go into a pack */
 uint64_t eg_upload_plain(const eg_upload *u);   /* bytes so far */
 /* Seals the last chunk and puts the bytes in their place, not yet durably: eg_segment_store_sync does that, before a commit
  * that promises something. EG_ERR_INVALID when nothing was added. */

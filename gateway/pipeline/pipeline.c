@@ -11,6 +11,7 @@ static const eg_request_ops ops = {
     .decide = eg_pipeline_decide_more,
     .decide_at = eg_pipeline_decide_at,
     .record_part = eg_pipeline_record_part,
+    .on_worker = eg_door_on_worker,
 };
 
 static eg_step_verdict step_route(eg_pipeline_request *c);
@@ -155,6 +156,7 @@ static bool tried_here(eg_pipeline_request *c) {
     if (!(rq->route->flags & EG_ROUTE_TRY_FIRST)) {
         return false;
     }
+    const size_t headers = rq->response.header_count;
     rq->must_not_wait = true;
     eg_err e = rq->route->end(rq);
     if (e != EG_ERR_BUSY || atomic_load(&c->answered)) {
@@ -162,6 +164,7 @@ static bool tried_here(eg_pipeline_request *c) {
         return true;
     }
     rq->must_not_wait = false;
+    rq->response.header_count = headers;
     rq->problem = (eg_problem){0};
     return false;
 }

@@ -71,6 +71,9 @@ eg_txn_op eg_pipeline_record_op(eg_request *rq, int status) {
     record_text text;
     eg_audit_record r;
     fill(c, status, EG_OK, &text, &r);
+    if (rq->must_not_wait && !eg_audit_op_at_once(c->pl->o.audit, r.tenant)) {
+        return (eg_txn_op){NULL, NULL};
+    }
     c->op = eg_audit_op(c->pl->o.audit, rq->arena, &r);
     c->op_status = status;
     atomic_store(&c->op_applied, false);

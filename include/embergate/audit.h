@@ -59,6 +59,8 @@ eg_err eg_audit_append_wait(eg_audit *a, const eg_audit_record *r) EG_MUST_CHECK
 /* Second way in: the record as a step of a durable transaction (the outbox). The record is encoded now, into arena memory;
  * the op is valid as long as the arena. On failure *ret's apply fails the commit, so nothing is done unrecorded. */
 eg_txn_op eg_audit_op(eg_audit *a, eg_arena *arena, const eg_audit_record *r);
+/* Whether eg_audit_op for this tenant needs nothing but memory: its log is open. */
+bool eg_audit_op_at_once(eg_audit *a, eg_str tenant);
 /* To be called after a commit that held such ops, so that the sequencer looks soon; not needed for correctness. */
 void eg_audit_poke(eg_audit *a);
 

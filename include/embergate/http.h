@@ -123,7 +123,7 @@ typedef struct eg_request_ops {
     void (*respond)(eg_request *rq);
     /* The audit record of this request as a step of a transaction: after it commits, the pipeline writes no other. `status`
      * is the HTTP status that will be answered. For handlers that change something: pass it to eg_commit with their own ops.
-     * The op is valid until the request is answered. */
+     * The op is valid until the request is answered. While rq->must_not_wait its apply is NULL when the record can't be made at once. */
     eg_txn_op (*record_op)(eg_request *rq, int status);
     /* A handler's second question: may the principal also do `action` at rq->scope (such as: with the job of somebody else)?
      * EG_OK or the denial's code; never blocks. NULL = nobody may: handlers then refuse. */
@@ -133,6 +133,8 @@ typedef struct eg_request_ops {
     /* The record of one part of a request that holds several, as a step of a transaction; the part is a copy of the whole request with
      * its own path, route and ops. e: why it was refused, or EG_OK. NULL = parts have no records of their own. */
     eg_txn_op (*record_part)(const eg_request *part, int status, eg_err e);
+    /* eg_door_on_worker, for a handler whose end() has returned and that answers when something is done. NULL = it must not do so. */
+    void (*on_worker)(eg_request *rq, void (*fn)(void *), void *arg);
 } eg_request_ops;
 
 struct eg_request {

@@ -94,6 +94,9 @@ EG_DEFINE_CLEANUP(eg_kv_snapshot, eg_kv_snapshot_close)
 typedef struct eg_txn_op {
     eg_err (*apply)(eg_kv_txn *t, void *ctx, eg_problem *p);
     void *ctx;
+    /* What has to be on disk before the change is, or NULL: runs in the committer's thread before the group's transaction begins, and may wait
+     * for the disk, so that one sync serves all of a group. Its failure is this commit's. */
+    eg_err (*before)(void *ctx);
     bool grows; /* A client's wish to have more stored: refused with EG_ERR_MAP_FULL while an eighth of the store, or 64 MiB, is all that is
                  * left, so that deleting, records of what is done and the ends of batches still find room. */
 } eg_txn_op;
@@ -106,5 +109,8 @@ void eg_committer_stop(eg_committer *c); /* after what was queued is committed *
 /* Blocks until all ops (at most EG_COMMIT_OPS_MAX, one atomic change) are durable, or until one refused: then nothing
  * of this call was written, and *p is what that op said. Call from pool threads, never from a worker. */
 eg_err eg_commit(eg_committer *c, const eg_txn_op *ops, size_t n, eg_problem *p) EG_MUST_CHECK;
+/* The same without waiting, from any thread: told(ctx, result, p) comes from the committer's thread, once, and must be short. ops and all that they
+ * use must live until then. On failure told is never called. */
+eg_err eg_commit_start(eg_committer *c, const eg_txn_op *ops, size_t n, void (*told)(void *ctx, eg_err e, const eg_problem *p), void *ctx) EG_MUST_CHECK;
 
 #endif

@@ -102,57 +102,136 @@ eg_err eg_blob_name_mismatch(eg_request *rq, const eg_path_create *c, eg_err e) 
     return e;
 }
 
-/* The blob's key, its content sealed under it, and all of it in place, durably. */
-static eg_err put_file(eg_request *rq, const eg_target *d, eg_content_replace *r) {
-    EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
-    EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
-    eg_inode *made = &r->create.made;
-    eg_file_key_plan plan = {0};
+/* A blob on its way in; lies in the request's arena until it is answered. */
+typedef struct put {
+    eg_request *rq;
+    eg_target d;
+    eg_content_replace replace;
+    eg_file_key_plan plan;
+    eg_secret *customer;
+    eg_file_key *key;
+    eg_upload *upload;         /* NULL: the blob is empty */
     eg_segment_ref segment;
+    eg_part part;
     eg_txn_op record;
-    EG_TRY(eg_encryption_make(rq, d, &plan, made, &customer));
-    EG_TRY(eg_encryption_problem(rq, eg_file_key_open(d->store, d->account, made, &key)));
-    r->key = eg_file_key_bytes(key);
-    eg_upload *upload = eg_body_length(rq) > 0 ? eg_body_upload(rq) : NULL;
-    const eg_part part = {.kind = EG_PART_SEGMENT, .segment = &segment};
-    if (upload) {
-        EG_TRY(eg_upload_finish(upload));
-        EG_TRY(eg_upload_ref(upload, r->key, &made->id, &segment));
-        r->parts = &part;
+    bool recorded;
+    eg_err result;
+} put;
+
+/* The blob's key, and its content sealed under it. Until the record is made nothing was done that can't be done again. */
+static eg_err seal(put *u) {
+    eg_request *rq = u->rq;
+    eg_content_replace *r = &u->replace;
+    eg_inode *made = &r->create.made;
+    u->plan.must_not_wait = rq->must_not_wait;
+    EG_TRY(eg_encryption_make(rq, &u->d, &u->plan, made, &u->customer));
+    EG_TRY(eg_encryption_problem(rq, eg_file_key_open(u->d.store, u->d.account, made, &u->key)));
+    u->recorded = eg_target_record(rq, 201, &u->record);
+    if (rq->must_not_wait && !u->recorded) {
+        return EG_ERR_BUSY;
+    }
+    r->key = eg_file_key_bytes(u->key);
+    u->upload = eg_body_length(rq) > 0 ? eg_body_upload(rq) : NULL;
+    if (u->upload) {
+        EG_TRY(eg_upload_finish(u->upload));
+        EG_TRY(eg_upload_ref(u->upload, r->key, &made->id, &u->segment));
+        u->part = (eg_part){.kind = EG_PART_SEGMENT, .segment = &u->segment};
+        r->parts = &u->part;
         r->count = 1;
     }
-    const bool recorded = eg_target_record(rq, 201, &record);
-    const eg_err e = eg_content_replace_run(d->store, r, recorded ? &record : NULL, &rq->problem);
-    if (upload) {
-        eg_upload_settle(upload, e);
-    }
-    EG_TRY(e);
-    return eg_encryption_echo(rq, made);
+    return EG_OK;
 }
 
-eg_err eg_blob_put_end(eg_request *rq) {
-    eg_target d;
-    eg_content_replace r = {.count = 0};
-    if (copies(rq)) {
-        return eg_copy_put(rq);
-    }
+static eg_err prepare(put *u) {
+    eg_request *rq = u->rq;
     const uint64_t n = eg_body_length(rq);
-    EG_TRY(eg_target_open(rq, &d));
-    if (n > d.store->max_file_bytes) {
+    EG_TRY(eg_target_open(rq, &u->d));
+    if (n > u->d.store->max_file_bytes) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_BODY_TOO_LARGE, "The blob would become longer than a file may be.");
     }
     EG_TRY(eg_body_check(rq));
-    EG_TRY(fill(rq, &r.create));
-    EG_TRY(eg_target_change(rq, &d, &r.create.base));
-    r.boot = d.store->boot;
+    EG_TRY(fill(rq, &u->replace.create));
+    EG_TRY(eg_target_change(rq, &u->d, &u->replace.create.base));
+    u->replace.boot = u->d.store->boot;
     rq->record_bytes = n;
-    const eg_err e = r.create.made.kind == EG_KIND_FILE ? put_file(rq, &d, &r)
-                                                        : eg_target_commit(rq, &d, (eg_txn_op){eg_path_create_apply, &r.create}, 201);
-    EG_TRY(eg_blob_name_mismatch(rq, &r.create, e));
-    eg_reclaim_wake(d.store->reclaim);
-    eg_target_moved(rq, d.store, 0, n);
-    EG_TRY(eg_target_etag(rq, &r.create.base.after));
+    return u->replace.create.made.kind == EG_KIND_FILE ? seal(u) : EG_OK;
+}
+
+static void let_go(put *u) {
+    eg_file_key_unref(u->key);
+    eg_secret_free(u->customer);
+    u->key = NULL;
+    u->customer = NULL;
+}
+
+/* Answers what the commit made of it. */
+static eg_err answer(put *u, eg_err e) {
+    eg_request *rq = u->rq;
+    eg_storage *s = u->d.store;
+    const eg_path_create *c = &u->replace.create;
+    if (u->upload) {
+        eg_upload_settle(u->upload, e);
+    }
+    EG_TRY(eg_blob_name_mismatch(rq, c, e));
+    EG_TRY(eg_encryption_echo(rq, &c->made));
+    eg_reclaim_wake(s->reclaim);
+    eg_target_moved(rq, s, 0, rq->record_bytes);
+    EG_TRY(eg_target_etag(rq, &c->base.after));
     EG_TRY(eg_body_answer_sums(rq));
     EG_TRY(eg_response_header(rq, "x-ms-request-server-encrypted", "true"));
     return eg_respond_empty(rq, 201);
+}
+
+static void on_worker(void *arg) {
+    put *u = arg;
+    eg_request *rq = u->rq;
+    let_go(u);
+    const eg_err e = answer(u, u->result);
+    if (e != EG_OK) {
+        eg_respond_problem(rq, e, rq->problem.code == e ? &rq->problem : NULL);
+    }
+}
+
+/* In the committer's thread: the answer is the worker's to make. */
+static void told(void *ctx, eg_err e, const eg_problem *p) {
+    put *u = ctx;
+    u->result = e;
+    u->rq->problem = *p;
+    u->rq->ops->on_worker(u->rq, on_worker, u);
+}
+
+/* What can be sealed and handed to the committer by the worker itself: a small blob of an account that is in use. Two threads that wake each other would cost more. */
+static bool is_short(eg_request *rq) {
+    const eg_upload *upload = eg_body_upload(rq);
+    return rq->ops->on_worker && !is_directory(rq) && (!upload || eg_upload_in_memory(upload)) && eg_storage_account_loaded(rq->room, rq->account);
+}
+
+eg_err eg_blob_put_end(eg_request *rq) {
+    if (rq->must_not_wait && (copies(rq) || !is_short(rq))) {
+        return EG_ERR_BUSY;
+    }
+    if (copies(rq)) {
+        return eg_copy_put(rq);
+    }
+    put *u = eg_arena_alloc(rq->arena, sizeof *u);
+    if (!u) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *u = (put){.rq = rq};
+    eg_err e = prepare(u);
+    if (e == EG_OK && rq->must_not_wait) {
+        e = eg_content_replace_start(u->d.store, &u->replace, &u->record, told, u);
+        if (e == EG_OK) {
+            return e; /* told goes on */
+        }
+    } else if (e == EG_OK && u->replace.create.made.kind == EG_KIND_FILE) {
+        e = eg_content_replace_run(u->d.store, &u->replace, u->recorded ? &u->record : NULL, &rq->problem);
+    } else if (e == EG_OK) {
+        e = eg_target_commit(rq, &u->d, (eg_txn_op){eg_path_create_apply, &u->replace.create}, 201);
+    } else {
+        let_go(u);
+        return e;
+    }
+    let_go(u);
+    return answer(u, e);
 }

@@ -102,7 +102,7 @@ uint64_t eg_body_length(const eg_request *rq) {
 eg_err eg_body_check(eg_request *rq) {
     body *b = rq->state;
     uint8_t crc64[8];
-    if (b->md5) {
+    if (b->md5 && !b->md5_known) {
         EG_TRY(eg_md5_stream_end(b->md5, b->got_md5));
         b->md5_known = true;
     }

@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 static eg_bytes text(const char *z) {
@@ -244,6 +246,64 @@ static eg_err fill(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return EG_OK;
 }
 
+typedef struct later {
+    sem_t told;
+    eg_err result;
+    eg_problem problem;
+    const char *key;
+    eg_err before;             /* what the sync says */
+    int syncs;
+} later;
+
+static void told(void *ctx, eg_err e, const eg_problem *p) {
+    later *l = ctx;
+    l->result = e;
+    l->problem = *p;
+    sem_post(&l->told);
+}
+
+static eg_err sync_first(void *ctx) {
+    later *l = ctx;
+    l->syncs++;
+    return l->before;
+}
+
+static eg_err put_later(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    const later *l = ctx;
+    assert_int_equal(l->syncs, 1); /* what must be on disk before is, before the transaction is begun */
+    return strcmp(l->key, "refused") == 0 ? eg_fail(p, EG_ERR_PATH_CONFLICT, "no") : eg_kv_put(t, EG_DB_TEST, eg_str_bytes(eg_str_of(l->key)), eg_str_bytes(EG_LIT("v")));
+}
+
+/* Commits that nobody waits for: each is told its own end, and a failed sync before one is that one's alone. */
+static void commits_are_told_later(void **state) {
+    eg_kv *kv = open_store(state, 0);
+    eg_committer *c = NULL;
+    later of[60];
+    eg_txn_op ops[60];
+    assert_int_equal(eg_committer_start(kv, &c), EG_OK);
+    char keys[60][16];
+    for (int i = 0; i < 60; i++) {
+        snprintf(keys[i], sizeof keys[i], "later%d", i);
+        of[i] = (later){.key = i % 5 == 1 ? "refused" : keys[i], .before = i % 5 == 2 ? EG_ERR_IO : EG_OK};
+        sem_init(&of[i].told, 0, 0);
+        ops[i] = (eg_txn_op){put_later, &of[i], .before = sync_first};
+        assert_int_equal(eg_commit_start(c, &ops[i], 1, told, &of[i]), EG_OK);
+    }
+    assert_int_equal(eg_commit_start(c, ops, 0, told, of), EG_ERR_LIMIT);
+    for (int i = 0; i < 60; i++) {
+        sem_wait(&of[i].told);
+        sem_destroy(&of[i].told);
+        assert_int_equal(of[i].result, i % 5 == 1 ? EG_ERR_PATH_CONFLICT : i % 5 == 2 ? EG_ERR_IO : EG_OK);
+        assert_int_equal(of[i].problem.code, of[i].result);
+        if (of[i].result == EG_OK) {
+            assert_value(kv, keys[i], "v");
+        }
+    }
+    assert_value(kv, "later2", NULL);
+    eg_committer_stop(c);
+    eg_kv_close(kv);
+}
+
 static void a_full_map_is_said_and_survived(void **state) {
     eg_kv *kv = open_store(state, 1 << 20);
     eg_committer *c = NULL;
@@ -390,7 +450,7 @@ static void keys_are_bounded(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         STORE_TEST(survives_reopening), STORE_TEST(one_process_at_a_time), STORE_TEST(unknown_format_is_refused), STORE_TEST(missing_format_is_refused),
-        STORE_TEST(a_refusal_undoes_its_own_change), STORE_TEST(one_refusal_in_a_group_harms_no_other), STORE_TEST(a_full_map_is_said_and_survived), STORE_TEST(a_reserve_is_kept_for_what_must_be),
+        STORE_TEST(a_refusal_undoes_its_own_change), STORE_TEST(one_refusal_in_a_group_harms_no_other), STORE_TEST(commits_are_told_later), STORE_TEST(a_full_map_is_said_and_survived), STORE_TEST(a_reserve_is_kept_for_what_must_be),
         STORE_TEST(cursors), STORE_TEST(keys_are_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
