@@ -63,7 +63,13 @@ static eg_err read_names(int fd, const char *folder, names *ret, eg_problem *p) 
     return e;
 }
 
-static eg_err read_file(eg_policy_builder *b, eg_policy_kind kind, int fd, const char *name, eg_problem *p) {
+/* What takes the text of one file. */
+typedef struct file_sink {
+    eg_err (*take)(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p);
+    void *ctx;
+} file_sink;
+
+static eg_err read_file(const file_sink *to, eg_policy_kind kind, int fd, const char *name, eg_problem *p) {
     char file[128];
     int n = snprintf(file, sizeof file, "%s/%s", eg_policy_folders[kind], name);
     if (n < 0 || (size_t)n >= sizeof file) {
@@ -78,13 +84,13 @@ static eg_err read_file(eg_policy_builder *b, eg_policy_kind kind, int fd, const
     } else if (e != EG_OK) {
         e = refuse(p, file, why.message[0] ? why.message : "The file can't be read.");
     } else {
-        e = eg_policy_builder_add(b, kind, file, eg_buf_str(&text), p);
+        e = to->take(to->ctx, kind, file, eg_buf_str(&text), p);
     }
     eg_buf_done(&text);
     return e;
 }
 
-static eg_err read_folder(eg_policy_builder *b, eg_policy_kind kind, int dir, names *list, eg_problem *p) {
+static eg_err read_folder(const file_sink *to, eg_policy_kind kind, int dir, names *list, eg_problem *p) {
     int fd = openat(dir, eg_policy_folders[kind], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return errno == ENOENT ? EG_OK : refuse(p, eg_policy_folders[kind], "The folder can't be opened; it must not be a symbolic link.");
@@ -97,7 +103,7 @@ static eg_err read_folder(eg_policy_builder *b, eg_policy_kind kind, int dir, na
             snprintf(where, sizeof where, "%s/%s", eg_policy_folders[kind], list->v[i]);
             e = refuse(p, where, "Folders within this folder are not read; move the files up.");
         } else if (eg_str_ends(eg_str_of(list->v[i]), ".json")) {
-            e = read_file(b, kind, fd, list->v[i], p);
+            e = read_file(to, kind, fd, list->v[i], p);
         }
     }
     names_done(list);
@@ -123,9 +129,7 @@ static eg_err check_top(int dir, names *list, eg_problem *p) {
     return e;
 }
 
-eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) {
-    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
-    EG_TRY(eg_policy_builder_new(&b, p));
+static eg_err read_dir(const char *dir, const file_sink *to, eg_problem *p) {
     names *list = calloc(1, sizeof *list);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     eg_err e;
@@ -136,14 +140,46 @@ eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_pro
     } else {
         e = check_top(fd, list, p);
         for (eg_policy_kind k = 0; e == EG_OK && k < EG_POLICY_KIND_COUNT; k++) {
-            e = read_folder(b, k, fd, list, p);
+            e = read_folder(to, k, fd, list, p);
         }
     }
     if (fd >= 0) {
         close(fd);
     }
     free(list);
-    return e == EG_OK ? eg_policy_builder_finish(b, version, ret, p) : e;
+    return e;
+}
+
+static eg_err build(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
+    return eg_policy_builder_add(ctx, kind, file, text, p);
+}
+
+eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) {
+    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
+    EG_TRY(eg_policy_builder_new(&b, p));
+    const file_sink to = {build, b};
+    EG_TRY(read_dir(dir, &to, p));
+    return eg_policy_builder_finish(b, version, ret, p);
+}
+
+eg_err eg_policy_load_from(const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) {
+    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
+    EG_TRY(eg_policy_builder_new(&b, p));
+    eg_policy_document d;
+    eg_err e;
+    while ((e = s->next(s->ctx, &d, p)) == EG_OK) {
+        EG_TRY(eg_policy_builder_add_document(b, d.kind, d.name, d.text, p));
+    }
+    return e == EG_ERR_NOT_FOUND ? eg_policy_builder_finish(b, version, ret, p) : e;
+}
+
+static eg_err take_apart(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
+    return eg_policy_read_text(kind, file, text, *(const eg_policy_sink *)ctx, p);
+}
+
+eg_err eg_policy_read_dir(const char *dir, eg_policy_sink to, eg_problem *p) {
+    const file_sink files = {take_apart, &to};
+    return read_dir(dir, &files, p);
 }
 
 eg_policy *eg_policy_ref(eg_policy *p) {
@@ -177,6 +213,10 @@ void eg_policy_unref(eg_policy *p) {
 
 uint64_t eg_policy_version(const eg_policy *p) {
     return p->version;
+}
+
+void eg_policy_number(eg_policy *p, uint64_t version) {
+    p->version = version;
 }
 
 void eg_policy_digest(const eg_policy *p, uint8_t ret[EG_SHA256_LEN]) {

@@ -1,20 +1,7 @@
 /* Builds a snapshot from the files of a policy directory, one after the other, with duplicates and bounds checked. */
 #include "policy_model.h"
 
-#include "policy_builtin.h"
-
 #include <stdlib.h>
-
-const char *const eg_policy_folders[EG_POLICY_KIND_COUNT] = {
-    [EG_POLICY_ROLES] = "roleDefinitions",
-    [EG_POLICY_ASSIGNMENTS] = "roleAssignments",
-    [EG_POLICY_SCHEDULES] = "roleAssignmentSchedules",
-    [EG_POLICY_ELIGIBLE] = "roleEligibilitySchedules",
-    [EG_POLICY_DENIES] = "denyAssignments",
-    [EG_POLICY_GROUPS] = "networkSecurityGroups",
-    [EG_POLICY_VNETS] = "virtualNetworks",
-    [EG_POLICY_ACCOUNTS] = "storageAccounts",
-};
 
 struct eg_policy_builder {
     eg_policy *pol;
@@ -363,11 +350,16 @@ static eg_err add_file(eg_policy_builder *b, eg_policy_kind kind, const char *fi
 
 eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
     eg_policy_at at = {.name = file};
-    if (kind >= EG_POLICY_KIND_COUNT || kind < b->kind) {
-        return eg_fail(p, EG_ERR_INTERNAL, "Policy files were read in the wrong order.");
-    }
     if (++b->files > EG_POLICY_FILES_MAX) {
         return eg_policy_refuse(&at, p, "The policy directory holds more than %d files.", EG_POLICY_FILES_MAX);
+    }
+    return eg_policy_builder_add_document(b, kind, file, text, p);
+}
+
+eg_err eg_policy_builder_add_document(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
+    eg_policy_at at = {.name = file};
+    if (kind >= EG_POLICY_KIND_COUNT || kind < b->kind) {
+        return eg_fail(p, EG_ERR_INTERNAL, "Policy files were read in the wrong order.");
     }
     b->bytes += text.len;
     if (text.len > EG_POLICY_FILE_BYTES_MAX || b->bytes > EG_POLICY_BYTES_MAX) {
@@ -383,7 +375,7 @@ eg_err eg_policy_builder_new_bare(eg_policy_builder **ret, eg_problem *p) {
         return no_memory(p);
     }
     b->pol->refs = 1;
-    eg_buf_init(&b->digests, (EG_POLICY_FILES_MAX + 2) * EG_SHA256_LEN);
+    eg_buf_init(&b->digests, (EG_POLICY_ROWS_MAX + 2) * EG_SHA256_LEN);
     *ret = b;
     b = NULL;
     return EG_OK;
@@ -392,8 +384,7 @@ eg_err eg_policy_builder_new_bare(eg_policy_builder **ret, eg_problem *p) {
 eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
     EG_TRY(eg_policy_builder_new_bare(&b, p));
-    eg_str builtin = {(const char *)eg_policy_builtin_roles, eg_policy_builtin_roles_len};
-    EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", builtin, p));
+    EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", eg_policy_builtin_text(), p));
     b->rows = 0;
     *ret = b;
     b = NULL;

@@ -174,10 +174,6 @@ struct eg_policy {
     size_t account_count;
 };
 
-/* The folders of a policy directory, in the order in which they are read: what is referred to comes first. */
-typedef enum eg_policy_kind { EG_POLICY_ROLES = 0, EG_POLICY_ASSIGNMENTS, EG_POLICY_SCHEDULES, EG_POLICY_ELIGIBLE, EG_POLICY_DENIES, EG_POLICY_GROUPS, EG_POLICY_VNETS, EG_POLICY_ACCOUNTS, EG_POLICY_KIND_COUNT } eg_policy_kind;
-extern const char *const eg_policy_folders[EG_POLICY_KIND_COUNT];
-
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
 typedef struct eg_policy_builder eg_policy_builder;
 eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) EG_MUST_CHECK; /* with the built-in roles */
@@ -188,6 +184,8 @@ eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const ch
 /* Consumes what b holds; b is to be freed all the same. */
 eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
 EG_DEFINE_CLEANUP(eg_policy_builder, eg_policy_builder_free)
+/* The same for one document of a store, of which there may be as many as rows. */
+eg_err eg_policy_builder_add_document(eg_policy_builder *b, eg_policy_kind kind, const char *name, eg_str text, eg_problem *p) EG_MUST_CHECK;
 
 /* Where in which file a value stands: a chain on the stack, written out only for a problem. */
 typedef struct eg_policy_at {

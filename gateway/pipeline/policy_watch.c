@@ -81,11 +81,10 @@ static void add_folder(signature *s, const char *dir, const char *folder) {
 }
 
 static signature look(const char *dir, uint8_t ret[EG_SHA256_LEN]) {
-    static const char *const folders[] = {".", "roleDefinitions", "roleAssignments", "roleAssignmentSchedules", "roleEligibilitySchedules", "denyAssignments", "networkSecurityGroups",
-                                          "virtualNetworks", "storageAccounts"};
     signature s = {0};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        add_folder(&s, dir, folders[i]);
+    add_folder(&s, dir, ".");
+    for (size_t i = 0; i < EG_POLICY_KIND_COUNT; i++) {
+        add_folder(&s, dir, eg_policy_folders[i]);
     }
     uint8_t text[8];
     eg_put_u64(text, s.sum);

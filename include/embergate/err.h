@@ -111,6 +111,12 @@ typedef enum eg_category {
     X(DENIED_JOB_TOKEN, DENIED, "JobTokenNotAccepted")                                  \
     X(DENIED_PROXY_USER, DENIED, "ProxyUserRefused")                                    \
     X(POLICY_INVALID, INVALID, "InvalidPolicy")                                         \
+    X(POLICY_VERSION, CONFLICT, "PolicyVersionConflict")                                \
+    X(POLICY_FILES, CONFLICT, "PoliciesAreFiles")                                       \
+    X(POLICY_TICKET, INVALID, "TicketRequired")                                         \
+    X(POLICY_DUTIES, CONFLICT, "SeparationOfDuties")                                    \
+    X(POLICY_SECOND_PERSON, DENIED, "SecondPersonRequired")                             \
+    X(POLICY_NOT_ELIGIBLE, DENIED, "RoleAssignmentNotEligible")                         \
     /* audit */                                                                         \
     X(AUDIT_UNAVAILABLE, UNAVAILABLE, "AuditLogUnavailable")                            \
     /* storage; names as ADLS Gen2 has them */                                          \

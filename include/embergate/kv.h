@@ -37,7 +37,11 @@ typedef struct eg_committer eg_committer;
     X(OUTBOX, "audit.outbox")           /* audit/ */                            \
     X(AUDIT_INDEX, "audit.index")                                               \
     X(AUDIT_STATE, "audit.state")                                               \
-    X(TEST, "test")
+    X(TEST, "test")                                                             \
+    X(POLICY_DOCUMENT, "policy.document")   /* gateway/policy: folder and digest of id → document */ \
+    X(POLICY_VERSION, "policy.version")     /* number → who, when, why */           \
+    X(POLICY_CHANGE, "policy.change")       /* (version, index) → a document before and after */ \
+    X(POLICY_PENDING, "policy.pending")     /* changes that wait for a second person */
 
 typedef enum eg_kv_db {
 #define X(id, name) EG_DB_##id,

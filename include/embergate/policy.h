@@ -6,13 +6,65 @@
 
 typedef struct eg_policy eg_policy;  /* immutable snapshot, reference-counted */
 
+/* The kinds of documents, in the order in which they are read: what is referred to comes first. X(identifier, folder of a policy directory, Azure's type).
+ * A new kind is one row here and one in policies/policy_builder.c. */
+#define EG_POLICY_KIND_LIST(X)                                                                            \
+    X(ROLES, "roleDefinitions", "Microsoft.Authorization/roleDefinitions")                                \
+    X(ASSIGNMENTS, "roleAssignments", "Microsoft.Authorization/roleAssignments")                          \
+    X(SCHEDULES, "roleAssignmentSchedules", "Microsoft.Authorization/roleAssignmentSchedules")            \
+    X(ELIGIBLE, "roleEligibilitySchedules", "Microsoft.Authorization/roleEligibilitySchedules")           \
+    X(DENIES, "denyAssignments", "Microsoft.Authorization/denyAssignments")                               \
+    X(GROUPS, "networkSecurityGroups", "Microsoft.Network/networkSecurityGroups")                         \
+    X(VNETS, "virtualNetworks", "Microsoft.Network/virtualNetworks")                                      \
+    X(ACCOUNTS, "storageAccounts", "Microsoft.Storage/storageAccounts")
+
+typedef enum eg_policy_kind {
+#define X(id, folder, type) EG_POLICY_##id,
+    EG_POLICY_KIND_LIST(X)
+#undef X
+    EG_POLICY_KIND_COUNT
+} eg_policy_kind;
+extern const char *const eg_policy_folders[EG_POLICY_KIND_COUNT];
+extern const char *const eg_policy_types[EG_POLICY_KIND_COUNT];
+eg_err eg_policy_kind_of(eg_str folder, eg_policy_kind *ret) EG_MUST_CHECK;  /* EG_ERR_NOT_FOUND */
+
 /* Reads every *.json beneath dir (roleDefinitions/, roleAssignments/, denyAssignments/, …: docs/POLICIES.md), in Azure's shapes,
  * over the built-in roles. Bounded in files, bytes and rows. Any invalid file refuses the whole directory (the old
  * snapshot stays in force): EG_ERR_POLICY_INVALID, the problem names file and field. `version` is the snapshot's number. */
 eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
+
+/* One document: an object in Azure's shape. The text is borrowed until the next is asked for. */
+typedef struct eg_policy_document {
+    eg_policy_kind kind;
+    const char *name;    /* for problems: "roleAssignments/{guid}" */
+    eg_str text;
+} eg_policy_document;
+/* Documents from elsewhere than a directory, in the order of their kinds; EG_ERR_NOT_FOUND is the end. */
+typedef struct eg_policy_documents {
+    eg_err (*next)(void *ctx, eg_policy_document *ret, eg_problem *p);
+    void *ctx;
+} eg_policy_documents;
+/* As eg_policy_load. */
+eg_err eg_policy_load_from(const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
+/* Gives each document of a directory's files, lists taken apart; it doesn't validate them. `file` is for problems; text is compact JSON. */
+typedef struct eg_policy_sink {
+    eg_err (*take)(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p);
+    void *ctx;
+} eg_policy_sink;
+eg_err eg_policy_read_dir(const char *dir, eg_policy_sink to, eg_problem *p) EG_MUST_CHECK;
+/* The same for one file's text: an object, {"value":[…]} or a list. */
+eg_err eg_policy_read_text(eg_policy_kind kind, const char *file, eg_str text, eg_policy_sink to, eg_problem *p) EG_MUST_CHECK;
+/* The resource id that a document goes by: its own, or "{scope}/providers/{type}/{name}"; of a role always "/providers/Microsoft.Authorization/roleDefinitions/{guid}",
+ * as the same role is named at every scope. At most EG_POLICY_ID_MAX bytes. EG_ERR_POLICY_INVALID. */
+#define EG_POLICY_ID_MAX 1400
+eg_err eg_policy_document_id(const eg_policy_document *d, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
+/* {"value":[…]} of the built-in role definitions. */
+eg_str eg_policy_builtin_text(void);
 eg_policy *eg_policy_ref(eg_policy *p);
 void eg_policy_unref(eg_policy *p);
 uint64_t eg_policy_version(const eg_policy *p);
+/* Of a snapshot that nobody else has yet: its number was not known when it was read. */
+void eg_policy_number(eg_policy *p, uint64_t version);
 /* Digest of all that was read: equal digests mean equal decisions. */
 void eg_policy_digest(const eg_policy *p, uint8_t ret[EG_SHA256_LEN]);
 EG_DEFINE_CLEANUP(eg_policy, eg_policy_unref)
@@ -79,6 +131,10 @@ eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UU
 
 /* Who may do what: writes, for people, each assignment that grants `action` at `scope` (check access). */
 eg_err eg_policy_explain(const eg_policy *pol, const eg_access *a, eg_buf *ret);
+
+/* Separation of duties: writes the object ids, separated by blanks, of those who hold a role that writes policies and one with data actions in `newer`, and not both in
+ * `older` (NULL = nothing). EG_ERR_NO_MEMORY, EG_ERR_LIMIT. */
+eg_err eg_policy_duties(const eg_policy *older, const eg_policy *newer, eg_buf *ret) EG_MUST_CHECK;
 
 typedef enum eg_proof_verdict {
     EG_PROOF_UNDECIDED = 0,  /* too large, or a condition compares two attributes: `text` says which */
