@@ -301,7 +301,7 @@ static const eg_ipc_handler handlers[] = {
     {EG_LAUNCHER_DISCARD, "discard", 1024, serve_discard},
 };
 
-eg_err eg_launcher_run(const eg_launcher_options *o, const volatile int *stop, eg_problem *p) {
+eg_err eg_launcher_run(const eg_launcher_options *o, const atomic_int *stop, eg_problem *p) {
     launcher l = {.o = o};
     pthread_mutex_init(&l.one, NULL);
     eg_ipc_server_options so = {

@@ -19,7 +19,7 @@ typedef enum place_state { PLACE_FREE, PLACE_SERVING, PLACE_ENDED } place_state;
 
 typedef struct place {
     const eg_ipc_server_options *options;
-    const volatile int *stop;
+    const atomic_int *stop;
     const _Atomic bool *broken; /* the server loop ends although nobody asked */
     int fd;
     pthread_t thread;
@@ -108,7 +108,7 @@ static eg_err serve_one(const eg_ipc_server_options *o, int fd) {
 
 static void *serve_connection(void *arg) {
     place *pl = arg;
-    while (!__atomic_load_n(pl->stop, __ATOMIC_RELAXED) && !*pl->broken) {
+    while (!atomic_load(pl->stop) && !*pl->broken) {
         struct pollfd pfd = {.fd = pl->fd, .events = POLLIN};
         int n = poll(&pfd, 1, STOP_CHECK_MS);
         if (n < 0 && errno != EINTR) {
@@ -159,7 +159,7 @@ static void accept_one(const eg_ipc_server_options *o, place *pl) {
     }
 }
 
-eg_err eg_ipc_serve(const eg_ipc_server_options *o, const volatile int *stop) {
+eg_err eg_ipc_serve(const eg_ipc_server_options *o, const atomic_int *stop) {
     unsigned count = o->max_connections ? o->max_connections : CONNECTIONS_DEFAULT;
     count = count < CONNECTIONS_MAX ? count : CONNECTIONS_MAX;
     place *places = calloc(count, sizeof *places);
@@ -173,7 +173,7 @@ eg_err eg_ipc_serve(const eg_ipc_server_options *o, const volatile int *stop) {
         places[i].broken = &broken;
     }
     eg_err e = EG_OK;
-    while (!__atomic_load_n(stop, __ATOMIC_RELAXED) && e == EG_OK) {
+    while (!atomic_load(stop) && e == EG_OK) {
         /* With every place taken, who wants in waits in the backlog. */
         place *pl = free_place(places, count);
         struct pollfd pfd = {.fd = pl ? o->listen_fd : -1, .events = POLLIN};

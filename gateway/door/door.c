@@ -108,6 +108,8 @@ static void free_door(eg_door *d) {
     eg_tls_context_free(d->shared.tls);
     eg_address_count_free(d->shared.addresses);
     free(d->shared.listeners);
+    pthread_cond_destroy(&d->shared.worker_ended);
+    pthread_mutex_destroy(&d->shared.lock);
     free(d);
 }
 
@@ -116,6 +118,12 @@ eg_err eg_door_start(const eg_door_options *o, eg_door **ret, eg_problem *p) {
     if (d == NULL) {
         return EG_ERR_NO_MEMORY;
     }
+    pthread_mutex_init(&d->shared.lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->shared.worker_ended, &attr);
+    pthread_condattr_destroy(&attr);
     eg_err e = prepare(d, o, p);
     if (e != EG_OK) {
         (void)eg_door_stop(d, 0);
@@ -125,21 +133,30 @@ eg_err eg_door_start(const eg_door_options *o, eg_door **ret, eg_problem *p) {
     return EG_OK;
 }
 
+/* Within so many seconds; what is left is the caller's to abandon. */
+static bool workers_end(eg_door_shared *s, time_t seconds) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += seconds;
+    pthread_mutex_lock(&s->lock);
+    while (s->running > 0 && pthread_cond_timedwait(&s->worker_ended, &s->lock, &until) == 0) {
+    }
+    const bool all = s->running == 0;
+    pthread_mutex_unlock(&s->lock);
+    return all;
+}
+
 eg_err eg_door_stop(eg_door *d, unsigned seconds) {
     atomic_store(&d->shared.stop_at_ms, eg_worker_clock_ms() + (int64_t)seconds * 1000);
     atomic_store(&d->shared.stopping, true);
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)seconds + OWED_SECONDS;
-    bool all = true;
     for (unsigned i = 0; i < d->worker_count; i++) {
         eg_handoff_wake(&d->workers[i]->handoff);
     }
-    for (unsigned i = 0; i < d->worker_count; i++) {
-        all = pthread_clockjoin_np(d->workers[i]->thread, NULL, CLOCK_MONOTONIC, &until) == 0 && all;
-    }
-    if (!all) {
+    if (!workers_end(&d->shared, (time_t)seconds + OWED_SECONDS)) {
         return EG_ERR_TIMEOUT;
+    }
+    for (unsigned i = 0; i < d->worker_count; i++) {
+        (void)pthread_join(d->workers[i]->thread, NULL);
     }
     free_door(d);
     return EG_OK;

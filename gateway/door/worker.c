@@ -161,8 +161,7 @@ static int wait_ms(const eg_worker *w, bool more) {
     return most >= 0 && (ms < 0 || ms > most) ? most : ms;
 }
 
-static void *run(void *arg) {
-    eg_worker *w = arg;
+static void loop(eg_worker *w) {
     struct epoll_event events[EVENTS];
     bool more = false;
     w->handoff.owner = pthread_self();
@@ -179,9 +178,20 @@ static void *run(void *arg) {
         more = serve(w);
         free_closed(w);
         if (done && !more) {
-            return NULL;
+            return;
         }
     }
+}
+
+static void *run(void *arg) {
+    eg_worker *w = arg;
+    eg_door_shared *s = w->shared;
+    loop(w);
+    pthread_mutex_lock(&s->lock);
+    s->running--;
+    pthread_cond_signal(&s->worker_ended);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
 }
 
 static eg_err prepare(eg_worker *w) {
@@ -212,7 +222,10 @@ static int start_thread(eg_worker *w) {
     sigset_t before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&w->shared->lock);
     int failed = pthread_create(&w->thread, NULL, run, w);
+    w->shared->running += failed == 0;
+    pthread_mutex_unlock(&w->shared->lock);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }

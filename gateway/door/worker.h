@@ -26,6 +26,9 @@ typedef struct eg_door_shared {
     size_t listener_count;
     unsigned lanes_per_worker;
     atomic_bool stopping;
+    pthread_mutex_t lock;
+    pthread_cond_t worker_ended;  /* by CLOCK_MONOTONIC: a clock that is set must not shorten or lengthen a stop */
+    unsigned running;             /* workers; under lock */
     atomic_llong stop_at_ms;      /* then what is left is closed */
 } eg_door_shared;
 

@@ -203,6 +203,9 @@ eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch *
         (void)look(w->dir, w->seen); /* before reading, so that what changes meanwhile is seen */
         e = eg_policy_load(w->dir, w->version, &w->policy, p);
     }
+    if (e == EG_OK) {
+        log_loaded(w->policy);
+    }
     if (e == EG_OK && pthread_create(&w->thread, NULL, run, w) != 0) {
         e = eg_fail(p, EG_ERR_NO_MEMORY, "No thread can be started to watch the policies.");
     }
@@ -210,7 +213,6 @@ eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch *
         done(w);
         return e;
     }
-    log_loaded(w->policy);
     *ret = w;
     return EG_OK;
 }

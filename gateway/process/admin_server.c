@@ -13,7 +13,7 @@
 struct eg_admin {
     eg_admin_options o;
     pthread_t thread;
-    volatile int stop;
+    atomic_int stop;
     pthread_mutex_t lock;      /* one change at a time, and the two below */
     bool held;                 /* a backup holds the audit log */
     int64_t held_until_ns;

@@ -23,7 +23,7 @@ static void close_listeners(const eg_serve_plan *plan)
     }
 }
 
-static int run_keeper(void *ctx, const volatile int *stop)
+static int run_keeper(void *ctx, const atomic_int *stop)
 {
     eg_serve_plan *plan = ctx;
     close_listeners(plan);
@@ -38,7 +38,7 @@ static int run_keeper(void *ctx, const volatile int *stop)
     return 0;
 }
 
-static int run_launcher(void *ctx, const volatile int *stop)
+static int run_launcher(void *ctx, const atomic_int *stop)
 {
     eg_serve_plan *plan = ctx;
     close_listeners(plan);

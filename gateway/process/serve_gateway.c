@@ -390,7 +390,7 @@ static void give_back_memory(int64_t *most)
     }
 }
 
-int eg_serve_gateway(void *plan, const volatile int *stop)
+int eg_serve_gateway(void *plan, const atomic_int *stop)
 {
     gateway g = {.plan = plan, .supervisor = getppid()};
     eg_problem p = {0};
@@ -416,7 +416,7 @@ int eg_serve_gateway(void *plan, const volatile int *stop)
     eg_clock_watch clock;
     int64_t most_connections = 0;
     eg_clock_watch_init(&clock, &eg_clock_system);
-    while (!*stop) {
+    while (!atomic_load(stop)) {
         struct timespec t = {0, 100000000};
         nanosleep(&t, NULL);
         eg_certificate_watch_tick(g.certificates);

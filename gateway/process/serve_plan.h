@@ -28,6 +28,6 @@ typedef struct eg_serve_plan {
 eg_err eg_serve_plan_make(const eg_config *c, eg_serve_plan *ret, eg_problem *p) EG_MUST_CHECK;
 
 /* The gateway process's body: wires the rooms together and runs until *stop. serve_gateway.c. */
-int eg_serve_gateway(void *plan, const volatile int *stop);
+int eg_serve_gateway(void *plan, const atomic_int *stop);
 
 #endif

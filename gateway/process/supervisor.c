@@ -27,8 +27,8 @@ typedef struct child {
     int64_t restart_at_ns;  /* while pid is 0 */
 } child;
 
-static volatile int stop_flag;
-static volatile unsigned stop_bound; /* seconds; 0 in the supervisor itself */
+static atomic_int stop_flag; /* lock-free: a signal handler sets it */
+static atomic_uint stop_bound; /* seconds; 0 in the supervisor itself */
 
 /* The alarm ends a child that does not stop in time and has no supervisor any more that would kill it. */
 static void on_stop(int sig)

@@ -5,6 +5,7 @@
 #include "unix_user.h"
 
 #include <embergate/log.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 typedef struct eg_process {
@@ -12,7 +13,7 @@ typedef struct eg_process {
     eg_unix_user user;           /* become before run(), for good; keep_user instead for the launcher */
     bool keep_user;
     /* The process's body: runs until *stop is set by SIGTERM; gives the exit status. */
-    int (*run)(void *ctx, const volatile int *stop);
+    int (*run)(void *ctx, const atomic_int *stop);
     void *ctx;
     eg_log_level log_level;
     unsigned stop_seconds;       /* how long it may take to stop before it is killed */

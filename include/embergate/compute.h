@@ -87,7 +87,7 @@ typedef struct eg_launcher_options {
     size_t cluster_count;
     const char *trust_store;             /* PEM of the CA that jobs must trust, made into each cluster's trust.jks; NULL = none */
 } eg_launcher_options;
-eg_err eg_launcher_run(const eg_launcher_options *o, const volatile int *stop, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_launcher_run(const eg_launcher_options *o, const atomic_int *stop, eg_problem *p) EG_MUST_CHECK;
 /* Makes or mends a cluster's directories with their owners; needs privileges when the users differ. Called by the launcher. */
 
 /* Ends every runner beneath clusters_dir that is verified to be ours (lock held, pid with its start time and boot id): SIGTERM, and

@@ -3,6 +3,7 @@
 #define EMBERGATE_IPC_H
 
 #include <embergate/bytes.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #define EG_IPC_MAX (1u << 20) /* bytes of one message's payload */
@@ -59,6 +60,6 @@ typedef struct eg_ipc_server_options {
     unsigned max_connections;       /* 0 = 64 */
 } eg_ipc_server_options;
 /* Runs until *stop is non-zero (checked at least every 200 ms). */
-eg_err eg_ipc_serve(const eg_ipc_server_options *o, const volatile int *stop) EG_MUST_CHECK;
+eg_err eg_ipc_serve(const eg_ipc_server_options *o, const atomic_int *stop) EG_MUST_CHECK;
 
 #endif

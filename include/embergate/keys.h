@@ -116,6 +116,6 @@ typedef struct eg_keeper_options {
     uid_t gateway_uid;
 } eg_keeper_options;
 /* The process's body: loads keys, then serves until *stop. */
-eg_err eg_keeper_run(const eg_keeper_options *o, const volatile int *stop, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_keeper_run(const eg_keeper_options *o, const atomic_int *stop, eg_problem *p) EG_MUST_CHECK;
 
 #endif

@@ -236,7 +236,7 @@ static const eg_ipc_handler handlers[] = {
 #undef X
 };
 
-eg_err eg_keeper_run(const eg_keeper_options *o, const volatile int *stop, eg_problem *p) {
+eg_err eg_keeper_run(const eg_keeper_options *o, const atomic_int *stop, eg_problem *p) {
     eg_keys *keys = NULL;
     EG_TRY(eg_keeper_open_local(o->dir, &keys, p));
     eg_ipc_server_options server = {

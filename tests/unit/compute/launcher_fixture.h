@@ -33,7 +33,7 @@ typedef struct fixture {
     uint8_t key[EG_RUNNER_LOG_KEY_LEN];
 } fixture;
 
-static volatile int fixture_stop;
+static atomic_int fixture_stop; /* lock-free: a signal handler sets it */
 static inline void fixture_on_term(int s) {
     (void)s;
     fixture_stop = 1;

@@ -51,7 +51,7 @@ static const eg_ipc_handler handlers[] = {{ECHO_TYPE, "echo", 100, echo}, {REFUS
 
 typedef struct server {
     eg_ipc_server_options options;
-    volatile int stop;
+    atomic_int stop;
     int calls;
     eg_err result;
     pthread_t thread;
@@ -72,7 +72,7 @@ static void start(server *s, const char *path, uid_t allowed) {
 }
 
 static void stop(server *s) {
-    __atomic_store_n(&s->stop, 1, __ATOMIC_RELAXED);
+    atomic_store(&s->stop, 1);
     pthread_join(s->thread, NULL);
     close(s->options.listen_fd);
     assert_int_equal(s->result, EG_OK);

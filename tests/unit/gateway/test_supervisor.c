@@ -23,7 +23,7 @@ static void pause_ms(long ms)
 }
 
 /* Says its pid, and whether it is hardened; then waits to be told to stop. */
-static int patient(void *ctx, const volatile int *stop)
+static int patient(void *ctx, const atomic_int *stop)
 {
     int fd = *(int *)ctx;
     struct rlimit core;
@@ -33,7 +33,7 @@ static int patient(void *ctx, const volatile int *stop)
     if (write(fd, said, sizeof said) != (ssize_t)sizeof said) {
         return 1;
     }
-    while (!*stop) {
+    while (!atomic_load(stop)) {
         pause_ms(10);
     }
     return 0;
@@ -80,7 +80,7 @@ static void test_restarts_and_stops(void **state)
 }
 
 /* Hears that it is to stop, and doesn't. */
-static int stubborn(void *ctx, const volatile int *stop)
+static int stubborn(void *ctx, const atomic_int *stop)
 {
     int fd = *(int *)ctx;
     int said[2] = {(int)getpid(), 0};

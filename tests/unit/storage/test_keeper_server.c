@@ -9,7 +9,7 @@
 typedef struct served {
     eg_keeper_options options;
     char path[128];
-    volatile int stop;
+    atomic_int stop;
     pthread_t thread;
     eg_err result;
 } served;
