@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static eg_err fail_errno(eg_problem *p, const char *what, const char *name) {
@@ -52,6 +53,12 @@ eg_err eg_pread_all(int fd, void *p, size_t n, int64_t offset) {
         offset += got;
     }
     return EG_OK;
+}
+
+eg_err eg_pread_cached(int fd, void *p, size_t n, int64_t offset) {
+    const struct iovec whole = {p, n};
+    /* Less than all, an end that comes too early and a file system that can't tell are all for whoever may wait. */
+    return preadv2(fd, &whole, 1, offset, RWF_NOWAIT) == (ssize_t)n ? EG_OK : EG_ERR_BUSY;
 }
 
 eg_err eg_dir_sync(int dir_fd) {

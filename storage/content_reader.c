@@ -73,9 +73,13 @@ static eg_err open_segment(eg_content_reader *r) {
     }
 }
 
-static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {
-    if (!r->segment || r->at < r->extent.offset || r->at - r->extent.offset >= r->extent.length) {
-        EG_TRY(open_segment(r));
+static bool is_open(const eg_content_reader *r) {
+    return r->segment && r->at >= r->extent.offset && r->at - r->extent.offset < r->extent.length;
+}
+
+static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, bool wait, size_t *ret_n) {
+    if (!is_open(r)) {
+        EG_TRY(wait ? open_segment(r) : EG_ERR_BUSY);
     }
     const uint64_t within = r->at - r->extent.offset;
     const uint64_t in_extent = r->extent.length - within;
@@ -83,7 +87,7 @@ static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *
     uint64_t want = in_extent < in_range ? in_extent : in_range;
     want = want < cap ? want : cap;
     size_t n = 0;
-    EG_TRY(eg_segment_reader_read(r->segment, r->extent.segment_offset + within, buf, (size_t)want, &n));
+    EG_TRY((wait ? eg_segment_reader_read : eg_segment_reader_try)(r->segment, r->extent.segment_offset + within, buf, (size_t)want, &n));
     if (n == 0) {
         return eg_record_corrupt();
     }
@@ -92,19 +96,31 @@ static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *
     return EG_OK;
 }
 
-eg_err eg_content_reader_read(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {
+static eg_err read_all(eg_content_reader *r, uint8_t *buf, size_t cap, bool wait, size_t *ret_n) {
     size_t given = 0;
+    eg_err e = EG_OK;
     if (atomic_load(&r->account->destroyed)) {
         return EG_ERR_KEY_DESTROYED; /* an open stream ends with its tenant's keys */
     }
-    while (given < cap && r->at < r->to) {
+    while (e == EG_OK && given < cap && r->at < r->to) {
         size_t n = 0;
-        EG_TRY(read_some(r, buf + given, cap - given, &n));
-        given += n;
+        e = read_some(r, buf + given, cap - given, wait, &n);
+        given += e == EG_OK ? n : 0;
+    }
+    if (e != EG_OK && (e != EG_ERR_BUSY || given == 0)) {
+        return e;
     }
     eg_metric_add(EG_METRIC_STORAGE_READ_BYTES, (int64_t)given);
     *ret_n = given;
     return EG_OK;
+}
+
+eg_err eg_content_reader_read(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {
+    return read_all(r, buf, cap, true, ret_n);
+}
+
+eg_err eg_content_reader_try(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) {
+    return read_all(r, buf, cap, false, ret_n);
 }
 
 uint64_t eg_content_reader_given(const eg_content_reader *r) { return r->at - r->from; }

@@ -367,13 +367,13 @@ static size_t chunk_len(const eg_segment_reader *r, uint64_t index) {
 }
 
 /* Into `to`, which has room for the chunk; it is cleansed when the chunk doesn't verify. */
-static eg_err open_chunk_into(eg_segment_reader *r, uint64_t index, uint8_t *to) {
+static eg_err open_chunk_into(eg_segment_reader *r, uint64_t index, uint8_t *to, bool wait) {
     const bool last = index + 1 == r->ref.size.chunks;
     const size_t plain = chunk_len(r, index);
     const uint64_t at = r->ref.offset + EG_SEGMENT_HEADER_LEN + index * (EG_SEGMENT_CHUNK + EG_GCM_TAG_LEN);
     uint8_t nonce[EG_GCM_NONCE_LEN];
     uint8_t ad[AD_MAX];
-    eg_err e = eg_pread_all(r->fd, r->sealed, plain + EG_GCM_TAG_LEN, (int64_t)at);
+    eg_err e = (wait ? eg_pread_all : eg_pread_cached)(r->fd, r->sealed, plain + EG_GCM_TAG_LEN, (int64_t)at);
     if (e == EG_OK) {
         chunk_nonce(nonce, index);
         e = eg_aead_open(r->aead, nonce, chunk_ad(ad, r->tenant, &r->ref.id, index, last),
@@ -382,37 +382,47 @@ static eg_err open_chunk_into(eg_segment_reader *r, uint64_t index, uint8_t *to)
     return e == EG_ERR_CORRUPT ? corrupt() : e;
 }
 
-static eg_err open_chunk(eg_segment_reader *r, uint64_t index) {
+static eg_err open_chunk(eg_segment_reader *r, uint64_t index, bool wait) {
     r->opened = -1;
     if (!r->plain && !(r->plain = malloc(r->longest))) {
         return EG_ERR_NO_MEMORY;
     }
-    EG_TRY(open_chunk_into(r, index, r->plain));
+    EG_TRY(open_chunk_into(r, index, r->plain, wait));
     r->opened = (int64_t)index;
     r->opened_len = chunk_len(r, index);
     return EG_OK;
 }
 
-eg_err eg_segment_reader_read(eg_segment_reader *r, uint64_t offset, uint8_t *buf, size_t cap, size_t *ret_n) {
-    if (offset >= r->ref.size.plain || cap == 0) {
+typedef struct room { uint8_t *buf; size_t cap; } room;
+
+static eg_err read_at(eg_segment_reader *r, uint64_t offset, room to, bool wait, size_t *ret_n) {
+    if (offset >= r->ref.size.plain || to.cap == 0) {
         *ret_n = 0;
         return EG_OK;
     }
     const uint64_t index = offset / EG_SEGMENT_CHUNK;
-    if (r->opened != (int64_t)index && offset % EG_SEGMENT_CHUNK == 0 && cap >= chunk_len(r, index)) {
-        EG_TRY(open_chunk_into(r, index, buf)); /* a whole chunk is verified where it is wanted, without a copy */
+    if (r->opened != (int64_t)index && offset % EG_SEGMENT_CHUNK == 0 && to.cap >= chunk_len(r, index)) {
+        EG_TRY(open_chunk_into(r, index, to.buf, wait)); /* a whole chunk is verified where it is wanted, without a copy */
         *ret_n = chunk_len(r, index);
         return EG_OK;
     }
     if (r->opened != (int64_t)index) {
-        EG_TRY(open_chunk(r, index));
+        EG_TRY(open_chunk(r, index, wait));
     }
     const size_t skip = (size_t)(offset % EG_SEGMENT_CHUNK);
     const size_t left = r->opened_len - skip;
-    const size_t n = left < cap ? left : cap;
-    memcpy(buf, r->plain + skip, n);
+    const size_t n = left < to.cap ? left : to.cap;
+    memcpy(to.buf, r->plain + skip, n);
     *ret_n = n;
     return EG_OK;
+}
+
+eg_err eg_segment_reader_read(eg_segment_reader *r, uint64_t offset, uint8_t *buf, size_t cap, size_t *ret_n) {
+    return read_at(r, offset, (room){buf, cap}, true, ret_n);
+}
+
+eg_err eg_segment_reader_try(eg_segment_reader *r, uint64_t offset, uint8_t *buf, size_t cap, size_t *ret_n) {
+    return read_at(r, offset, (room){buf, cap}, false, ret_n);
 }
 
 void eg_segment_reader_free(eg_segment_reader *r) {

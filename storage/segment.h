@@ -57,6 +57,8 @@ typedef struct eg_segment_reader eg_segment_reader;
 eg_err eg_segment_reader_new(const eg_segment_ref *ref, eg_bytes file_key, int fd, eg_segment_reader **ret) EG_MUST_CHECK;
 /* Up to cap bytes from `offset` on, at most to the end of a chunk; *ret_n 0 at or past the segment's end. */
 eg_err eg_segment_reader_read(eg_segment_reader *r, uint64_t offset, uint8_t *buf, size_t cap, size_t *ret_n) EG_MUST_CHECK;
+/* The same without waiting for the disk. EG_ERR_BUSY: it must be read the other way. */
+eg_err eg_segment_reader_try(eg_segment_reader *r, uint64_t offset, uint8_t *buf, size_t cap, size_t *ret_n) EG_MUST_CHECK;
 void eg_segment_reader_free(eg_segment_reader *r);
 EG_DEFINE_CLEANUP(eg_segment_reader, eg_segment_reader_free)
 

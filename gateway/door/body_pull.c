@@ -20,6 +20,7 @@ struct eg_pull {
     size_t cap;
     int64_t got;           /* bytes read so far */
     bool reading, end;
+    bool at_hand;          /* the last read waited for nothing, so that none is made ahead */
     eg_err error;
     size_t read_n;         /* the running read's own, until read_done */
     eg_err read_error;
@@ -66,10 +67,9 @@ static void read_in_pool(void *arg) {
     eg_handoff_push(p->options.worker, &p->task);
 }
 
-static void read_done(void *arg) {
-    eg_pull *p = arg;
+/* What a read gave becomes what is sent. */
+static void take_read(eg_pull *p) {
     half *h = &p->halves[p->fill];
-    p->reading = false;
     bool too_much = p->read_n > p->cap || (p->source.size >= 0 && (int64_t)p->read_n > p->source.size - p->got);
     if (p->read_error != EG_OK || too_much) {
         p->error = p->read_error != EG_OK ? p->read_error : EG_ERR_INTERNAL;
@@ -84,14 +84,42 @@ static void read_done(void *arg) {
         h->taken = 0;
         p->fill ^= 1;
     }
+}
+
+static void read_done(void *arg) {
+    eg_pull *p = arg;
+    p->reading = false;
+    take_read(p);
     p->options.ready(p->options.arg);
 }
 
-void eg_pull_kick(eg_pull *p) {
+/* On the worker, without a way to the pool and back. */
+static bool read_here(eg_pull *p) {
     half *h = &p->halves[p->fill];
-    if (p->reading || p->end || p->error != EG_OK || h->taken < h->len) {
+    size_t n = 0;
+    eg_err e = p->source.try_read != NULL ? p->source.try_read(p->source.ctx, h->bytes, p->cap, &n) : EG_ERR_BUSY;
+    p->at_hand = e != EG_ERR_BUSY;
+    if (p->at_hand) {
+        p->read_error = e;
+        p->read_n = n;
+        take_read(p);
+    }
+    return p->at_hand;
+}
+
+static bool is_empty(const half *h) {
+    return h->taken == h->len;
+}
+
+void eg_pull_kick(eg_pull *p) {
+    const bool empty = is_empty(&p->halves[0]) && is_empty(&p->halves[1]);
+    if (p->reading || p->end || p->error != EG_OK || !is_empty(&p->halves[p->fill])) {
         return;
     }
+    if (empty) {
+        p->fill = p->drain = 0; /* the half whose memory is in the processor's cache */
+    }
+    half *h = &p->halves[p->fill];
     if (p->source.size == 0) {
         p->end = true;
         return;
@@ -103,10 +131,19 @@ void eg_pull_kick(eg_pull *p) {
             return;
         }
     }
+    if (read_here(p)) {
+        return;
+    }
     p->reading = true;
     if (eg_pool_submit(p->options.pool, read_in_pool, p) != EG_OK) {
         p->reading = false;
         *p->options.starved = true;
+    }
+}
+
+void eg_pull_ahead(eg_pull *p) {
+    if (!p->at_hand) {
+        eg_pull_kick(p);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Reads an eg_body_source ahead of its sending: one half of the buffer is filled in the pool while the other is sent. */
+/* Reads an eg_body_source ahead of its sending: one half of the buffer is filled in the pool while the other is sent, unless the source has its bytes at hand. */
 #ifndef EMBERGATE_DOOR_BODY_PULL_H
 #define EMBERGATE_DOOR_BODY_PULL_H
 
@@ -23,7 +23,8 @@ eg_pull *eg_pull_new(eg_body_source source, const eg_pull_options *o);
 void eg_pull_free(eg_pull *p);
 
 /* All below: on the worker. */
-void eg_pull_kick(eg_pull *p);             /* starts a read when there is room and none runs */
+void eg_pull_kick(eg_pull *p);             /* reads when there is room and no read runs: here what is at hand, else in the pool */
+void eg_pull_ahead(eg_pull *p);            /* the same while bytes wait to be sent; what is at hand is left until it is wanted, and then fresh in the cache */
 bool eg_pull_reading(const eg_pull *p);
 bool eg_pull_has_some(const eg_pull *p);   /* bytes, the end or an error */
 /* What the source said before any byte that is still to be taken, also when it ended short of its size. */

@@ -7,13 +7,17 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-enum { FIRST_RECORD = 16 * 1024 };
+enum {
+    RECORD = 16 * 1024, /* RFC 8446 section 5.1: the most that goes into one */
+    FIRST_RECORD = RECORD,
+};
 
 /* Writes what the socket takes. False when the connection had to be closed. */
 static bool write_some(eg_conn *c, const char *bytes, size_t n, size_t *ret_n) {
     size_t done = 0;
     while (done < n) {
         size_t once = 0;
+        c->socket.more = n - done > RECORD;
         eg_tls_status s = eg_tls_write(c->tls, bytes + done, n - done, &once);
         if (s == EG_TLS_AGAIN) {
             break;
@@ -133,7 +137,7 @@ static bool write_rest(eg_conn *c) {
     eg_pull *pull = pull_of(c);
     if (n > 0 && pull != NULL) {
         eg_pull_skip(pull, n);
-        eg_pull_kick(pull);
+        eg_pull_ahead(pull);
     }
     return n > 0;
 }
@@ -144,11 +148,13 @@ static bool send_body(eg_conn *c) {
     if (c->rest.len > 0) {
         return write_rest(c);
     }
+    if (pull != NULL && !eg_pull_has_some(pull)) {
+        eg_pull_kick(pull);
+    }
     switch (pull != NULL ? eg_pull_peek(pull, &c->rest) : EG_PULL_END) {
     case EG_PULL_BYTES:
         return write_rest(c);
     case EG_PULL_WAIT:
-        eg_pull_kick(pull);
         return false;
     case EG_PULL_END:
         answer_over(c);
@@ -217,7 +223,7 @@ static eg_err join_first_bytes(eg_conn *c) {
     c->rest = (eg_bytes){c->rest.ptr + n, c->rest.len - n};
     if (pull != NULL) {
         eg_pull_skip(pull, n);
-        eg_pull_kick(pull);
+        eg_pull_ahead(pull);
     }
     return EG_OK;
 }

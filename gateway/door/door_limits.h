@@ -43,7 +43,7 @@ enum {
     EG_DOOR_ARENA_MAX = 256 * 1024,           /* a request's arena */
     EG_DOOR_SPARES = 16,                      /* arenas that a worker keeps for its next requests */
     EG_DOOR_READ_MAX = 64 * 1024,             /* what one turn takes from a connection */
-    EG_DOOR_SOURCE_HALF = 128 * 1024,         /* half of a source's buffer: one is read while the other is sent */
+    EG_DOOR_SOURCE_HALF = 64 * 1024,          /* half of a source's buffer: one is read while the other is sent; a sealed chunk of storage fits exactly */
     EG_DOOR_RESPONSE_HEAD_MAX = 16 * 1024,    /* names and values of an answer's header fields */
     EG_DOOR_MHD_POOL = 16 * 1024,             /* libmicrohttpd's memory for a lane */
 };

@@ -35,7 +35,7 @@ static int socket_read(BIO *b, char *buf, int n) {
 static int socket_write(BIO *b, const char *buf, int n) {
     const eg_tls_socket *s = BIO_get_data(b);
     BIO_clear_retry_flags(b);
-    ssize_t put = send(s->fd, buf, (size_t)n, MSG_NOSIGNAL);
+    ssize_t put = send(s->fd, buf, (size_t)n, MSG_NOSIGNAL | (s->more ? MSG_MORE : 0));
     if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
         BIO_set_retry_write(b);
     }

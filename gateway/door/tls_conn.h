@@ -17,6 +17,7 @@ typedef enum eg_tls_status {
 typedef struct eg_tls_socket {
     int fd;
     bool drained; /* the last read took all that there was */
+    bool more;    /* the caller's: another record follows what is written at once, and both may go in one segment */
 } eg_tls_socket;
 
 /* NULL without memory. */

@@ -15,5 +15,7 @@ eg_err eg_dir_sync(int dir_fd) EG_MUST_CHECK;
 /* Writes all of it, through EINTR and short writes. */
 eg_err eg_write_all(int fd, eg_bytes b) EG_MUST_CHECK;
 eg_err eg_pread_all(int fd, void *p, size_t n, int64_t offset) EG_MUST_CHECK; /* EG_ERR_CORRUPT at an early end */
+/* The same from the page cache alone, so that it never waits for the disk. EG_ERR_BUSY: not all of it is there; p then holds anything. */
+eg_err eg_pread_cached(int fd, void *p, size_t n, int64_t offset) EG_MUST_CHECK;
 
 #endif

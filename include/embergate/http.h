@@ -101,6 +101,8 @@ typedef struct eg_body_source {
     eg_err (*read)(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n);
     void (*close)(void *ctx);  /* once, from any thread */
     void *ctx;
+    /* The same on the connection's worker, for what is at hand: never waits. EG_ERR_BUSY: nothing was given, read() is asked instead. NULL = always. */
+    eg_err (*try_read)(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n);
 } eg_body_source;
 
 #define EG_RESPONSE_HEADERS_MAX 96   /* a blob has about 30, and its metadata one each */

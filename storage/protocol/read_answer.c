@@ -38,6 +38,11 @@ static eg_err source_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n) {
     return eg_content_reader_read(r->reader, buf, cap, ret_n);
 }
 
+static eg_err source_try(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n) {
+    reading *r = ctx;
+    return r->first_given < r->first_len ? source_read(ctx, buf, cap, ret_n) : eg_content_reader_try(r->reader, buf, cap, ret_n);
+}
+
 static void source_close(void *ctx) {
     reading *r = ctx;
     const uint64_t given = r->reader ? eg_content_reader_given(r->reader) : 0;
@@ -175,7 +180,7 @@ static eg_err respond(eg_request *rq, reading *r, const eg_inode *i) {
     }
     EG_TRY(eg_content_reader_read(r->reader, r->first, sizeof r->first, &r->first_len));
     EG_TRY(describe(rq, r, i, &span, partial));
-    const eg_body_source source = {(int64_t)(span.to - span.from), source_read, source_close, r};
+    const eg_body_source source = {(int64_t)(span.to - span.from), source_read, source_close, r, source_try};
     /* Without a content type here it can't fail, and the source is taken in any case. */
     (void)eg_respond_source(rq, partial ? 206 : 200, NULL, source);
     return EG_OK;

@@ -70,6 +70,11 @@ static void whole_reads_and_writes(void **state) {
     assert_int_equal(eg_pread_all(fd, out, 4, 6), EG_OK);
     assert_memory_equal(out, "6789", 4);
     assert_int_equal(eg_pread_all(fd, out, 5, 6), EG_ERR_CORRUPT);
+    /* From the page cache, where the file system can tell; never a part. */
+    char again[4];
+    const eg_err cached = eg_pread_cached(fd, again, 4, 6);
+    assert_true(cached == EG_ERR_BUSY || (cached == EG_OK && memcmp(again, out, 4) == 0));
+    assert_int_equal(eg_pread_cached(fd, out, 5, 6), EG_ERR_BUSY);
     close(fd);
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     assert_int_equal(eg_write_all(full, eg_str_bytes(EG_LIT("x"))), EG_ERR_DISK_FULL);

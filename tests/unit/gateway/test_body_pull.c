@@ -12,6 +12,7 @@ typedef struct counter {
     uint8_t next;
     int64_t left;
     bool fails;
+    unsigned tries, hits;      /* each third is no hit */
     atomic_int inside, closed;
 } counter;
 
@@ -27,6 +28,15 @@ static eg_err count_up(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n) {
     *ret_n = n;
     atomic_fetch_sub(&c->inside, 1);
     return e;
+}
+
+static eg_err count_here(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n) {
+    counter *c = ctx;
+    if (c->tries++ % 3 == 2) {
+        return EG_ERR_BUSY;
+    }
+    c->hits++;
+    return count_up(ctx, buf, cap, ret_n);
 }
 
 static void closed(void *ctx) {
@@ -125,6 +135,51 @@ static void test_ends(void **state) {
     }
 }
 
+/* What is at hand is read on the worker, in order with what isn't; and its error is the same. */
+static void test_at_hand(void **state) {
+    (void)state;
+    for (int fails = 0; fails <= 1; fails++) {
+        fixture f;
+        counter c = {.left = 20 * EG_DOOR_SOURCE_HALF + 9, .fails = fails};
+        uint64_t got = 0;
+        start(&f);
+        eg_pull *p = eg_pull_new((eg_body_source){fails ? -1 : c.left, count_up, closed, &c, count_here}, &(eg_pull_options){f.pool, &f.worker, nothing, NULL, &f.starved});
+        assert_non_null(p);
+        assert_int_equal(take_all(&f, p, &got), fails ? EG_PULL_BROKEN : EG_PULL_END);
+        assert_int_equal(eg_pull_error(p), fails ? EG_ERR_CORRUPT : EG_OK);
+        assert_int_equal(got, 20 * EG_DOOR_SOURCE_HALF + 9);
+        assert_in_range(c.hits, 12, c.tries);
+        eg_pull_free(p);
+        stop(&f);
+    }
+}
+
+/* The pool isn't needed then, and nothing is read before it is wanted. */
+static void test_at_hand_without_pool(void **state) {
+    (void)state;
+    fixture f = {0};
+    counter c = {.left = 2 * EG_DOOR_SOURCE_HALF};
+    eg_bytes some = {NULL, 0};
+    eg_pull *p = eg_pull_new((eg_body_source){c.left, count_up, closed, &c, count_here}, &(eg_pull_options){NULL, NULL, nothing, NULL, &f.starved});
+    assert_non_null(p);
+    eg_pull_kick(p);
+    assert_false(eg_pull_reading(p));
+    eg_pull_ahead(p);
+    assert_int_equal(c.left, EG_DOOR_SOURCE_HALF);
+    assert_int_equal(eg_pull_peek(p, &some), EG_PULL_BYTES);
+    const uint8_t *where = some.ptr;
+    eg_pull_skip(p, some.len);
+    eg_pull_ahead(p);
+    assert_int_equal(eg_pull_peek(p, &some), EG_PULL_WAIT);
+    eg_pull_kick(p);
+    assert_int_equal(eg_pull_peek(p, &some), EG_PULL_BYTES);
+    assert_ptr_equal(some.ptr, where); /* the same memory again */
+    eg_pull_skip(p, some.len);
+    assert_int_equal(eg_pull_peek(p, &some), EG_PULL_END);
+    eg_pull_free(p);
+    assert_false(f.starved);
+}
+
 static void hold(void *arg) {
     atomic_int *go = arg;
     while (atomic_load(go) == 0) {
@@ -158,6 +213,6 @@ static void test_full_pool(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends), cmocka_unit_test(test_more_than_promised), cmocka_unit_test(test_full_pool)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends), cmocka_unit_test(test_at_hand), cmocka_unit_test(test_at_hand_without_pool), cmocka_unit_test(test_more_than_promised), cmocka_unit_test(test_full_pool)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

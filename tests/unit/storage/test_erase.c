@@ -62,6 +62,7 @@ static void erased(void **state) {
     assert_int_equal(s->keys->destroy_tenant(s->keys->ctx, EG_LIT(TENANT)), EG_OK);
     assert_int_equal(eg_storage_forget_tenant(s->storage, EG_LIT(TENANT)), EG_OK);
     assert_int_equal(eg_content_reader_read(r, buf, sizeof buf, &got), EG_ERR_KEY_DESTROYED);
+    assert_int_equal(eg_content_reader_try(r, buf, sizeof buf, &got), EG_ERR_KEY_DESTROYED);
     eg_content_reader_free(r);
     eg_arena_free(arena);
     answer x = store_read(s, "/data/b");

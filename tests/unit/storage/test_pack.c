@@ -139,6 +139,7 @@ static void moved_under_a_reader(void **state) {
         assert_int_equal(eg_content_reader_new(s->storage, store_account(s), &i, (eg_span){0, 1000}, &r), EG_OK);
         eg_kv_read_end(t);
     }
+    assert_int_equal(eg_content_reader_try(r, out, 10, &n), EG_ERR_BUSY); /* nothing is open yet */
     assert_int_equal(eg_content_reader_read(r, out, 10, &n), EG_OK);
     assert_int_equal(eg_relocate_count(s->storage, &never), EG_OK);
     delete_file(s, 0);
