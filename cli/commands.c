@@ -52,6 +52,24 @@ const eg_command eg_cli_commands[] = {
      "JSON file expects. check and explain are other names of validate and check-access.\n"
      "A running gateway takes a change over within a second.\n",
      eg_cli_policy},
+    {"login", "sign in: by device code, browser, secret, key or federated token",
+     "usage: embergate login [--device | --browser | --client] [OPTIONS]\n\n"
+     "  --device               show a code to be entered in a browser on any machine\n"
+     "  --browser              sign in by a browser on this machine; opens it when there is one\n"
+     "  --client               client credentials: nobody is asked\n"
+     "  --endpoint URL, --tenant ID, --ca FILE          the gateway\n"
+     "  --authority ISSUER, --authority-ca FILE         who issues the tokens; without it the gateway itself\n"
+     "  --client-id ID, --scope SCOPE, --storage-scope SCOPE, --resource URI   what is asked for there\n"
+     "  --client-secret-file FILE, --secret-stdin       a client's secret: never an argument, which others could see\n"
+     "  --client-key FILE [--client-certificate FILE] [--client-algorithm RS256|PS256|ES256]   a signed assertion instead\n"
+     "  --federated-token-file FILE                     a workload's own token instead\n"
+     "  --cluster NAME, --account NAME, --container NAME\n"
+     "  --profile FILE         what is given above is written into it once the sign-in has worked; a secret from standard input is not\n\n"
+     "The tokens stay in a file of yours alone, and all commands use and renew them until `embergate logout`.\n",
+     eg_cli_login},
+    {"logout", "end the session", "usage: embergate logout [--profile FILE]\n\nTells the provider too, where it can be told.\n", eg_cli_logout},
+    {"whoami", "tell whom the gateway takes you for, and by what you have which roles",
+     "usage: embergate whoami [--profile FILE] [--json]\n", eg_cli_whoami},
     {"env", "print exports for curl, Python and Java", "usage: eval \"$(embergate env [--profile FILE])\"\n", eg_cli_env},
     {"token", "print an access token",
      "usage: embergate token [--audience gateway|storage] [--profile FILE]\n\nThe token is a secret that is good for an hour.\n",

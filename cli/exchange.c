@@ -1,4 +1,4 @@
-/* One HTTPS exchange with the gateway, by libcurl. */
+/* One HTTPS exchange with the gateway or with a provider of tokens, by libcurl. */
 #include "cli.h"
 
 #include <curl/curl.h>
@@ -6,6 +6,8 @@
 #define ANSWER_BYTES_MAX (64u << 20)
 #define CONNECT_SECONDS 10L
 #define EXCHANGE_SECONDS 300L
+#define PROVIDER_ANSWER_BYTES_MAX (1u << 20)
+#define PROVIDER_SECONDS 30L
 
 typedef struct exchange {
     CURL *curl;
@@ -53,10 +55,12 @@ static bool set_options(exchange *x, const eg_cli_call *call, eg_buf *body)
               !curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, call->method) && !curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers) &&
               !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect) && !curl_easy_setopt(c, CURLOPT_WRITEDATA, body) &&
               !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->error) && !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS) &&
-              !curl_easy_setopt(c, CURLOPT_TIMEOUT, EXCHANGE_SECONDS) && !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) &&
-              !curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
-              /* The endpoint is often an address of this machine: a proxy from the environment would see the token. */
-              !curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
+              !curl_easy_setopt(c, CURLOPT_TIMEOUT, call->provider ? PROVIDER_SECONDS : EXCHANGE_SECONDS) && !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) &&
+              !curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (!call->provider) {
+        /* The endpoint is often an address of this machine, which a proxy of the environment can't reach. */
+        ok = ok && !curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
+    }
     if (call->ca && *call->ca) {
         ok = ok && !curl_easy_setopt(c, CURLOPT_CAINFO, call->ca);
     }
@@ -75,7 +79,7 @@ eg_err eg_cli_exchange(const eg_cli_call *call, long *ret_status, eg_buf *ret_bo
 {
     EG_CLEANUP(exchange_done) exchange x = {.curl = curl_easy_init()};
     eg_buf body;
-    eg_buf_init(&body, ANSWER_BYTES_MAX);
+    eg_buf_init(&body, call->provider ? PROVIDER_ANSWER_BYTES_MAX : ANSWER_BYTES_MAX);
     if (!x.curl || !set_headers(&x, call) || !set_options(&x, call, &body)) {
         eg_buf_done(&body);
         return eg_fail(p, EG_ERR_NO_MEMORY, "the request could not be prepared");
@@ -83,8 +87,13 @@ eg_err eg_cli_exchange(const eg_cli_call *call, long *ret_status, eg_buf *ret_bo
     CURLcode rc = curl_easy_perform(x.curl);
     if (rc != CURLE_OK) {
         eg_buf_done(&body);
-        (void)eg_fail(p, EG_ERR_UNAVAILABLE, "the gateway can't be reached: %s", x.error[0] ? x.error : curl_easy_strerror(rc));
+        (void)eg_fail(p, EG_ERR_UNAVAILABLE, "%s can't be reached: %s", call->provider ? "the provider of tokens" : "the gateway",
+                      x.error[0] ? x.error : curl_easy_strerror(rc));
         (void)eg_fail_at(p, "%s", call->url);
+        if (call->provider) {
+            return rc == CURLE_PEER_FAILED_VERIFICATION ? eg_fail_hint(p, "give its CA as authority_ca in the profile, or with EMBERGATE_AUTHORITY_CA")
+                                                        : EG_ERR_UNAVAILABLE;
+        }
         return eg_fail_hint(p, rc == CURLE_PEER_FAILED_VERIFICATION ? "give its CA in the profile, or with EMBERGATE_CA"
                                                                     : "is it running? `embergate status` and `embergate serve`");
     }

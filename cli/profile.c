@@ -24,6 +24,17 @@ static const struct {
     FIELD(account, "EMBERGATE_ACCOUNT"),
     FIELD(container, "EMBERGATE_CONTAINER"),
     FIELD(state_dir, NULL),
+    FIELD(login, "EMBERGATE_LOGIN"),
+    FIELD(authority, "EMBERGATE_AUTHORITY"),
+    FIELD(authority_ca, "EMBERGATE_AUTHORITY_CA"),
+    FIELD(scope, "EMBERGATE_SCOPE"),
+    FIELD(storage_scope, "EMBERGATE_STORAGE_SCOPE"),
+    FIELD(resource, "EMBERGATE_RESOURCE"),
+    FIELD(client_secret_file, "EMBERGATE_CLIENT_SECRET_FILE"),
+    FIELD(client_key, "EMBERGATE_CLIENT_KEY"),
+    FIELD(client_certificate, "EMBERGATE_CLIENT_CERTIFICATE"),
+    FIELD(client_algorithm, "EMBERGATE_CLIENT_ALGORITHM"),
+    FIELD(federated_token_file, "EMBERGATE_FEDERATED_TOKEN_FILE"),
 #undef FIELD
 };
 #define FIELD_COUNT (sizeof profile_fields / sizeof profile_fields[0])
@@ -73,25 +84,96 @@ static eg_err read_file(eg_profile *profile, bool owed, eg_problem *p)
     return e;
 }
 
-eg_err eg_profile_load(const char *path, eg_profile *ret, eg_problem *p)
+eg_err eg_profile_check(const eg_profile *profile, eg_problem *p)
 {
-    eg_profile profile = {.path = ""};
-    EG_TRY(find_path(path, &profile, p));
-    bool endpoint_in_env = getenv("EMBERGATE_ENDPOINT") != NULL;
-    EG_TRY(read_file(&profile, path || !endpoint_in_env, p));
+    if (!eg_str_starts(eg_str_of(profile->endpoint), "https://")) {
+        (void)eg_fail(p, EG_ERR_INVALID, "the endpoint must begin with https://");
+        return eg_fail_at(p, "%s", profile->path);
+    }
+    return EG_OK;
+}
+
+static eg_err load(const char *path, bool owed, eg_profile *profile, eg_problem *p)
+{
+    EG_TRY(find_path(path, profile, p));
+    EG_TRY(read_file(profile, owed, p));
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const char *value = profile_fields[i].variable ? getenv(profile_fields[i].variable) : NULL;
         if (value) {
-            EG_TRY(set_field(&profile, i, eg_str_of(value), p));
+            EG_TRY(set_field(profile, i, eg_str_of(value), p));
         }
     }
-    if (!eg_str_starts(eg_str_of(profile.endpoint), "https://")) {
-        (void)eg_fail(p, EG_ERR_INVALID, "the endpoint must begin with https://");
-        return eg_fail_at(p, "%s", profile.path);
-    }
-    *ret = profile;
-    eg_cleanse(&profile, sizeof profile);
     return EG_OK;
+}
+
+eg_err eg_profile_load(const char *path, eg_profile *ret, eg_problem *p)
+{
+    EG_CLEANUP(eg_profile_done) eg_profile profile = {.path = ""};
+    EG_TRY(load(path, path || !getenv("EMBERGATE_ENDPOINT"), &profile, p));
+    EG_TRY(eg_profile_check(&profile, p));
+    *ret = profile;
+    return EG_OK;
+}
+
+eg_err eg_profile_load_any(const char *path, eg_profile *ret, eg_problem *p)
+{
+    EG_CLEANUP(eg_profile_done) eg_profile profile = {.path = ""};
+    EG_TRY(load(path, false, &profile, p));
+    *ret = profile;
+    return EG_OK;
+}
+
+static size_t field_named(const char *name)
+{
+    size_t i = 0;
+    while (i < FIELD_COUNT && strcmp(profile_fields[i].name, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+eg_err eg_profile_set(eg_profile *profile, const char *name, const char *value, eg_problem *p)
+{
+    size_t i = field_named(name);
+    return i < FIELD_COUNT ? set_field(profile, i, eg_str_of(value), p) : eg_fail(p, EG_ERR_NOT_FOUND, "a profile has no field %s", name);
+}
+
+static eg_err make_folder(const char *path, eg_problem *p)
+{
+    char folder[sizeof((eg_profile *)NULL)->path];
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path) {
+        return EG_OK;
+    }
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    return eg_dir_make(folder, 0700, p);
+}
+
+eg_err eg_profile_save(const eg_profile *profile, const char *const *names, eg_problem *p)
+{
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    EG_CLEANUP(eg_buf_done) eg_buf out;
+    eg_buf_init(&text, PROFILE_BYTES_MAX);
+    eg_buf_init(&out, PROFILE_BYTES_MAX);
+    EG_JSON_AUTO v = NULL;
+    eg_err e = eg_file_read(AT_FDCWD, profile->path, PROFILE_BYTES_MAX, &text, p);
+    if (e == EG_OK) {
+        e = eg_json_parse(eg_buf_str(&text), PROFILE_BYTES_MAX, &v, p);
+        eg_cleanse(text.ptr, text.len);
+    } else if (e == EG_ERR_NOT_FOUND) {
+        v = json_object();
+        e = make_folder(profile->path, p);
+    }
+    for (size_t n = 0; e == EG_OK && names[n]; n++) {
+        size_t i = field_named(names[n]);
+        const char *value = i < FIELD_COUNT ? (const char *)profile + profile_fields[i].offset : NULL;
+        e = value && json_object_set_new(v, names[n], json_string(value)) == 0 ? EG_OK : eg_fail(p, EG_ERR_INVALID, "the profile's %s is not text", names[n]);
+    }
+    if (e == EG_OK && (e = eg_json_write(v, &out)) == EG_OK) {
+        e = eg_file_replace(AT_FDCWD, profile->path, 0600, eg_buf_bytes(&out), p);
+    }
+    eg_cleanse(out.ptr, out.len);
+    return e;
 }
 
 void eg_profile_done(eg_profile *profile)

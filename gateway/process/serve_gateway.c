@@ -2,6 +2,7 @@
 #include "serve_plan.h"
 
 #include "../api/ops.h"
+#include "../api/whoami.h"
 #include "../door/door.h"
 #include "../pipeline/pipeline.h"
 #include "../pipeline/policy_watch.h"
@@ -208,6 +209,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
     } rows[] = {
         {g->plan->config->loopback_details ? eg_ops_routes_loopback : eg_ops_routes, g->ops, {EG_SURFACE_OPS}, 1},
         {eg_identity_routes, g->identity, {EG_SURFACE_OAUTH}, 1},
+        {eg_whoami_routes, g->watch, {EG_SURFACE_OAUTH}, 1},
         {eg_compute_routes, g->compute, {EG_SURFACE_LIVY}, 1},
         {eg_storage_key_routes, g->storage, {EG_SURFACE_ARM, EG_SURFACE_DFS, EG_SURFACE_BLOB}, 3},
         {eg_storage_blob_routes, g->storage, {EG_SURFACE_BLOB}, 1},

@@ -136,6 +136,24 @@ eg_err eg_policy_explain(const eg_policy *pol, const eg_access *a, eg_buf *ret);
  * `older` (NULL = nothing). EG_ERR_NO_MEMORY, EG_ERR_LIMIT. */
 eg_err eg_policy_duties(const eg_policy *older, const eg_policy *newer, eg_buf *ret) EG_MUST_CHECK;
 
+/* A role that somebody has. Text is borrowed for the call. */
+typedef struct eg_policy_held {
+    eg_str role, scope, assignment;   /* names; the scope as written */
+    const char *group;                /* id of the group that it is assigned to; "" = the principal itself */
+    int64_t ends_ns;                  /* wall clock; 0 = never */
+    bool conditional;
+    bool eligible;                    /* grants nothing until it is activated */
+} eg_policy_held;
+typedef struct eg_policy_held_question {
+    const eg_principal *who;
+    eg_str within;                    /* a scope: what is assigned above or beneath it is told */
+    int64_t now_ns;                   /* wall clock: what is over, or not yet begun, is left out */
+    eg_err (*fn)(void *ctx, const eg_policy_held *held); /* an error ends it */
+    void *ctx;
+} eg_policy_held_question;
+/* For people: decisions go by eg_policy_decide alone. */
+eg_err eg_policy_roles_of(const eg_policy *pol, const eg_policy_held_question *q) EG_MUST_CHECK;
+
 typedef enum eg_proof_verdict {
     EG_PROOF_UNDECIDED = 0,  /* too large, or a condition compares two attributes: `text` says which */
     EG_PROOF_HOLDS,

@@ -76,7 +76,7 @@ class Front:
                 time.sleep(delay)
                 try:
                     self.send_response(status)
-                    for name, value in {**headers, "Content-Length": str(len(text))}.items():
+                    for name, value in [*(headers.items() if isinstance(headers, dict) else headers), ("Content-Length", str(len(text)))]:
                         self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(text)
@@ -110,13 +110,14 @@ class Front:
     def ask_backend(self, method, path, headers, body):
         if not self.backend:
             return 404, {}, b"", 0
-        passed = {n: headers[n] for n in ("Authorization", "Content-Type") if headers[n]}
+        passed = {n: headers[n] for n in ("Authorization", "Content-Type", "Cookie", "Accept") if headers.get(n)}
         c = http.client.HTTPConnection("127.0.0.1", self.backend, timeout=20)
         try:
             c.request(method, path, body, {**passed, "Host": f"localhost:{self.port}", "X-Forwarded-Proto": "https",
                                            "X-Forwarded-Host": f"localhost:{self.port}", "X-Forwarded-Port": str(self.port)})
             r = c.getresponse()
-            return r.status, {"Content-Type": r.getheader("Content-Type") or "text/plain"}, r.read(), 0
+            kept = [(n, v) for n, v in r.getheaders() if n.lower() in ("content-type", "location", "set-cookie")]
+            return r.status, kept, r.read(), 0
         finally:
             c.close()
 
@@ -141,7 +142,7 @@ class Provider:
         path = urllib.parse.urlsplit(self.discovery).path
         while True:
             try:
-                if self.front.ask_backend("GET", path, {"Authorization": None, "Content-Type": None}, None)[0] == 200:
+                if self.front.ask_backend("GET", path, {}, None)[0] == 200:
                     return
             except OSError:
                 pass
@@ -165,7 +166,7 @@ class Provider:
 
     def post(self, path, **form):
         body = urllib.parse.urlencode({"grant_type": "client_credentials", **form}).encode()
-        headers = {"Authorization": None, "Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         status, _, text, _ = self.front.ask_backend("POST", path, headers, body)
         assert status == 200, (path, status, text)
         return json.loads(text)["access_token"]
@@ -197,9 +198,10 @@ class MockOauth2(Provider):
 
 
 class OidcProvider(Provider):
-    """oidc-provider: access tokens of RFC 9068 (typ at+jwt), ES256."""
+    """oidc-provider: access tokens of RFC 9068 (typ at+jwt), ES256. Its clients: app by a secret, keyed by an assertion, cli for people."""
 
     path = ""
+    client_keys = []  # public JWKs
     secret = uuid.uuid4().hex * 2
 
     def start(self):
@@ -213,7 +215,8 @@ class OidcProvider(Provider):
         key |= {"kid": uuid.uuid4().hex, "use": "sig", "alg": "ES256"}
         path = f"{self.folder}/oidc-provider.json"
         with open(path, "w") as f:
-            json.dump({"alg": "ES256", "jwks": {"keys": [key]}, "clients": [{"client_id": "app", "client_secret": self.secret}]}, f)
+            json.dump({"alg": "ES256", "jwks": {"keys": [key]}, "clients": [{"client_id": "app", "client_secret": self.secret}],
+                       "people": [{"client_id": "cli"}], "keyed": [{"client_id": "keyed", "jwks": {"keys": self.client_keys}}]}, f)
         self.run([f"{PROVIDERS}/node", os.path.join(HERE, "..", "providers", "oidc_provider.mjs"), str(self.backend), self.issuer, path])
 
     def token(self, resource=AUDIENCE):
@@ -228,6 +231,8 @@ class Keycloak(Provider):
 
     path = "/realms/embergate"
     secret = uuid.uuid4().hex * 2
+    password = uuid.uuid4().hex
+    client_keys = []  # public JWKs of the client "keyed"
 
     def start(self):
         home = os.environ["EG_KEYCLOAK"]
@@ -236,13 +241,21 @@ class Keycloak(Provider):
                       "config": {"included.custom.audience": audience, "access.token.claim": "true"}}
             return {"clientId": name, "secret": self.secret, "serviceAccountsEnabled": True, "publicClient": False, "standardFlowEnabled": False,
                     "protocolMappers": [mapper]}
-        realm = {"realm": "embergate", "enabled": True, "sslRequired": "none",
-                 "clients": [client("app", AUDIENCE), client("elsewhere", "api://somebody-else")]}
+        cli = {"clientId": "cli", "publicClient": True, "standardFlowEnabled": True, "redirectUris": ["http://127.0.0.1/*"],
+               "protocolMappers": client("cli", AUDIENCE)["protocolMappers"],
+               "attributes": {"oauth2.device.authorization.grant.enabled": "true", "pkce.code.challenge.method": "S256"}}
+        keyed = {**client("keyed", AUDIENCE), "clientAuthenticatorType": "client-jwt",
+                 "attributes": {"use.jwks.string": "true", "jwks.string": json.dumps({"keys": self.client_keys})}}
+        person = {"username": "ada", "enabled": True, "email": "ada@example.org", "emailVerified": True, "firstName": "Ada", "lastName": "L",
+                  "credentials": [{"type": "password", "value": self.password, "temporary": False}]}
+        realm = {"realm": "embergate", "enabled": True, "sslRequired": "none", "users": [person], "revokeRefreshToken": True, "refreshTokenMaxReuse": 0,
+                 "oauth2DevicePollingInterval": 1,
+                 "clients": [client("app", AUDIENCE), client("elsewhere", "api://somebody-else"), cli, keyed]}
         os.makedirs(f"{home}/data/import", exist_ok=True)
         with open(f"{home}/data/import/embergate-realm.json", "w") as f:
             json.dump(realm, f)
         self.run(["sh", f"{home}/bin/kc.sh", "start-dev", "--db=dev-mem", f"--http-port={self.backend}", "--http-host=127.0.0.1",
-                  f"--hostname={self.front.url}", "--proxy-headers=xforwarded", "--import-realm", "--http-management-port=" + str(free_port())], wait=400)
+                  f"--hostname={self.front.url}", "--proxy-headers=xforwarded", "--import-realm", "--http-management-port=" + str(free_port())], wait=float(os.environ.get("EG_KEYCLOAK_WAIT", 400)))
         claims = jwt.decode(self.token(), options={"verify_signature": False})
         self.object_id = derived_id(self.issuer, claims["sub"])
 
