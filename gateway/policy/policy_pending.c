@@ -93,7 +93,7 @@ eg_err eg_policy_store_propose(eg_policy_store *s, const eg_policy_set *set, con
     }
     propose_step step = {s, eg_str_of(id), eg_buf_bytes(&text)};
     const eg_policy_reason why = {.author = c->author, .by = c->by, .event = "policy.propose"};
-    eg_txn_op ops[2] = {{apply_propose, &step, true}};
+    eg_txn_op ops[2] = {{.apply = apply_propose, .ctx = &step, .grows = true}};
     size_t n = 1;
     if (s->o.audit || (r && r->op)) {
         ops[n++] = record_step(s, arena, r, &why, row);
@@ -204,7 +204,7 @@ static eg_err approve(eg_policy_store *s, const json_t *row, const eg_principal 
     const eg_policy_reason why = {.author = known ? &author : NULL, .by = json_string_value(json_object_get(json_object_get(row, "author"), "by")), .approver = approver,
                                   .event = json_string_value(json_object_get(row, "event")), .ticket = eg_json_str(row, "ticket"),
                                   .justification = eg_json_str(row, "justification")};
-    const eg_policy_commit commit = {.set = &set, .why = &why, .next = next, .recorder = r, .extra = {apply_drop, &id, false}};
+    const eg_policy_commit commit = {.set = &set, .why = &why, .next = next, .recorder = r, .extra = {.apply = apply_drop, .ctx = &id}};
     const uint64_t version = eg_policy_version(next);
     EG_TRY(eg_policy_store_commit(s, &commit, p));
     next = NULL;
@@ -238,10 +238,10 @@ static eg_err reject(eg_policy_store *s, const json_t *row, const eg_principal *
         EG_TRY(eg_policy_store_may_set(s, by, &set, p));
     }
     const eg_policy_reason why = {.author = by, .event = "policy.reject"};
-    eg_txn_op ops[2] = {{apply_drop, &id, false}};
+    eg_txn_op ops[2] = {{.apply = apply_drop, .ctx = &id}};
     size_t n = 1;
     if (s->o.audit || (r && r->op)) {
-        ops[n++] = arena ? record_step(s, arena, r, &why, row) : (eg_txn_op){NULL, NULL, false};
+        ops[n++] = arena ? record_step(s, arena, r, &why, row) : (eg_txn_op){.apply = NULL};
     }
     return arena ? eg_commit(s->o.committer, ops, n, p) : EG_ERR_NO_MEMORY;
 }

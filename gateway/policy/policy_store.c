@@ -192,7 +192,7 @@ eg_err eg_policy_store_commit(eg_policy_store *s, const eg_policy_commit *c, eg_
     }
     EG_JSON_AUTO details = details_of(row, c->set);
     commit_step step = {c->set, row, version};
-    eg_txn_op ops[3] = {{apply_version, &step, true}};
+    eg_txn_op ops[3] = {{.apply = apply_version, .ctx = &step, .grows = true}};
     size_t n = 1;
     if (recorded) {
         ops[n++] = other ? c->recorder->op(c->recorder->ctx, details) : eg_policy_store_record(s, arena, c->why, version, details);
@@ -351,7 +351,7 @@ static eg_err record_late(eg_policy_store *s, eg_problem *p) {
         EG_JSON_AUTO details = details_of(row, NULL);
         const char *event = json_string_value(json_object_get(row, "event"));
         const eg_policy_reason why = {.event = event};
-        const eg_txn_op ops[] = {{mark_recorded, row, false}, eg_policy_store_record(s, arena, &why, version, details)};
+        const eg_txn_op ops[] = {{.apply = mark_recorded, .ctx = row}, eg_policy_store_record(s, arena, &why, version, details)};
         EG_TRY(eg_commit(s->o.committer, ops, 2, p));
     }
     return EG_OK;
