@@ -48,18 +48,28 @@ static bool start(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, eg_bytes ad, int en
            (ad.len == 0 || EVP_CipherUpdate(ctx, NULL, &n, ad.ptr, (int)ad.len) == 1);
 }
 
-eg_err eg_aead_seal(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) {
+eg_err eg_aead_seal_begin(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad) {
+    return ad.len > INT_MAX ? EG_ERR_LIMIT : start(a->ctx, nonce, ad, 1) ? EG_OK : EG_ERR_CRYPTO;
+}
+
+eg_err eg_aead_seal_add(eg_aead *a, eg_bytes in, uint8_t *ret) {
     int n = 0;
-    int tail = 0;
-    if (in.len > INT_MAX - EG_GCM_TAG_LEN || ad.len > INT_MAX) {
+    if (in.len > INT_MAX - EG_GCM_TAG_LEN) {
         return EG_ERR_LIMIT;
     }
-    if (!start(a->ctx, nonce, ad, 1) || (in.len > 0 && EVP_CipherUpdate(a->ctx, ret, &n, in.ptr, (int)in.len) != 1) ||
-        EVP_CipherFinal_ex(a->ctx, ret + n, &tail) != 1 ||
-        EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, EG_GCM_TAG_LEN, ret + in.len) != 1) {
-        return EG_ERR_CRYPTO;
-    }
-    return EG_OK;
+    return in.len == 0 || EVP_CipherUpdate(a->ctx, ret, &n, in.ptr, (int)in.len) == 1 ? EG_OK : EG_ERR_CRYPTO;
+}
+
+eg_err eg_aead_seal_end(eg_aead *a, uint8_t ret_tag[EG_GCM_TAG_LEN]) {
+    uint8_t none[16];
+    int tail = 0;
+    return EVP_CipherFinal_ex(a->ctx, none, &tail) == 1 && EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, EG_GCM_TAG_LEN, ret_tag) == 1 ? EG_OK : EG_ERR_CRYPTO;
+}
+
+eg_err eg_aead_seal(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) {
+    EG_TRY(eg_aead_seal_begin(a, nonce, ad));
+    EG_TRY(eg_aead_seal_add(a, in, ret));
+    return eg_aead_seal_end(a, ret + in.len);
 }
 
 eg_err eg_aead_open(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) {

@@ -26,6 +26,7 @@ struct eg_segment_writer {
     eg_aead *aead;
     uint64_t index;       /* of the chunk in `buf` */
     uint64_t plain;
+    uint64_t expected;    /* bytes in all; 0 = not known. Then `buf` holds what is sealed already, else what is to be */
     size_t used;
     bool finished;
     size_t cap;           /* of `buf`, without room for the tag: a small segment needs no whole chunk */
@@ -182,9 +183,53 @@ static eg_err make_room(eg_segment_writer *w, size_t need) {
     return EG_OK;
 }
 
+void eg_segment_writer_expect(eg_segment_writer *w, uint64_t plain) { w->expected = plain; }
+
+static eg_err begin_chunk(eg_segment_writer *w) {
+    uint8_t nonce[EG_GCM_NONCE_LEN];
+    uint8_t ad[AD_MAX];
+    const uint64_t left = w->expected - w->plain;
+    EG_TRY(make_room(w, left < EG_SEGMENT_CHUNK ? (size_t)left : EG_SEGMENT_CHUNK));
+    chunk_nonce(nonce, w->index);
+    return eg_aead_seal_begin(w->aead, nonce, chunk_ad(ad, w->tenant, &w->id, w->index, left <= EG_SEGMENT_CHUNK));
+}
+
+static eg_err end_chunk(eg_segment_writer *w) {
+    EG_TRY(eg_aead_seal_end(w->aead, w->buf + w->used));
+    EG_TRY(put_sealed(w, (eg_bytes){w->buf, w->used + EG_GCM_TAG_LEN}));
+    w->index++;
+    w->used = 0;
+    return EG_OK;
+}
+
+static eg_err add_expected(eg_segment_writer *w, eg_bytes b) {
+    if (b.len > w->expected - w->plain) {
+        return EG_ERR_INVALID;
+    }
+    while (b.len > 0) {
+        if (w->used == 0) {
+            EG_TRY(begin_chunk(w));
+        }
+        const size_t room = EG_SEGMENT_CHUNK - w->used;
+        const size_t n = b.len < room ? b.len : room;
+        EG_TRY(eg_aead_seal_add(w->aead, (eg_bytes){b.ptr, n}, w->buf + w->used));
+        w->used += n;
+        w->plain += n;
+        b.ptr += n;
+        b.len -= n;
+        if (w->used == EG_SEGMENT_CHUNK && w->plain < w->expected) {
+            EG_TRY(end_chunk(w));
+        }
+    }
+    return EG_OK;
+}
+
 eg_err eg_segment_writer_add(eg_segment_writer *w, eg_bytes b) {
     if (w->finished || w->plain + b.len > EG_APPEND_MAX) {
         return w->finished ? EG_ERR_INVALID : EG_ERR_LIMIT;
+    }
+    if (w->expected > 0) {
+        return add_expected(w, b);
     }
     while (b.len > 0) {
         /* A full chunk waits for the next byte: only then is it known not to be the last. */
@@ -204,10 +249,10 @@ eg_err eg_segment_writer_add(eg_segment_writer *w, eg_bytes b) {
 }
 
 eg_err eg_segment_writer_finish(eg_segment_writer *w, eg_segment_size *ret) {
-    if (w->finished || w->plain == 0) {
+    if (w->finished || w->plain == 0 || (w->expected > 0 && w->plain != w->expected)) {
         return EG_ERR_INVALID;
     }
-    EG_TRY(seal_chunk(w, true));
+    EG_TRY(w->expected > 0 ? end_chunk(w) : seal_chunk(w, true));
     w->finished = true;
     *ret = eg_segment_size_of(w->plain);
     return EG_OK;

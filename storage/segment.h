@@ -21,6 +21,9 @@ eg_segment_size eg_segment_size_of(uint64_t plain);
 typedef struct eg_segment_writer eg_segment_writer;
 /* fd: an empty file, taken (also on failure); -1: what is sealed is kept in memory. Chooses the segment's key and salt. */
 eg_err eg_segment_writer_new(eg_str tenant, const eg_id *id, int fd, eg_segment_writer **ret) EG_MUST_CHECK;
+/* Before the first byte: how many will come. Then they are sealed where they arrive, without a copy, since it is known which chunk is the last; more or fewer of
+ * them are EG_ERR_INVALID. */
+void eg_segment_writer_expect(eg_segment_writer *w, uint64_t plain);
 /* Moves what is kept in memory to an empty file, taken also on failure, and goes on there. */
 eg_err eg_segment_writer_spill(eg_segment_writer *w, int fd) EG_MUST_CHECK;
 /* What was sealed so far and is kept in memory; borrowed. */

@@ -44,6 +44,7 @@ eg_err eg_upload_begin(eg_storage *s, eg_str tenant, int64_t length, eg_upload *
         EG_TRY(make_file(u, &fd));
     }
     EG_TRY(eg_segment_writer_new(tenant, &u->id, fd, &u->writer));
+    eg_segment_writer_expect(u->writer, length > 0 ? (uint64_t)length : 0);
     *ret = u;
     u = NULL;
     return EG_OK;

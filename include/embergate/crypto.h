@@ -44,6 +44,10 @@ eg_aead *eg_aead_new(const uint8_t key[EG_KEY_LEN]);
 void eg_aead_free(eg_aead *a);
 /* ret has room for in.len + EG_GCM_TAG_LEN; the tag follows the ciphertext. ret may equal in.ptr. */
 eg_err eg_aead_seal(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) EG_MUST_CHECK;
+/* The same in pieces: begin, add as often as bytes come, end gives the tag. What was begun and not ended is dropped by the next begin. */
+eg_err eg_aead_seal_begin(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad) EG_MUST_CHECK;
+eg_err eg_aead_seal_add(eg_aead *a, eg_bytes in, uint8_t *ret) EG_MUST_CHECK;
+eg_err eg_aead_seal_end(eg_aead *a, uint8_t ret_tag[EG_GCM_TAG_LEN]) EG_MUST_CHECK;
 /* ret has room for in.len - EG_GCM_TAG_LEN. EG_ERR_CORRUPT when the tag doesn't fit; ret is then cleansed. */
 eg_err eg_aead_open(eg_aead *a, const uint8_t nonce[EG_GCM_NONCE_LEN], eg_bytes ad, eg_bytes in, uint8_t *ret) EG_MUST_CHECK;
 EG_DEFINE_CLEANUP(eg_aead, eg_aead_free)

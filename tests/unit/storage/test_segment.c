@@ -28,11 +28,12 @@ typedef struct sealed {
     eg_segment_size size;
 } sealed;
 
-static sealed seal(const uint8_t *data, size_t n, size_t piece) {
+static sealed seal_expected(const uint8_t *data, size_t n, size_t piece, size_t expected) {
     sealed s = {.fd = memfd_create("segment", 0), .id = eg_id_new()};
     eg_segment_writer *w = NULL;
     assert_true(s.fd >= 0);
     assert_int_equal(eg_segment_writer_new(TENANT, &s.id, dup(s.fd), &w), EG_OK);
+    eg_segment_writer_expect(w, expected);
     for (size_t at = 0; at < n; at += piece) {
         assert_int_equal(eg_segment_writer_add(w, (eg_bytes){data + at, n - at < piece ? n - at : piece}), EG_OK);
     }
@@ -43,6 +44,8 @@ static sealed seal(const uint8_t *data, size_t n, size_t piece) {
     eg_segment_writer_free(w);
     return s;
 }
+
+static sealed seal(const uint8_t *data, size_t n, size_t piece) { return seal_expected(data, n, piece, 0); }
 
 static void unseal(sealed *s) {
     close(s->fd);
@@ -74,6 +77,47 @@ static uint8_t *pattern(size_t n) {
         b[i] = (uint8_t)(i ^ (i >> 8));
     }
     return b;
+}
+
+/* What is sealed as it comes opens like what waited for its chunk. */
+static void an_announced_length_round_trips(void **state) {
+    (void)state;
+    const size_t sizes[] = {1, 4097, 65535, 65536, 65537, 131072, 300001};
+    const size_t pieces[] = {1021, 16384, 65536, 70000};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] * 4; i++) {
+        const size_t n = sizes[i / 4];
+        uint8_t *data = pattern(n), *out = pattern(n);
+        memset(out, 0, n);
+        sealed s = seal_expected(data, n, pieces[i % 4], n);
+        const eg_segment_ref ref = ref_of(&s);
+        size_t got = 0;
+        struct stat st;
+        assert_int_equal(read_all(&ref, s.fd, (eg_bytes){file_key, 32}, out, &got), EG_OK);
+        assert_int_equal(got, n);
+        assert_memory_equal(out, data, n);
+        assert_int_equal(fstat(s.fd, &st), 0);
+        assert_int_equal(st.st_size, s.size.stored);
+        unseal(&s);
+        free(data);
+        free(out);
+    }
+}
+
+static void another_length_than_announced_is_refused(void **state) {
+    (void)state;
+    static const uint8_t data[70000];
+    const eg_id id = eg_id_new();
+    eg_segment_writer *w = NULL;
+    eg_segment_size size;
+    assert_int_equal(eg_segment_writer_new(TENANT, &id, -1, &w), EG_OK);
+    eg_segment_writer_expect(w, 70000);
+    assert_int_equal(eg_segment_writer_add(w, (eg_bytes){data, 69999}), EG_OK);
+    assert_int_equal(eg_segment_writer_finish(w, &size), EG_ERR_INVALID);
+    assert_int_equal(eg_segment_writer_add(w, (eg_bytes){data, 2}), EG_ERR_INVALID);
+    assert_int_equal(eg_segment_writer_add(w, (eg_bytes){data, 1}), EG_OK);
+    assert_int_equal(eg_segment_writer_finish(w, &size), EG_OK);
+    assert_int_equal(size.plain, 70000);
+    eg_segment_writer_free(w);
 }
 
 static void round_trips(void **state) {
@@ -258,7 +302,7 @@ static void empty(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips), cmocka_unit_test(at_random), cmocka_unit_test(flipped_bytes),
+        cmocka_unit_test(an_announced_length_round_trips), cmocka_unit_test(another_length_than_announced_is_refused), cmocka_unit_test(round_trips), cmocka_unit_test(at_random), cmocka_unit_test(flipped_bytes),
         cmocka_unit_test(truncation_and_reorder), cmocka_unit_test(of_another), cmocka_unit_test(commitment), cmocka_unit_test(empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
