@@ -98,11 +98,11 @@ EG_DEFINE_CLEANUP(eg_kv_snapshot, eg_kv_snapshot_close)
 typedef struct eg_txn_op {
     eg_err (*apply)(eg_kv_txn *t, void *ctx, eg_problem *p);
     void *ctx;
+    bool grows; /* A client's wish to have more stored: refused with EG_ERR_MAP_FULL while an eighth of the store, or 64 MiB, is all that is
+                 * left, so that deleting, records of what is done and the ends of batches still find room. */
     /* What has to be on disk before the change is, or NULL: runs in the committer's thread before the group's transaction begins, and may wait
      * for the disk, so that one sync serves all of a group. Its failure is this commit's. */
     eg_err (*before)(void *ctx);
-    bool grows; /* A client's wish to have more stored: refused with EG_ERR_MAP_FULL while an eighth of the store, or 64 MiB, is all that is
-                 * left, so that deleting, records of what is done and the ends of batches still find room. */
 } eg_txn_op;
 
 #define EG_COMMIT_OPS_MAX 8
