@@ -112,6 +112,7 @@ void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, cons
         c->next->prev = c;
     }
     w->connections = c;
+    atomic_fetch_add(&w->load, 1);
     eg_metric_add(EG_METRIC_CONNECTIONS_OPEN, 1);
     eg_conn_wake(c);
 }
@@ -147,6 +148,7 @@ void eg_conn_close(eg_conn *c) {
     c->tls = NULL;
     (void)close(c->fd);
     eg_address_count_leave(w->shared->addresses, c->address);
+    atomic_fetch_sub(&w->load, 1);
     eg_metric_add(EG_METRIC_CONNECTIONS_OPEN, -1);
     if (c->ex != NULL) {
         eg_exchange *ex = c->ex;

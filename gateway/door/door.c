@@ -94,9 +94,10 @@ static eg_err prepare(eg_door *d, const eg_door_options *o, eg_problem *p) {
     }
     EG_TRY(copy_listeners(s, o, p));
     EG_TRY(eg_tls_context_new(o, &s->tls, p));
+    s->workers = d->workers;
     while (d->worker_count < count) {
         EG_TRY(eg_worker_start(s, &d->workers[d->worker_count], p));
-        d->worker_count++;
+        atomic_store(&s->worker_count, ++d->worker_count);
     }
     return EG_OK;
 }

@@ -44,13 +44,58 @@ static void listen_stop(eg_worker *w) {
     w->listening = false;
 }
 
-/* One at a time: else the worker that wakes first takes all of a burst, and serves it for as long as it lives while others idle. */
+/* A connection on its way from the worker that accepted it to the one that serves it. */
+typedef struct arrival {
+    eg_task task;
+    eg_worker *worker;
+    int fd;
+    const eg_door_listener *listener;
+    struct sockaddr_storage from;
+} arrival;
+
+static void arrive(void *arg) {
+    arrival *a = arg;
+    atomic_fetch_sub(&a->worker->load, 1); /* eg_conn_accept counts it, if it stays */
+    if (a->worker->draining) {
+        (void)close(a->fd);
+    } else {
+        eg_conn_accept(a->worker, a->fd, a->listener, &a->from);
+    }
+    free(a);
+}
+
+static eg_worker *least_loaded(eg_worker *w) {
+    const eg_door_shared *s = w->shared;
+    eg_worker *least = w;
+    for (unsigned i = 0; i < atomic_load(&s->worker_count); i++) {
+        if (atomic_load(&s->workers[i]->load) < atomic_load(&least->load)) {
+            least = s->workers[i];
+        }
+    }
+    return least;
+}
+
+/* Which worker wakes for a connection is chance, and it serves it for as long as it lives: without a look at the others one would be busy
+ * with most of a burst while another idles. */
+static void place(eg_worker *w, int fd, const eg_door_listener *l, const struct sockaddr_storage *from) {
+    eg_worker *to = least_loaded(w);
+    arrival *a = to != w ? calloc(1, sizeof *a) : NULL;
+    if (a == NULL) {
+        eg_conn_accept(w, fd, l, from);
+        return;
+    }
+    *a = (arrival){.task = {.run = arrive, .arg = a}, .worker = to, .fd = fd, .listener = l, .from = *from};
+    atomic_fetch_add(&to->load, 1);
+    eg_handoff_push(&to->handoff, &a->task);
+}
+
+/* One at a time, so that the others take part in a burst. */
 static void accept_one(eg_worker *w, const eg_door_listener *l) {
     struct sockaddr_storage from = {0};
     socklen_t size = sizeof from;
     int fd = accept4(l->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        eg_conn_accept(w, fd, l, &from);
+        place(w, fd, l, &from);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         listen_stop(w); /* the backlog keeps them; without this the loop would spin */
         w->listen_again_ms = w->now_ms + NO_DESCRIPTOR_MS;
@@ -255,6 +300,10 @@ eg_err eg_worker_start(eg_door_shared *shared, eg_worker **ret, eg_problem *p) {
 void eg_worker_free(eg_worker *w) {
     if (w == NULL) {
         return;
+    }
+    if (w->handoff.last != NULL) {
+        w->draining = true;
+        (void)eg_handoff_run(&w->handoff); /* connections that came when its thread had ended */
     }
     eg_http1_free(w->http1);
     eg_exchange_forget_spares(w);

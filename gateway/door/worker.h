@@ -14,7 +14,7 @@
 struct eg_conn;
 struct eg_exchange;
 
-/* What all workers share; none of it changes while they run, but `stopping` and what address_count guards itself. */
+/* What all workers share; none of it changes while they run, but the atomic ones and what address_count guards itself. */
 typedef struct eg_door_shared {
     eg_door_limits limits;
     eg_door_app app;
@@ -25,6 +25,8 @@ typedef struct eg_door_shared {
     eg_door_listener *listeners;
     size_t listener_count;
     unsigned lanes_per_worker;
+    struct eg_worker **workers;
+    atomic_uint worker_count;     /* of those that run */
     atomic_bool stopping;
     pthread_mutex_t lock;
     pthread_cond_t worker_ended;  /* by CLOCK_MONOTONIC: a clock that is set must not shorten or lengthen a stop */
@@ -48,6 +50,7 @@ typedef struct eg_worker {
     eg_deadlines deadlines;
     int64_t now_ms;
     struct eg_conn *connections;  /* all open ones */
+    atomic_uint load;             /* how many they are, and how many were handed over and not taken yet */
     struct eg_conn *ready;        /* to get a turn, first come first served */
     struct eg_conn **ready_last;
     struct eg_exchange *calling;  /* whose app call is running: what it asks for at once, it gets when it returns */

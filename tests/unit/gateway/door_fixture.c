@@ -172,6 +172,9 @@ static void app_end(void *app, eg_request *rq) {
     atomic_fetch_add(&f.ended, 1);
     if (eg_str_is(rq->raw_path, "/late")) {
         in_thread(answer_late, rq);
+    } else if (eg_str_is(rq->raw_path, "/thread")) {
+        (void)snprintf(text, sizeof text, "%lx", (unsigned long)pthread_self());
+        answer_bytes(rq, 200, text);
     } else if (eg_str_is(rq->raw_path, "/worker")) {
         in_thread(hand_to_worker, rq);
     } else if (eg_str_is(rq->raw_path, "/empty")) {

@@ -113,6 +113,26 @@ static void test_lanes(void **state) {
     client_close(other);
 }
 
+/* Whichever worker wakes for a connection, each serves as many as the others. */
+static void test_workers_share_connections(void **state) {
+    (void)state;
+    enum { CLIENTS = 8 };
+    client *c[CLIENTS];
+    answer a[CLIENTS];
+    unsigned as_first = 0;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        c[i] = enter();
+        assert_true(client_sends(c[i], "GET /thread" AT_HEAD "\r\n"));
+        assert_true(client_read(c[i], false, &a[i]));
+        assert_int_equal(a[i].status, 200);
+        as_first += strcmp(a[i].body, a[0].body) == 0;
+    }
+    assert_int_equal(as_first, CLIENTS / 2);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        client_close(c[i]);
+    }
+}
+
 static void test_graceful_stop(void **state) {
     (void)state;
     client *idle = enter();
@@ -186,6 +206,7 @@ int main(void) {
         HASTY(test_time_outs),
         HASTY(test_slow_head_is_not_kept_alive_by_drips),
         HASTY(test_connections_of_an_address),
+        T(test_workers_share_connections),
         cmocka_unit_test_setup_teardown(test_lanes, set_up_narrow, tear_down),
         T(test_graceful_stop),
         T(test_idle_peers_hold_no_stop),
