@@ -30,6 +30,7 @@ struct eg_committer {
     request *first;
     request **last;
     bool stopping;
+    uint64_t ahead;      /* eg_kv_ahead's */
     pthread_t thread;
 };
 
@@ -121,8 +122,9 @@ static void tell(request *r) {
     free(r);
 }
 
-static void run_group(const eg_committer *c, request *group) {
+static void run_group(eg_committer *c, request *group) {
     size_t ops = 0;
+    eg_kv_ahead(c->kv, &c->ahead);
     run_before(group);
     eg_err e = apply_group(c->kv, group, &ops);
     if (e == EG_OK) {

@@ -206,3 +206,25 @@ eg_err eg_dir_make(const char *path, mode_t mode, eg_problem *p) {
     }
     return make_one(path, mode, p);
 }
+
+eg_err eg_write_zeros(int fd, uint64_t from, uint64_t to) {
+    static uint8_t zeros[65536];
+    while (from < to) {
+        struct iovec v[16];
+        uint64_t left = to - from;
+        int n = 0;
+        for (; n < 16 && left > 0; n++) {
+            v[n] = (struct iovec){zeros, left < sizeof zeros ? (size_t)left : sizeof zeros};
+            left -= v[n].iov_len;
+        }
+        const ssize_t put = pwritev(fd, v, n, (off_t)from);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put <= 0) {
+            return put < 0 ? eg_err_from_errno(errno) : EG_ERR_IO;
+        }
+        from += (uint64_t)put;
+    }
+    return EG_OK;
+}

@@ -341,6 +341,19 @@ static eg_err free_pages(eg_kv_txn *t, uint64_t *ret) {
     return rc == MDB_NOTFOUND ? EG_OK : from_lmdb(rc);
 }
 
+eg_err eg_kv_extent_get(eg_kv *kv, eg_kv_extent *ret) {
+    MDB_envinfo info;
+    MDB_stat st;
+    eg_kv_extent x;
+    EG_TRY(from_lmdb(mdb_env_info(kv->env, &info)));
+    EG_TRY(from_lmdb(mdb_env_stat(kv->env, &st)));
+    EG_TRY(from_lmdb(mdb_env_get_fd(kv->env, &x.fd)));
+    x.used = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize;
+    x.most = info.me_mapsize;
+    *ret = x;
+    return EG_OK;
+}
+
 eg_err eg_kv_has_room(eg_kv *kv, bool *ret) {
     MDB_envinfo info;
     MDB_stat st;

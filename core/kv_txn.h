@@ -12,4 +12,15 @@ void eg_kv_write_abort(eg_kv_txn *t);
 /* Whether more than the reserve is free, as of the last commit. */
 eg_err eg_kv_has_room(eg_kv *kv, bool *ret) EG_MUST_CHECK;
 
+
+/* The file of the store: bytes that are used after the last commit, and the most that it may have. */
+typedef struct eg_kv_extent {
+    int fd; /* LMDB's own */
+    uint64_t used;
+    uint64_t most;
+} eg_kv_extent;
+eg_err eg_kv_extent_get(eg_kv *kv, eg_kv_extent *ret) EG_MUST_CHECK;
+/* Between two transactions, by who writes them. *extended is the caller's to keep, 0 at first. */
+void eg_kv_ahead(eg_kv *kv, uint64_t *extended);
+
 #endif

@@ -18,4 +18,7 @@ eg_err eg_pread_all(int fd, void *p, size_t n, int64_t offset) EG_MUST_CHECK; /*
 /* The same from the page cache alone, so that it never waits for the disk. EG_ERR_BUSY: not all of it is there; p then holds anything. */
 eg_err eg_pread_cached(int fd, void *p, size_t n, int64_t offset) EG_MUST_CHECK;
 
+/* Zeros at [from, to) of a file, so that what is written there later changes neither its length nor where it lies: a sync of that is one write and no more. */
+eg_err eg_write_zeros(int fd, uint64_t from, uint64_t to) EG_MUST_CHECK;
+
 #endif

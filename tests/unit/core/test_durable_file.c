@@ -5,7 +5,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void replace_and_read(void **state) {
     eg_problem p = {0};
@@ -82,9 +84,29 @@ static void whole_reads_and_writes(void **state) {
     assert_int_equal(eg_dir_sync(-1), EG_ERR_IO);
 }
 
+static void zeros_ahead(void **state) {
+    (void)state;
+    char name[] = "/tmp/embergate-zeros-XXXXXX";
+    static uint8_t back[1300000];
+    const int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    unlink(name);
+    assert_int_equal(pwrite(fd, "head", 4, 0), 4);
+    assert_int_equal(eg_write_zeros(fd, 4, sizeof back), EG_OK);
+    assert_int_equal(pread(fd, back, sizeof back, 0), sizeof back);
+    assert_memory_equal(back, "head", 4);
+    for (size_t i = 4; i < sizeof back; i++) {
+        assert_int_equal(back[i], 0);
+    }
+    assert_int_equal(eg_write_zeros(fd, 5, 5), EG_OK);
+    assert_int_equal(lseek(fd, 0, SEEK_END), sizeof back);
+    close(fd);
+    assert_int_equal(eg_write_zeros(fd, 0, 1), EG_ERR_IO);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(replace_and_read, make_dir, remove_dir), cmocka_unit_test_setup_teardown(refusals, make_dir, remove_dir),
+        cmocka_unit_test(zeros_ahead), cmocka_unit_test_setup_teardown(replace_and_read, make_dir, remove_dir), cmocka_unit_test_setup_teardown(refusals, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(directories, make_dir, remove_dir), cmocka_unit_test_setup_teardown(whole_reads_and_writes, make_dir, remove_dir)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Checks the store: its lock and format, reads, cursors, and changes that fail without harming others. covers: committer.c kv_lmdb.c */
+/* Checks the store: its lock and format, reads, cursors, and changes that fail without harming others. covers: committer.c kv_ahead.c kv_lmdb.c */
 #include <embergate/durable_file.h>
 #include <embergate/kv.h>
 #include <embergate/metrics.h>
@@ -246,6 +246,33 @@ static eg_err fill(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return EG_OK;
 }
 
+/* The file grows ahead of what is used, and only behind it. */
+static void written_ahead(void **state) {
+    eg_kv *kv = open_store(state, 0);
+    eg_committer *c = NULL;
+    struct stat st;
+    char key[32], value[2000], path[512];
+    assert_int_equal(eg_committer_start(kv, &c), EG_OK);
+    for (int i = 0; i < 1500; i++) {
+        snprintf(key, sizeof key, "key%d", i);
+        memset(value, 'a' + i % 26, sizeof value - 1);
+        value[sizeof value - 1] = '\0';
+        assert_int_equal(commit_put(c, key, value), EG_OK);
+    }
+    snprintf(path, sizeof path, "%s/data.mdb", in_dir(state, "kv"));
+    assert_int_equal(stat(path, &st), 0);
+    eg_committer_stop(c);
+    eg_kv_close(kv);
+    kv = open_store(state, 0);
+    for (int i = 0; i < 1500; i++) {
+        snprintf(key, sizeof key, "key%d", i);
+        memset(value, 'a' + i % 26, sizeof value - 1);
+        assert_value(kv, key, value);
+    }
+    eg_kv_close(kv);
+    assert_true(st.st_size > 1500 * 2000 + (256 << 10));
+}
+
 typedef struct later {
     sem_t told;
     eg_err result;
@@ -450,7 +477,7 @@ static void keys_are_bounded(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         STORE_TEST(survives_reopening), STORE_TEST(one_process_at_a_time), STORE_TEST(unknown_format_is_refused), STORE_TEST(missing_format_is_refused),
-        STORE_TEST(a_refusal_undoes_its_own_change), STORE_TEST(one_refusal_in_a_group_harms_no_other), STORE_TEST(commits_are_told_later), STORE_TEST(a_full_map_is_said_and_survived), STORE_TEST(a_reserve_is_kept_for_what_must_be),
+        STORE_TEST(a_refusal_undoes_its_own_change), STORE_TEST(one_refusal_in_a_group_harms_no_other), STORE_TEST(written_ahead), STORE_TEST(commits_are_told_later), STORE_TEST(a_full_map_is_said_and_survived), STORE_TEST(a_reserve_is_kept_for_what_must_be),
         STORE_TEST(cursors), STORE_TEST(keys_are_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
