@@ -58,6 +58,20 @@ static eg_err apply_revoke(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return eg_kv_del(t, EG_DB_CREDENTIAL, (eg_bytes){hash, n});
 }
 
+static eg_err patch_no_credential(eg_batch *b, void *ctx) {
+    (void)ctx;
+    b->credential[0] = 0;
+    return EG_OK;
+}
+
+eg_err eg_batch_settle_credential(eg_compute *c, eg_live_job *job) {
+    eg_batch_update u = {.cluster = job->who.cluster, .id = job->id, .patch = patch_no_credential};
+    const eg_txn_op ops[] = {eg_batch_store_update(&u), {apply_revoke, job}};
+    EG_TRY(eg_commit(c->o.committer, ops, 2, NULL));
+    job->credential[0] = 0;
+    return EG_OK;
+}
+
 /* A runner that died without a word left no time of its end; its last sign of life is what it wrote last. */
 static int64_t last_sign(const eg_compute *c, const eg_live_job *job) {
     char path[512];

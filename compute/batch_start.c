@@ -118,7 +118,10 @@ static eg_err issue_credential(eg_compute *c, eg_live_job *job, eg_buf *ret, eg_
     EG_TRY(arena ? EG_OK : EG_ERR_NO_MEMORY);
     EG_TRY(eg_commit(c->o.committer, ops, n, p));
     memcpy(job->credential, hex, sizeof hex);
-    atomic_store(&job->admitted, !atomic_load(&job->stop_asked));
+    atomic_store(&job->admitted, !atomic_load(&job->stop_asked) && !atomic_load(&job->revoked));
+    if (atomic_load(&job->revoked)) { /* meanwhile */
+        atomic_store(&job->admitted, false);
+    }
     if (c->o.audit) {
         eg_audit_poke(c->o.audit);
     }

@@ -121,6 +121,20 @@ bool eg_compute_job_running(eg_compute *c, eg_str job) {
     return eg_live_jobs_running(c->jobs, job);
 }
 
+bool eg_compute_job_of(eg_compute *c, eg_str tenant, eg_str job) {
+    return eg_live_jobs_of(c->jobs, tenant, job);
+}
+
+void eg_compute_revoke_owner(eg_compute *c, eg_str tenant, eg_str object_id, int64_t made_s) {
+    eg_live_jobs_revoke_owner(c->jobs, tenant, object_id, made_s);
+    eg_watcher_poke(c->watcher);
+}
+
+void eg_compute_revoke_job(eg_compute *c, eg_str job) {
+    eg_live_jobs_revoke(c->jobs, job);
+    eg_watcher_poke(c->watcher);
+}
+
 static void moved(void *ctx, eg_str job, uint64_t read, uint64_t written) {
     eg_compute *c = ctx;
     if (job.len) {

@@ -91,6 +91,7 @@ static void fill(eg_live_job *job, const eg_batch *b, const char *owner_name) {
     job->deleted = b->deleted;
     job->shape = b->shape;
     job->started_ns = b->started_ns;
+    job->created_ns = b->created_ns;
     snprintf(job->app_id, sizeof job->app_id, "%s", b->app_id);
     snprintf(job->credential, sizeof job->credential, "%s", b->credential);
     atomic_init(&job->stop_asked, b->deleted);
@@ -173,6 +174,47 @@ void eg_live_jobs_stop(eg_live_jobs *j, eg_str job) {
         atomic_store(&at->admitted, false);
     }
     pthread_rwlock_unlock(&s->lock);
+}
+
+bool eg_live_jobs_of(eg_live_jobs *j, eg_str tenant, eg_str job) {
+    shard *s = shard_of(j, job);
+    pthread_rwlock_rdlock(&s->lock);
+    const eg_live_job *at = find(s, job);
+    bool is = at && eg_str_is(tenant, at->who.tenant);
+    pthread_rwlock_unlock(&s->lock);
+    return is;
+}
+
+/* stop_asked before admitted: a start that is just happening looks at both, in the other order. */
+static void take_credential(eg_live_job *job, bool end) {
+    atomic_store(&job->revoked, true);
+    if (end) {
+        atomic_store(&job->stop_asked, true);
+    }
+    atomic_store(&job->admitted, false);
+}
+
+void eg_live_jobs_revoke(eg_live_jobs *j, eg_str job) {
+    shard *s = shard_of(j, job);
+    pthread_rwlock_rdlock(&s->lock);
+    eg_live_job *at = find(s, job);
+    if (at) {
+        take_credential(at, true);
+    }
+    pthread_rwlock_unlock(&s->lock);
+}
+
+void eg_live_jobs_revoke_owner(eg_live_jobs *j, eg_str tenant, eg_str object_id, int64_t until_s) {
+    for (size_t i = 0; i < SHARDS; i++) {
+        shard *s = &j->shards[i];
+        pthread_rwlock_rdlock(&s->lock);
+        for (eg_live_job *at = s->first; at; at = at->next) {
+            if (eg_str_is(tenant, at->who.tenant) && eg_str_is(object_id, at->who.object_id) && at->created_ns / 1000000000 <= until_s) {
+                take_credential(at, !atomic_load(&at->admitted)); /* what runs fails at its next request; what waits is ended here */
+            }
+        }
+        pthread_rwlock_unlock(&s->lock);
+    }
 }
 
 size_t eg_live_jobs_list(eg_live_jobs *j, eg_live_job **ret, size_t cap) {

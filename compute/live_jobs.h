@@ -14,7 +14,9 @@ typedef struct eg_live_job {
     uint32_t id;
     char id_text[12];
     atomic_bool admitted;               /* its credential and tokens are good */
-    atomic_bool stop_asked;             /* by DELETE */
+    atomic_bool stop_asked;             /* by DELETE, or because it was revoked */
+    atomic_bool revoked;                /* it, or who submitted it: no credential ever again */
+    int64_t created_ns;
     _Atomic uint64_t read, written;     /* bytes, with those from before a restart */
 
     /* The watcher's alone: */
@@ -45,6 +47,11 @@ void eg_live_jobs_moved(eg_live_jobs *j, eg_str job, uint64_t read, uint64_t wri
 bool eg_live_jobs_sums(eg_live_jobs *j, eg_str job, uint64_t *ret_read, uint64_t *ret_written);
 bool eg_live_jobs_identity(eg_live_jobs *j, eg_str job, eg_job_identity *ret); /* only of one that is admitted */
 void eg_live_jobs_stop(eg_live_jobs *j, eg_str job);                           /* its tokens end here and now */
+
+bool eg_live_jobs_of(eg_live_jobs *j, eg_str tenant, eg_str job);              /* there is one of this tenant that hasn't ended */
+void eg_live_jobs_revoke(eg_live_jobs *j, eg_str job);                         /* no credential, and it is ended */
+/* All of an owner that were submitted until then: no credential; those that have none yet never get to start. */
+void eg_live_jobs_revoke_owner(eg_live_jobs *j, eg_str tenant, eg_str object_id, int64_t until_s);
 
 /* The watcher's thread only: it alone removes, so what it lists stays valid until it does. */
 size_t eg_live_jobs_list(eg_live_jobs *j, eg_live_job **ret, size_t cap);

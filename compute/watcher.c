@@ -82,6 +82,8 @@ static void settle_status(eg_compute *c, eg_live_job *job, const eg_runner_statu
         end.why = EG_ERR_LAUNCHER;
     } else if (s->state == EG_RUNNER_ENDED && s->over_disk) {
         end.why = EG_ERR_QUOTA;
+    } else if (atomic_load(&job->revoked) && end.state != EG_BATCH_SUCCESS) {
+        end.why = EG_ERR_TOKEN_REVOKED;
     }
     settle(c, job, &end);
 }
@@ -248,10 +250,13 @@ static void step(eg_watcher *w, eg_live_job *job) {
             job->held = eg_clusters_hold(c->clusters, eg_str_of(job->who.cluster)) == EG_OK;
         }
     }
+    if (atomic_load(&job->revoked) && job->credential[0]) {
+        (void)!eg_batch_settle_credential(c, job); /* what is in memory is in force already; else at the next look */
+    }
     if (job->launched) {
         watch(c, job);
     } else if (atomic_load(&job->stop_asked)) {
-        settle(c, job, &(eg_batch_end){.state = EG_BATCH_KILLED});
+        settle(c, job, &(eg_batch_end){.state = EG_BATCH_KILLED, .why = atomic_load(&job->revoked) ? EG_ERR_TOKEN_REVOKED : EG_OK});
     } else {
         start(w, job);
     }

@@ -171,6 +171,12 @@ void eg_conn_close(eg_conn *c) {
     w->closed = c;
 }
 
+void eg_conn_abort(eg_conn *c) {
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    eg_conn_close(c);
+}
+
 void eg_conn_free(eg_conn *c) {
     if (c->early.ptr != NULL) {
         eg_cleanse(c->early.ptr, c->early.len);

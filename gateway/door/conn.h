@@ -70,6 +70,7 @@ void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, cons
 void eg_conn_wake(eg_conn *c);        /* gives it a turn in this round */
 void eg_conn_turn(eg_conn *c);
 void eg_conn_close(eg_conn *c);       /* at once; the memory lives until the round ends */
+void eg_conn_abort(eg_conn *c);       /* the same with a reset: what the kernel still holds for the peer is thrown away too */
 void eg_conn_free(eg_conn *c);        /* the worker, for its closed list */
 void eg_conn_expired(eg_conn *c, eg_wait wait);
 void eg_conn_drain(eg_conn *c);       /* the door stops: close it if it is idle */

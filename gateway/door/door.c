@@ -163,6 +163,12 @@ eg_err eg_door_stop(eg_door *d, unsigned seconds) {
     return EG_OK;
 }
 
+void eg_door_sweep(eg_door *d) {
+    for (unsigned i = 0; i < d->worker_count; i++) {
+        eg_handoff_push(&d->workers[i]->handoff, &d->workers[i]->sweep);
+    }
+}
+
 eg_err eg_door_reload_certificates(eg_door *d, eg_problem *p) {
     return eg_tls_context_reload(d->shared.tls, p);
 }

@@ -52,6 +52,10 @@ eg_err eg_door_reload_certificates(eg_door *d, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_door_renew_tickets(eg_door *d, eg_problem *p) EG_MUST_CHECK;
 int64_t eg_door_certificate_expires_s(const eg_door *d); /* the first to expire, in seconds since 1970 */
 
+/* Asks app.still() about every request in flight, soon, on the worker of each; whoever may not go on is cut off without a word that could be
+ * taken for an end. Any thread; costs nothing while it isn't called. */
+void eg_door_sweep(eg_door *d);
+
 /* Worker only, inside app.body(): no more of this request's body is delivered until eg_door_proceed. For bodies whose chunks
  * are worked on elsewhere: the peer is slowed down and gone() waits for the proceed or the answer. */
 void eg_door_pause(eg_request *rq);

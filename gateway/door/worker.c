@@ -206,6 +206,17 @@ static int wait_ms(const eg_worker *w, bool more) {
     return most >= 0 && (ms < 0 || ms > most) ? most : ms;
 }
 
+static void sweep(void *arg) {
+    eg_worker *w = arg;
+    const eg_door_app *app = &w->shared->app;
+    for (eg_conn *c = w->connections, *next = NULL; c != NULL; c = next) {
+        next = c->next;
+        if (c->ex != NULL && app->still != NULL && !app->still(app->app, &c->ex->rq)) {
+            eg_conn_abort(c);
+        }
+    }
+}
+
 static void loop(eg_worker *w) {
     struct epoll_event events[EVENTS];
     bool more = false;
@@ -284,6 +295,7 @@ eg_err eg_worker_start(eg_door_shared *shared, eg_worker **ret, eg_problem *p) {
     w->epoll_fd = -1;
     w->ready_last = &w->ready;
     w->now_ms = eg_worker_clock_ms();
+    w->sweep = (eg_task){.run = sweep, .arg = w};
     eg_deadlines_init(&w->deadlines, &shared->limits);
     eg_err e = prepare(w);
     if (e == EG_OK && start_thread(w) != 0) {

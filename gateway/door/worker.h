@@ -65,6 +65,7 @@ typedef struct eg_worker {
     bool draining;                /* the stop was seen */
     int64_t listen_again_ms;      /* after accept found no descriptor; 0 = not waiting */
     eg_watch *listener_watches;
+    eg_task sweep;                /* asks the app about what is in flight */
     eg_watch handoff_watch, http1_watch;
     uint8_t in[EG_DOOR_READ_MAX]; /* of the connection whose turn it is */
     uint8_t out[EG_DOOR_READ_MAX];

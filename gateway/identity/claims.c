@@ -194,14 +194,18 @@ static eg_err check_nbf(check *c, eg_problem *p) {
     return nbf <= c->now_s + c->skew_s ? EG_OK : eg_fail(p, EG_ERR_TOKEN_NOT_YET, "The token is not valid yet.");
 }
 
+/* Without a time of issue nobody could say "all that was issued until now", and what lived longer than a revocation is kept would rise again. */
 static eg_err check_iat(check *c, eg_problem *p) {
-    const json_t *v = json_object_get(c->claims, "iat");
     int64_t iat = 0;
-    if (v ? !numeric_date(v, &iat) : c->rules->own) {
+    if (!numeric_date(json_object_get(c->claims, "iat"), &iat)) {
         return refuse(p, "iat", "is missing or no time");
     }
+    if (c->who->expires_s - iat > EG_TOKEN_LIFE_MAX_S) {
+        return refuse(p, "exp", "gives it a longer life than the 7 days that are accepted");
+    }
     c->out->issued_s = iat;
-    if (v && iat - c->skew_s > c->out->good_from_s) {
+    c->who->issued_s = iat;
+    if (iat - c->skew_s > c->out->good_from_s) {
         c->out->good_from_s = iat - c->skew_s;
     }
     return iat <= c->now_s + c->skew_s ? EG_OK : eg_fail(p, EG_ERR_TOKEN_NOT_YET, "The token was issued in the future.");

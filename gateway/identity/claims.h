@@ -6,6 +6,7 @@
 
 #define EG_OWN_SKEW_S 5
 #define EG_OUTSIDE_SKEW_S 300
+#define EG_TOKEN_LIFE_MAX_S ((int64_t)7 * 24 * 3600)
 #define EG_AUDIENCE_BIT(a) (1u << (a))
 
 /* An issuer as tokens are checked against it. All text is borrowed. */

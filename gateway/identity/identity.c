@@ -2,14 +2,18 @@
 #include "identity_state.h"
 
 #include "https_fetch.h"
+#include "revocation.h"
 
 #include <embergate/compute.h>
 #include <embergate/metrics.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define CACHE_ENTRIES 65536
+#define KEYS_LOOKS 120 /* a fetch of an issuer's keys takes 5 s at most */
+#define KEYS_LOOK_NS 50000000
 #define JWKS_MAX ((size_t)65536)
 
 const char *eg_identity_tenant(const eg_identity *i, eg_str tenant) {
@@ -102,6 +106,8 @@ eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_prob
     i->keys = o->keys;
     i->clock = o->clock;
     i->compute = o->compute;
+    i->committer = o->committer;
+    atomic_init(&i->mark, 1);
     EG_TRY(eg_https_fetch_init());
     EG_TRY(copy_public_url(i, o->public_url, p));
     EG_TRY(make_rules(i, o, p));
@@ -111,6 +117,7 @@ eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_prob
     if (!i->cache || !i->clients) {
         return EG_ERR_NO_MEMORY;
     }
+    EG_TRY(eg_identity_revoke_again(i));
     *ret = i;
     i = NULL;
     return EG_OK;
@@ -189,8 +196,8 @@ static eg_err verify_parsed(eg_identity *i, const eg_jws *j, const uint8_t diges
     return EG_OK;
 }
 
-/* What can change after a token was verified; asked each time. */
-static eg_err check_still_good(eg_identity *i, const eg_verified *v, eg_audience aud, eg_problem *p) {
+/* What can change after a token was verified; asked each time. Revocations only when there was one since: `epoch` is from before anything was read. */
+static eg_err check_still_good(eg_identity *i, const eg_verified *v, uint64_t epoch, eg_audience aud, eg_problem *p) {
     int64_t now_s = eg_wall_s(i->clock);
     if (now_s >= v->good_until_s) {
         return eg_fail(p, EG_ERR_TOKEN_EXPIRED, "The token has expired.");
@@ -201,15 +208,7 @@ static eg_err check_still_good(eg_identity *i, const eg_verified *v, eg_audience
     if (aud == EG_AUDIENCE_NONE || (v->audiences & EG_AUDIENCE_BIT(aud)) == 0) {
         return eg_fail(p, EG_ERR_TOKEN_AUDIENCE, "The token was issued for another audience.");
     }
-    eg_err e = eg_local_principal_check_revoked(i->kv, v->principal, v->issued_s);
-    if (e == EG_ERR_TOKEN_REVOKED) {
-        return eg_fail(p, e, "The token was revoked.");
-    }
-    EG_TRY(e);
-    if (v->principal->kind == EG_PRINCIPAL_JOB && (!i->compute || !eg_compute_job_running(i->compute, eg_str_of(v->principal->job)))) {
-        return eg_fail(p, EG_ERR_JOB_ENDED, "The job that this token was issued to does not run any more.");
-    }
-    return EG_OK;
+    return v->checked == epoch ? eg_identity_check_job(i, v->principal, p) : eg_identity_check(i, v->principal, p);
 }
 
 static eg_err verify_new(eg_identity *i, eg_str token, const uint8_t mark[EG_KEYED_HASH_LEN], waiting w, eg_verified *ret, eg_problem *p) {
@@ -218,6 +217,12 @@ static eg_err verify_new(eg_identity *i, eg_str token, const uint8_t mark[EG_KEY
     EG_TRY(eg_jws_parse(token, &j, p));
     eg_sha256(eg_str_bytes(token), digest);
     EG_TRY(verify_parsed(i, &j, digest, w, ret, p));
+    const eg_err e = eg_revocation_floor(i->kv, ret->principal->tenant, ret->principal->object_id, &ret->principal->revoked_until_s);
+    if (e != EG_OK) {
+        eg_principal_unref(ret->principal);
+        ret->principal = NULL;
+        return e;
+    }
     eg_token_cache_put(i->cache, mark, ret, eg_wall_s(i->clock));
     return EG_OK;
 }
@@ -231,6 +236,7 @@ eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*
     if (token.len > EG_JWS_MAX) {
         return eg_fail(p, EG_ERR_TOKEN_MALFORMED, "The token is longer than %zu bytes.", EG_JWS_MAX);
     }
+    const uint64_t epoch = eg_identity_revocation_mark(i);
     eg_token_cache_mark(i->cache, token, mark);
     bool hit = eg_token_cache_get(i->cache, mark, &v);
     if (hit && v.generation != generation_of(i, v.issuer)) {
@@ -243,11 +249,32 @@ eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*
     if (!hit) {
         EG_TRY(verify_new(i, token, mark, (waiting){later, later_ctx}, &v, p));
     }
-    eg_err e = check_still_good(i, &v, aud, p);
+    eg_err e = check_still_good(i, &v, epoch, aud, p);
     if (e != EG_OK) {
         eg_principal_unref(v.principal);
         return e;
     }
+    if (v.checked != epoch) {
+        eg_token_cache_checked(i->cache, mark, epoch);
+    }
+    *ret = v.principal;
+    return EG_OK;
+}
+
+eg_err eg_identity_read_token(eg_identity *i, eg_str token, eg_principal **ret, eg_problem *p) {
+    uint8_t digest[EG_SHA256_LEN];
+    EG_CLEANUP(eg_jws_done) eg_jws j = {0};
+    eg_verified v = {0};
+    eg_err e = EG_ERR_BUSY;
+    EG_TRY(eg_jws_parse(token, &j, p));
+    eg_sha256(eg_str_bytes(token), digest);
+    for (int n = 0; e == EG_ERR_BUSY && n < KEYS_LOOKS; n++) {
+        if (n > 0) {
+            (void)nanosleep(&(struct timespec){.tv_nsec = KEYS_LOOK_NS}, NULL);
+        }
+        e = verify_parsed(i, &j, digest, (waiting){NULL, NULL}, &v, p);
+    }
+    EG_TRY(e);
     *ret = v.principal;
     return EG_OK;
 }

@@ -7,6 +7,8 @@
 #include "jwks_cache.h"
 #include "token_cache.h"
 
+#include <stdatomic.h>
+
 #define EG_TOKEN_LIFE_S 3600
 #define EG_PUBLIC_URL_MAX 384
 
@@ -19,6 +21,8 @@ struct eg_identity {
     struct eg_compute *compute;
     eg_token_cache *cache;
     eg_client_auth *clients;
+    eg_committer *committer;
+    _Atomic uint64_t mark;              /* of revocations; begins at 1, so that a zeroed entry was never checked */
     eg_jwk_set *own_keys;
     eg_buf own_jwks;                    /* as served */
     /* One row for each tenant (own tokens), then one for each outside issuer, whose keys are outside[row - own_count]. */
@@ -28,6 +32,13 @@ struct eg_identity {
     char (*own_issuers)[EG_PUBLIC_URL_MAX + 64];
     eg_jwks_cache **outside;
 };
+
+/* Whose token it is, whatever its audience, and revoked or not: for those who take it back. Waits for an issuer's keys. */
+eg_err eg_identity_read_token(eg_identity *i, eg_str token, eg_principal **ret, eg_problem *p) EG_MUST_CHECK;
+/* EG_ERR_JOB_ENDED for a job that doesn't run. */
+eg_err eg_identity_check_job(const eg_identity *i, const eg_principal *who, eg_problem *p) EG_MUST_CHECK;
+/* Jobs of what is revoked already: once, when identity opens. */
+eg_err eg_identity_revoke_again(eg_identity *i) EG_MUST_CHECK;
 
 /* The id as configured when it is one of our tenants (any case), else NULL. */
 const char *eg_identity_tenant(const eg_identity *i, eg_str tenant);

@@ -1,6 +1,8 @@
 /* The records of local principals in the key-value store: added, found, disabled. */
 #include "local_principal.h"
 
+#include "revocation.h"
+
 #include <embergate/encoding.h>
 
 #include <stdio.h>
@@ -92,6 +94,30 @@ eg_err eg_local_principal_find(eg_kv *kv, eg_str client_id, eg_local_principal *
     return find_in(t, client_id, ret);
 }
 
+eg_err eg_local_principal_named(eg_kv *kv, eg_str tenant, eg_str name, eg_local_principal *ret) {
+    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
+    eg_kv_cursor *opened = NULL;
+    size_t found = 0;
+    eg_bytes key;
+    eg_bytes value;
+    eg_err e;
+    EG_TRY(eg_kv_read_begin(kv, &t));
+    EG_TRY(eg_kv_cursor_open(t, EG_DB_PRINCIPAL, (eg_bytes){NULL, 0}, &opened));
+    EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = opened;
+    while ((e = eg_kv_cursor_next(c, &key, &value)) == EG_OK) {
+        eg_local_principal r;
+        EG_TRY(read_record(value, &r));
+        if (eg_str_eq(tenant, eg_str_of(r.tenant)) && eg_str_eq(name, eg_str_of(r.name))) {
+            *ret = r;
+            found++;
+        }
+    }
+    if (e != EG_ERR_NOT_FOUND) {
+        return e;
+    }
+    return found == 1 ? EG_OK : found == 0 ? EG_ERR_NOT_FOUND : EG_ERR_EXISTS;
+}
+
 static eg_err add_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
     const eg_local_principal *r = ctx;
     char key[KEY_MAX];
@@ -165,7 +191,6 @@ static eg_err disable_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
     const disabling *d = ctx;
     eg_local_principal r;
     char key[KEY_MAX];
-    uint8_t at[8];
     eg_err e = find_in(t, d->client_id, &r);
     if (e == EG_ERR_NOT_FOUND) {
         return eg_fail(p, e, "There is no local principal with this client id.");
@@ -176,8 +201,11 @@ static eg_err disable_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
     r.disabled = true;
     EG_TRY(write_record(&r, &value));
     EG_TRY(eg_kv_put(t, EG_DB_PRINCIPAL, client_key(key, d->client_id), eg_buf_bytes(&value)));
-    eg_put_u64(at, (uint64_t)d->now_s);
-    return eg_kv_put(t, EG_DB_REVOKED, key_of(key, "principal", eg_str_of(r.tenant), eg_str_of(r.object_id)), (eg_bytes){at, sizeof at});
+    eg_revocation gone = {.kind = EG_REVOKE_PRINCIPAL, .before_s = d->now_s, .made_s = d->now_s, .reason = "disabled"};
+    snprintf(gone.tenant, sizeof gone.tenant, "%s", r.tenant);
+    snprintf(gone.id, sizeof gone.id, "%s", r.object_id);
+    const eg_txn_op op = eg_revocation_put(&gone);
+    return op.apply(t, op.ctx, p);
 }
 
 eg_err eg_identity_disable_local(eg_kv *kv, eg_committer *c, eg_str client_id, eg_problem *p) {
@@ -185,26 +213,4 @@ eg_err eg_identity_disable_local(eg_kv *kv, eg_committer *c, eg_str client_id, e
     disabling d = {client_id, eg_wall_s(&eg_clock_system)};
     eg_txn_op op = {disable_record, &d};
     return eg_commit(c, &op, 1, p);
-}
-
-/* Whether a revocation stands at this key for something issued at issued_s. A value that can't be read revokes. */
-static eg_err check_one(eg_kv_txn *t, eg_bytes key, int64_t issued_s) {
-    eg_bytes value;
-    eg_err e = eg_kv_get(t, EG_DB_REVOKED, key, &value);
-    if (e == EG_ERR_NOT_FOUND) {
-        return EG_OK;
-    }
-    EG_TRY(e);
-    if (value.len != 8 || issued_s <= (int64_t)eg_get_u64(value.ptr)) {
-        return EG_ERR_TOKEN_REVOKED;
-    }
-    return EG_OK;
-}
-
-eg_err eg_local_principal_check_revoked(eg_kv *kv, const eg_principal *who, int64_t issued_s) {
-    EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
-    char key[KEY_MAX];
-    EG_TRY(eg_kv_read_begin(kv, &t));
-    EG_TRY(check_one(t, key_of(key, "principal", eg_str_of(who->tenant), eg_str_of(who->object_id)), issued_s));
-    return check_one(t, key_of(key, "token", eg_str_of(who->tenant), eg_str_of(who->token_id)), issued_s);
 }

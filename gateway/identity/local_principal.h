@@ -1,4 +1,4 @@
-/* The records of local principals, and what was revoked. */
+/* The records of local principals, and who of them has which name. */
 #ifndef EG_GATEWAY_IDENTITY_LOCAL_PRINCIPAL_H
 #define EG_GATEWAY_IDENTITY_LOCAL_PRINCIPAL_H
 
@@ -21,7 +21,7 @@ typedef struct eg_local_principal {
 /* EG_ERR_NOT_FOUND, EG_ERR_CORRUPT, EG_ERR_FORMAT_VERSION. */
 eg_err eg_local_principal_find(eg_kv *kv, eg_str client_id, eg_local_principal *ret) EG_MUST_CHECK;
 
-/* EG_ERR_TOKEN_REVOKED when the principal was disabled at or after issued_s, or the token with this id was revoked. */
-eg_err eg_local_principal_check_revoked(eg_kv *kv, const eg_principal *who, int64_t issued_s) EG_MUST_CHECK;
+/* The local principal of this name: EG_ERR_NOT_FOUND, EG_ERR_EXISTS when there are several. */
+eg_err eg_local_principal_named(eg_kv *kv, eg_str tenant, eg_str name, eg_local_principal *ret) EG_MUST_CHECK;
 
 #endif

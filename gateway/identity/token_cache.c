@@ -121,6 +121,15 @@ void eg_token_cache_put(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN]
     eg_principal_unref(old);
 }
 
+void eg_token_cache_checked(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], uint64_t epoch) {
+    pthread_mutex_t *lock;
+    entry *e = find(lock_set(c, mark, &lock), mark);
+    if (e) {
+        e->v.checked = epoch;
+    }
+    pthread_mutex_unlock(lock);
+}
+
 void eg_token_cache_drop(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN]) {
     pthread_mutex_t *lock;
     entry *e = find(lock_set(c, mark, &lock), mark);

@@ -14,7 +14,8 @@ typedef struct eg_verified {
     uint32_t generation;     /* of that issuer's keys when it was verified */
     int64_t good_from_s;     /* nbf or iat, less the skew allowed: the clock may have been set back since */
     int64_t good_until_s;    /* exp and the skew allowed */
-    int64_t issued_s;        /* iat; 0 = not said */
+    int64_t issued_s;        /* iat */
+    uint64_t checked;        /* how much had been revoked when it was last found good */
 } eg_verified;
 
 /* `entries` bounds it; NULL without memory. */
@@ -27,6 +28,8 @@ bool eg_token_cache_get(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN]
 /* Only for verified tokens, so that a flood of others evicts nothing. Takes a reference of its own. In a full set the
  * one that has expired, else the one least recently used, makes room. */
 void eg_token_cache_put(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], const eg_verified *v, int64_t now_s);
+/* It was found good when so much had been revoked. */
+void eg_token_cache_checked(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], uint64_t epoch);
 void eg_token_cache_drop(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN]);
 
 #endif

@@ -1,6 +1,8 @@
 /* Writes the claims of the gateway's own tokens and has the keeper sign them. */
 #include "token_issue.h"
 
+#include "revocation.h"
+
 #include <embergate/metrics.h>
 
 #include <stdio.h>
@@ -73,14 +75,14 @@ static int set_text(json_t *claims, const char *name, const char *value) {
 }
 
 /* In the shape of Entra's version 2.0. */
-static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, const char *id) {
+static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, const char *id, int64_t issued_s) {
     char issuer[EG_PUBLIC_URL_MAX + 64];
     int64_t now = eg_wall_s(i->clock);
     const char *object = who->job ? who->job->object_id : who->client->object_id;
     const char *name = who->job ? who->job->name : who->client->name;
     eg_principal_kind kind = who->job ? who->job->submitter_kind : who->client->kind;
     snprintf(issuer, sizeof issuer, "%s/%s/v2.0", i->public_url, tenant);
-    json_t *c = json_pack("{s:s,s:s%,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "iss", issuer, "aud", aud.ptr, aud.len, "iat", (json_int_t)now, "nbf",
+    json_t *c = json_pack("{s:s,s:s%,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "iss", issuer, "aud", aud.ptr, aud.len, "iat", (json_int_t)issued_s, "nbf",
                           (json_int_t)now, "exp", (json_int_t)(now + EG_TOKEN_LIFE_S), "tid", tenant, "oid", object, "sub", object, "idtyp",
                           kind == EG_PRINCIPAL_USER ? "user" : "app", "jti", id, "uti", id, "ver", "2.0");
     int failed = !c;
@@ -101,10 +103,24 @@ static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_to
     return c;
 }
 
+/* Revocations know seconds: who signs in again within the same one gets a token of the next. Who is revoked until a time to come gets none. */
+static eg_err time_of_issue(const eg_identity *i, const char *tenant, const char *object_id, int64_t *ret) {
+    const int64_t now = eg_wall_s(i->clock);
+    int64_t floor = 0;
+    EG_TRY(eg_revocation_floor(i->kv, tenant, object_id, &floor));
+    if (floor > now + 1) {
+        return EG_ERR_OAUTH_CLIENT;
+    }
+    *ret = floor >= now ? floor + 1 : now;
+    return EG_OK;
+}
+
 eg_err eg_token_issue(eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, char ret_id[EG_UUID_LEN], eg_buf *ret) {
     char id[EG_UUID_LEN];
+    int64_t issued_s = 0;
     eg_uuid_new(id);
-    EG_JSON_AUTO claims = make_claims(i, tenant, who, aud, id);
+    EG_TRY(time_of_issue(i, tenant, who->job ? who->job->object_id : who->client->object_id, &issued_s));
+    EG_JSON_AUTO claims = make_claims(i, tenant, who, aud, id, issued_s);
     if (!claims) {
         return EG_ERR_NO_MEMORY;
     }

@@ -79,7 +79,9 @@ static eg_err without_token(eg_pipeline_request *c) {
         return EG_ERR_NOT_FOUND;
     }
     EG_TRY(a->connection(a->ctx, rq));
-    return a->verify(a->ctx, rq, c->asked_again ? NULL : keys_are_here, c, &c->held);
+    EG_TRY(a->verify(a->ctx, rq, c->asked_again ? NULL : keys_are_here, c, &c->held));
+    const eg_err e = eg_identity_check(c->pl->o.identity, c->held, NULL);
+    return e == EG_ERR_TOKEN_REVOKED ? eg_fail(&rq->problem, EG_ERR_AUTH_FAILED, "The user delegation key was revoked.") : e;
 }
 
 eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
@@ -88,6 +90,7 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
     if (eg_pipeline_is_open(rq)) {
         return EG_STEP_NEXT;
     }
+    c->mark = eg_identity_revocation_mark(c->pl->o.identity);
     eg_err e = without_token(c);
     if (e == EG_ERR_BUSY && !c->asked_again) {
         return EG_STEP_WAIT;

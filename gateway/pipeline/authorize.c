@@ -43,6 +43,9 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
     eg_decision d;
     eg_policy_decide(pol, &a, &d);
     eg_pipeline_keep_decision(rq, &d);
+    if (eg_pipeline_of(rq)) {
+        eg_pipeline_of(rq)->question = a;
+    }
     if (d.allowed) {
         rq->way = EG_WAY_ROLE;
         return EG_OK;
@@ -90,6 +93,8 @@ eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c) {
         c->hidden = e;
         return eg_pipeline_refuse(c, visible);
     }
+    c->way = rq->way;
+    c->decided = true;
     return EG_STEP_NEXT;
 }
 

@@ -214,6 +214,7 @@ eg_err eg_pipeline_new(const eg_pipeline_options *o, eg_pipeline **ret) {
         return EG_ERR_NO_MEMORY;
     }
     pl->o = *o;
+    (void)eg_pipeline_access_changed(pl);
     *ret = pl;
     return EG_OK;
 }
@@ -223,7 +224,7 @@ void eg_pipeline_free(eg_pipeline *pl) {
 }
 
 eg_door_app eg_pipeline_app(eg_pipeline *pl) {
-    return (eg_door_app){.admit = app_admit, .head = app_head, .body = app_body, .end = app_end, .gone = app_gone, .app = pl};
+    return (eg_door_app){.admit = app_admit, .head = app_head, .body = app_body, .end = app_end, .gone = app_gone, .still = eg_pipeline_still, .app = pl};
 }
 
 void eg_pipeline_refused(void *app, const eg_peer *peer, eg_err why) {

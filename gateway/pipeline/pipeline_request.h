@@ -8,6 +8,7 @@
 
 struct eg_pipeline {
     eg_pipeline_options o;
+    uint64_t seen_policy, seen_mark; /* of eg_pipeline_access_changed */
 };
 
 typedef struct eg_pipeline_request {
@@ -24,6 +25,11 @@ typedef struct eg_pipeline_request {
     bool closing;                  /* the record failed: what is sent now is the 503 */
     eg_err hidden;                 /* what the record says instead of the answer's error; EG_OK = the same */
     eg_str scope;                  /* of the decision */
+    uint64_t mark;                 /* of revocations, from before the token was looked at */
+    bool decided;                  /* it may begin: from here on it is asked again when something was revoked or changed */
+    eg_way way;                    /* by which it was let in */
+    eg_access question;            /* that roles were asked; who NULL = none was */
+    eg_err cut;                    /* why it was cut off in flight; EG_OK = it was not */
     eg_buf body;
     size_t received;               /* bytes of the body so far */
     eg_txn_op op;                  /* the record as a step of the handler's transaction */
@@ -60,11 +66,13 @@ eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_act
 /* access_attributes.c. The question to the policies, with all that conditions may ask of the request; borrows from it. */
 eg_access eg_pipeline_access(eg_request *rq, const char *action, bool data_action, eg_str scope);
 eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_err *ret_shown);
+/* still_allowed.c: eg_door_app.still */
+bool eg_pipeline_still(void *app, eg_request *rq);
 /* record_request.c */
 void eg_pipeline_respond(eg_request *rq);
 eg_txn_op eg_pipeline_record_op(eg_request *rq, int status);
 eg_txn_op eg_pipeline_record_part(const eg_request *part, int status, eg_err e);
-/* A second record and a line of the log for an answer that was recorded as good and whose source failed while it was sent. */
+/* A second record and a line of the log for a request that was cut off, or an answer that was recorded as good and whose source failed while it was sent. */
 void eg_pipeline_record_broken(const eg_pipeline_request *c);
 /* respond_request.c */
 void eg_pipeline_finish_headers(eg_pipeline_request *c);

@@ -61,6 +61,10 @@ eg_txn_op eg_pipeline_record_part(const eg_request *part, int status, eg_err e) 
 /* The step succeeded inside the transaction; that it was also committed is seen from the handler's answer. */
 static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     eg_pipeline_request *c = ctx;
+    /* What was revoked while this request was on its way is seen here: its commit lies before this one. */
+    if (c->held && c->mark != eg_identity_revocation_mark(c->pl->o.identity)) {
+        EG_TRY(eg_identity_check_in(t, c->held, p));
+    }
     EG_TRY(c->op.apply(t, c->op.ctx, p));
     atomic_store(&c->op_applied, true);
     return EG_OK;
@@ -160,13 +164,15 @@ static void nobody_waits(void *ctx, eg_err e) {
 
 void eg_pipeline_record_broken(const eg_pipeline_request *c) {
     const eg_response *answer = &c->rq->response;
-    if (!c->good || c->closing || answer->error == EG_OK) {
+    const eg_err why = c->cut != EG_OK ? c->cut : answer->error;
+    if (c->cut == EG_OK && (!c->good || c->closing || why == EG_OK)) {
         return;
     }
     record_text text;
     eg_audit_record r;
-    eg_log(EG_LOG_ERROR, "answer_broken_off", "request_id", c->rq->request_id, "error", eg_err_code(answer->error), NULL);
-    fill(c, answer->status, answer->error, &text, &r);
+    eg_log(c->cut != EG_OK ? EG_LOG_WARN : EG_LOG_ERROR, c->cut != EG_OK ? "request_cut" : "answer_broken_off", "request_id", c->rq->request_id, "error",
+           eg_err_code(why), NULL);
+    fill(c, answer->status, why, &text, &r);
     eg_err e = eg_audit_append(c->pl->o.audit, &r, nobody_waits, NULL);
     if (e != EG_OK) {
         nobody_waits(NULL, e);

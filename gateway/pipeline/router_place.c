@@ -136,6 +136,15 @@ static eg_err place_audit(const eg_router_options *o, eg_request *rq, eg_str lab
     return EG_OK;
 }
 
+/* /identity/{tenant}/… */
+static eg_err place_identity(const eg_router_options *o, eg_request *rq, eg_str label, eg_str rest) {
+    (void)label;
+    eg_str unused;
+    give(rq, EG_SURFACE_ARM, NULL, rq->path);
+    give_tenant(o, rq, first_segment(rest, &unused));
+    return EG_OK;
+}
+
 static eg_err place_ops(const eg_router_options *o, eg_request *rq, eg_str label, eg_str rest) {
     (void)label;
     (void)rest;
@@ -167,6 +176,7 @@ static const struct {
     {"audit", EG_SURFACE_AUDIT, place_audit},
     {"healthz", EG_SURFACE_OPS, place_ops},
     {"metrics", EG_SURFACE_OPS, place_ops},
+    {"identity", EG_SURFACE_ARM, place_identity},
     {"subscriptions", EG_SURFACE_ARM, place_arm},
 };
 

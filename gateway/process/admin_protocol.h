@@ -19,7 +19,10 @@
     X(BACKUP_BEGIN, 10, "backup_begin", 512)          \
     X(BACKUP_RESUME, 11, "backup_resume", 64)         \
     X(BACKUP_SIGN, 12, "backup_sign", 65536 + 64)     \
-    X(BACKUP_END, 13, "backup_end", 4096)
+    X(BACKUP_END, 13, "backup_end", 4096)             \
+    X(REVOKE, 30, "revoke", 24576)                    \
+    X(REVOKE_UNDO, 31, "revoke_undo", 1024)           \
+    X(REVOKE_LIST, 32, "revoke_list", 256)
 
 enum {
 #define X(id, number, name, max) EG_ADMIN_MSG_##id = number,

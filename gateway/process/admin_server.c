@@ -1,6 +1,7 @@
 /* The permission table of run/admin.sock. Whatever changes something is an audit record of the server's log. */
 #include "admin_server.h"
 
+#include "admin_identity.h"
 #include "admin_protocol.h"
 #include "erasure.h"
 
@@ -227,6 +228,10 @@ static eg_err on_BACKUP_END(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     EG_TRY(record(a, "backup", point, EG_OK));
     return eg_ipc_put(reply, eg_str_bytes(point));
 }
+
+static eg_err on_REVOKE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_revoke(&((eg_admin *)ctx)->o, in, reply, p); }
+static eg_err on_REVOKE_UNDO(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_revoke_undo(&((eg_admin *)ctx)->o, in, reply, p); }
+static eg_err on_REVOKE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_revoke_list(&((eg_admin *)ctx)->o, in, reply, p); }
 
 /* Whatever is not a row here is refused by eg_ipc_serve. */
 static const eg_ipc_handler handlers[] = {

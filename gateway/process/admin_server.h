@@ -4,6 +4,7 @@
 
 #include <embergate/audit.h>
 #include <embergate/compute.h>
+#include <embergate/identity.h>
 #include <embergate/storage.h>
 
 typedef struct eg_admin eg_admin;
@@ -14,6 +15,7 @@ typedef struct eg_admin_options {
     eg_storage *storage;
     eg_audit *audit;
     eg_compute *compute;
+    eg_identity *identity;
     const eg_keys *keys;
     const char *origin;        /* of the server's own log, whose key signs */
     const char *erasures_dir;  /* what is known of each erasure: made if missing */

@@ -51,6 +51,18 @@ const eg_command eg_process_commands[] = {
      "usage: embergate tenant add --state DIR --name NAME\n\n"
      "Makes a tenant's key in the keeper and prints the lines for `tenants` in the configuration; restart the server after that.\n",
      eg_command_tenant},
+    {"revoke", "take access back at once: from a principal, a token, a job",
+     "usage: embergate revoke principal ID | user NAME | job [CLUSTER/]N --state DIR [OPTIONS]\n"
+     "       embergate revoke token [TOKEN-ID] --state DIR [OPTIONS]     without an id the token is read from standard input\n"
+     "       embergate revoke list --state DIR\n"
+     "       embergate revoke undo principal|user|token|job NAME --state DIR\n\n"
+     "  --until TIME           also refuse what is issued until then (2027-01-31T12:00:00Z); of a principal\n"
+     "  --reason TEXT          for the record\n"
+     "  --tenant NAME          (the first)\n\n"
+     "Everything that was issued to a principal until now is refused from here on, and what is in flight for it is cut off within a second; unless it is\n"
+     "disabled, it may sign in again. Its jobs lose their credential, those that wait never start. A revoked job is ended. The server must be running,\n"
+     "and you the user who runs it; administrators elsewhere use /identity/{tenant}/revocations (docs/IDENTITY.md).\n",
+     eg_command_revoke},
     {"recover", "open a restored backup with the recovery key",
      "usage: embergate recover --state DIR < FILE-WITH-THE-RECOVERY-KEY\n\n"
      "Reads the recovery key from standard input (never from an argument, which others could see) and writes the master key\n"

@@ -56,6 +56,7 @@ int eg_command_config(int argc, char **argv);
 int eg_command_certificate(int argc, char **argv);
 int eg_command_recover(int argc, char **argv);
 int eg_command_tenant(int argc, char **argv);
+int eg_command_revoke(int argc, char **argv);
 int eg_command_key(int argc, char **argv);
 int eg_command_storage(int argc, char **argv);
 int eg_command_storage_check(int argc, char **argv);

@@ -129,7 +129,7 @@ static eg_err open_admin(gateway *g, eg_problem *p)
         return no_memory(p);
     }
     const eg_admin_options o = {.listen_fd = g->plan->admin_fd, .allowed_uid = g->plan->user_us.uid, .storage = g->storage, .audit = g->audit, .compute = g->compute,
-                                .keys = g->keys, .origin = origin.ptr, .erasures_dir = g->plan->erasures};
+                                .identity = g->identity, .keys = g->keys, .origin = origin.ptr, .erasures_dir = g->plan->erasures};
     return eg_admin_start(&o, &g->admin, p);
 }
 
@@ -210,6 +210,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         {g->plan->config->loopback_details ? eg_ops_routes_loopback : eg_ops_routes, g->ops, {EG_SURFACE_OPS}, 1},
         {eg_identity_routes, g->identity, {EG_SURFACE_OAUTH}, 1},
         {eg_whoami_routes, g->watch, {EG_SURFACE_OAUTH}, 1},
+        {eg_identity_admin_routes, g->identity, {EG_SURFACE_ARM}, 1},
         {eg_compute_routes, g->compute, {EG_SURFACE_LIVY}, 1},
         {eg_storage_key_routes, g->storage, {EG_SURFACE_ARM, EG_SURFACE_DFS, EG_SURFACE_BLOB}, 3},
         {eg_storage_blob_routes, g->storage, {EG_SURFACE_BLOB}, 1},
@@ -424,6 +425,9 @@ int eg_serve_gateway(void *plan, const atomic_int *stop)
         eg_certificate_watch_tick(g.certificates);
         give_back_memory(&most_connections);
         eg_admin_tick(g.admin);
+        if (eg_pipeline_access_changed(g.pipeline)) {
+            eg_door_sweep(g.door); /* streams of whom lost what they were let in by end here */
+        }
         int64_t jumped = eg_clock_watch_jump(&clock);
         if (jumped != 0) {
             tell_clock_jump(&g, jumped);

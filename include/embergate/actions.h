@@ -43,6 +43,10 @@
 /* Counters of the running gateway. Control action, Azure's. */
 #define EG_ACTION_METRICS_READ "Microsoft.Insights/metrics/read"
 
+/* Taking access back at once. Control actions of ours; the scope is the subscription. */
+#define EG_ACTION_REVOKE "Microsoft.Authorization/revocations/write"
+#define EG_ACTION_REVOCATION_READ "Microsoft.Authorization/revocations/read"
+
 /* Keys. Control actions, Azure's names. */
 #define EG_ACTION_KEY_READ "Microsoft.KeyVault/vaults/keys/read"
 #define EG_ACTION_KEY_WRITE "Microsoft.KeyVault/vaults/keys/write"

@@ -68,6 +68,14 @@ typedef struct eg_job_identity {
 eg_err eg_compute_job_by_credential(eg_compute *c, eg_bytes credential, eg_job_identity *ret) EG_MUST_CHECK;
 /* Whether a job's tokens are still good. Never blocks. */
 bool eg_compute_job_running(eg_compute *c, eg_str job);
+/* Whether there is a job of this tenant, "{cluster}/{batch id}", that has not ended. Never blocks. */
+bool eg_compute_job_of(eg_compute *c, eg_str tenant, eg_str job);
+/* The principal was revoked: its jobs that were submitted until made_s have no credential any more, and those that wait never start. Never blocks; the watcher
+ * makes it durable. Told again at each start, as long as the revocation stands. */
+void eg_compute_revoke_owner(eg_compute *c, eg_str tenant, eg_str object_id, int64_t made_s);
+/* The job is ended as if it had been deleted, but stays to be seen. */
+void eg_compute_revoke_job(eg_compute *c, eg_str job);
+
 /* Where storage tells what jobs moved. */
 eg_usage_sink eg_compute_usage_sink(eg_compute *c);
 /* After a tenant's keys were destroyed: no batch's key is used from memory. */

@@ -224,6 +224,9 @@ typedef struct eg_door_app {
      * rq->response.error. The app frees what it attached; the door
      * then frees the request and its arena. Never called while an answer is still owed by a pool thread: the door waits for it. */
     void (*gone)(void *app, eg_request *rq, bool sent);
+    /* During eg_door_sweep, for each request that is not over: may it go on? false: its connection is reset at once, whatever of the body or the
+     * answer is still owed; gone() follows. NULL = all may. */
+    bool (*still)(void *app, eg_request *rq);
     void *app;
 } eg_door_app;
 

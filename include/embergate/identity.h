@@ -45,13 +45,47 @@ typedef enum eg_audience { EG_AUDIENCE_NONE = 0, EG_AUDIENCE_GATEWAY, EG_AUDIENC
 eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx,
                           eg_principal **ret, eg_problem *p) EG_MUST_CHECK;
 
+/* What administrators take back at once. */
+typedef enum eg_revocation_kind { EG_REVOKE_NONE = 0, EG_REVOKE_PRINCIPAL, EG_REVOKE_TOKEN, EG_REVOKE_JOB, EG_REVOKE_COUNT } eg_revocation_kind;
+typedef struct eg_revocation {
+    eg_revocation_kind kind;
+    char tenant[EG_UUID_LEN];
+    char id[80];                  /* object id, token id, or "{cluster}/{batch id}" */
+    int64_t before_s;             /* of a principal: what was issued until then is refused. It may lie ahead: nobody of that name comes in until then */
+    int64_t made_s, expires_s;    /* the row goes when nothing that old can be good any more; filled in by eg_identity_revoke */
+    char by[EG_UUID_LEN];         /* object id of who did it; "" = whoever runs the server */
+    char reason[256];
+} eg_revocation;
+const char *eg_revocation_kind_name(eg_revocation_kind k); /* "principal", "token", "job"; "" */
+eg_revocation_kind eg_revocation_kind_named(eg_str name);  /* EG_REVOKE_NONE: no such kind */
+
+/* Reads {"kind","id"|"name"|"token","until","reason"}: a principal by its object id or client id, a local one by its name (kind "user"), a token by its id or
+ * itself, a job by "{cluster}/{id}". May wait for an issuer's keys: pool threads only. */
+eg_err eg_identity_revocation_read(eg_identity *i, eg_str tenant, const json_t *asked, eg_revocation *ret, eg_problem *p) EG_MUST_CHECK;
+/* One transaction with its record; in force for every request from here on when it returns. Jobs of a principal lose their credential, queued ones never start;
+ * a job ends. Blocks on the commit. EG_ERR_LIMIT: too many. */
+eg_err eg_identity_revoke(eg_identity *i, eg_revocation *r, eg_txn_op record, eg_problem *p) EG_MUST_CHECK;
+/* What was issued before is good again; a job that ended stays ended. EG_ERR_NOT_FOUND. */
+eg_err eg_identity_revoke_undo(eg_identity *i, eg_revocation *r, eg_txn_op record, eg_problem *p) EG_MUST_CHECK;
+/* The tenant's, as a JSON list; taken by the caller. */
+eg_err eg_identity_revocations(eg_identity *i, eg_str tenant, json_t **ret) EG_MUST_CHECK;
+/* Changes whenever something was revoked, or taken back: what was checked under an older one must be checked again. Any thread, one load. */
+uint64_t eg_identity_revocation_mark(const eg_identity *i);
+/* Is the principal of a request in flight still welcome? EG_ERR_TOKEN_REVOKED, EG_ERR_JOB_ENDED. Reads the store, doesn't block. */
+eg_err eg_identity_check(eg_identity *i, const eg_principal *who, eg_problem *p) EG_MUST_CHECK;
+/* The same inside a transaction, so that nothing of a revoked principal is committed after the revocation was. */
+eg_err eg_identity_check_in(eg_kv_txn *t, const eg_principal *who, eg_problem *p) EG_MUST_CHECK;
+
 /* Local principals (service principals of the gateway's own issuer), for init and the `principal` command. The secret is
  * returned once (base64url of 256 bits); scrypt of it is stored. */
 eg_err eg_identity_add_local(eg_kv *kv, eg_committer *c, eg_str tenant, eg_str name, eg_principal_kind kind,
                              char ret_client_id[EG_UUID_LEN], char ret_object_id[EG_UUID_LEN], eg_buf *ret_secret, eg_problem *p) EG_MUST_CHECK;
+/* Of a store that no identity is open on. */
 eg_err eg_identity_disable_local(eg_kv *kv, eg_committer *c, eg_str client_id, eg_problem *p) EG_MUST_CHECK;
 
 /* /{tenant}/oauth2/v2.0/token, /{tenant}/v2.0/.well-known/openid-configuration, /{tenant}/discovery/v2.0/keys. room = eg_identity*. */
 const eg_route *eg_identity_routes(size_t *ret_n);
+/* /identity/{tenant}/…: what administrators of a tenant do; the router has set rq->tenant and its subscription as rq->scope. room = eg_identity*. */
+const eg_route *eg_identity_admin_routes(size_t *ret_n);
 
 #endif

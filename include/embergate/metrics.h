@@ -20,6 +20,8 @@
     X(REQUESTS_FAILED, "embergate_requests_failed_total", "counter", "Requests answered 5xx")                   \
     X(TOKEN_CACHE_HITS, "embergate_token_cache_hits_total", "counter", "Tokens found verified in the cache")    \
     X(TOKEN_CACHE_MISSES, "embergate_token_cache_misses_total", "counter", "Tokens that had to be verified")    \
+    X(REVOCATIONS, "embergate_revocations_total", "counter", "Principals, tokens and jobs revoked")            \
+    X(STREAMS_CUT, "embergate_streams_cut_total", "counter", "Requests in flight that were cut off by a revocation or a changed policy") \
     X(TOKENS_ISSUED, "embergate_tokens_issued_total", "counter", "Tokens issued by the gateway's own issuer")   \
     X(JWKS_FETCHES, "embergate_jwks_fetches_total", "counter", "Fetches of an outside issuer's keys")           \
     X(JWKS_FETCH_FAILED, "embergate_jwks_fetch_failed_total", "counter", "Fetches of keys that failed")         \

@@ -27,6 +27,8 @@ typedef struct eg_principal {
     char cluster[64];                        /* of EG_PRINCIPAL_JOB */
     char token_id[64];                       /* jti or uti, else the first 16 bytes of the token's digest in hex */
     int64_t expires_s;                       /* seconds since 1970 */
+    int64_t issued_s;                        /* its token, or the key that it signed with; 0 = not known, so that any revocation concerns it */
+    int64_t revoked_until_s;                 /* what was issued to it until then was revoked; this was issued later. 0 = nothing was */
     bool groups_unknown;                     /* overage: never "no groups" */
     size_t group_count;
     char (*groups)[EG_UUID_LEN];             /* owned */

@@ -250,6 +250,10 @@ static eg_err make_sas_principal(eg_request *rq, const eg_sas *sas, eg_principal
         /* Who delegates may do no more than now. What groups it is in isn't known without its token. */
         snprintf((*ret)->object_id, sizeof (*ret)->object_id, "%.*s", EG_FMT(sas->f[EG_SAS_SKOID]));
         (*ret)->groups_unknown = true;
+        int64_t from = 0;
+        if (eg_sas_time(sas->f[EG_SAS_SKT], &from) == EG_OK) {
+            (*ret)->issued_s = from / 1000000000;
+        }
     }
     return EG_OK;
 }

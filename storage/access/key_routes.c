@@ -138,6 +138,13 @@ static eg_err read_times(eg_request *rq, int64_t now, int64_t *ret_start, int64_
     return EG_OK;
 }
 
+/* A key is good from no later than now, and from after the last revocation of whom it is given to: so whoever is revoked loses all that they were given. */
+static int64_t key_start(const eg_request *rq, int64_t asked, int64_t now) {
+    const int64_t revoked = rq->principal ? rq->principal->revoked_until_s : 0;
+    const int64_t from = asked > now ? now : asked;
+    return from / 1000000000 <= revoked ? (revoked + 1) * 1000000000 : from;
+}
+
 static eg_err delegation_key(eg_request *rq) {
     eg_target d;
     char start[EG_RFC3339_LEN];
@@ -148,6 +155,7 @@ static eg_err delegation_key(eg_request *rq) {
     eg_buf value;
     EG_TRY(eg_target_open_account(rq, &d));
     EG_TRY(read_times(rq, eg_wall_ns(d.store->clock), &from, &until));
+    from = key_start(rq, from, eg_wall_ns(d.store->clock));
     const eg_str asked = eg_request_header(rq, "x-ms-version");
     if (!rq->principal || !rq->principal->object_id[0]) {
         return eg_fail(&rq->problem, EG_ERR_DENIED_DATA, "A user delegation key is given to whom a token names.");

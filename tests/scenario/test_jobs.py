@@ -141,3 +141,28 @@ def test_delete_of_a_running_batch_kills_it(gateway, flights):
     status, body, _ = gateway.json("DELETE", f"/livy/batches/{batch['id']}", token)
     assert status == 200 and body == {"msg": "deleted"}
     assert gateway.json("GET", f"/livy/batches/{batch['id']}", token)[0] == 404
+
+
+def final_state(gateway, batch, api="/livy", seconds=60):
+    end = time.monotonic() + seconds
+    while (state := gateway.json("GET", f"{api}/batches/{batch}/state", gateway.token())[1]["state"]) not in ("dead", "killed", "success"):
+        assert time.monotonic() < end, state
+        time.sleep(0.2)
+    return state
+
+
+def test_a_revoked_job_ends_and_one_of_a_revoked_principal_never_starts(gateway, flights):
+    token = gateway.token()
+    gateway.file_system().get_file_client("jobs/sleep.py").upload_data(b"import time\nprint('sleeping', flush=True)\ntime.sleep(600)\n", overwrite=True)
+    _, running, _ = gateway.json("POST", "/livy/batches", token, {"file": acts.address(gateway, "jobs/sleep.py")})
+    wait_for_line(gateway, running["id"], "sleeping")
+    other = "/clusters/other/livy"  # which has to start first, so that the job waits
+    _, waiting, _ = gateway.json("POST", f"{other}/batches", token, {"file": acts.address(gateway, "jobs/sleep.py"), "name": "never"})
+    gateway.run("revoke", "job", running["id"], "--state", gateway.state, "--reason", "runs wild")
+    gateway.run("revoke", "principal", gateway.profile()["object_id"], "--state", gateway.state)
+    assert gateway.json("GET", f"/livy/batches/{running['id']}", token)[0] == 401
+    assert final_state(gateway, running["id"]) == "killed"
+    state = final_state(gateway, waiting["id"], other)
+    assert state == "killed", state
+    assert not any("sleeping" in line for line in gateway.json("GET", f"{other}/batches/{waiting['id']}/log", gateway.token())[1]["log"])
+    assert gateway.run("revoke", "job", running["id"], "--state", gateway.state, check=False).returncode != 0  # it is over

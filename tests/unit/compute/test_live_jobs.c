@@ -49,6 +49,52 @@ static void tokens_end_when_told(void **state) {
     eg_live_jobs_free(j);
 }
 
+static eg_live_job *job_named(eg_live_jobs *j, const char *name) {
+    eg_live_job *list[16];
+    size_t n = eg_live_jobs_list(j, list, sizeof list / sizeof *list);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i]->who.job, name) == 0) {
+            return list[i];
+        }
+    }
+    fail_msg("no job %s", name);
+    return NULL;
+}
+
+/* What runs loses its credential; what waits is ended too; what was submitted later, by others or in another tenant is left alone. */
+static void who_is_revoked_loses_their_jobs(void **state) {
+    (void)state;
+    eg_live_jobs *j = eg_live_jobs_new();
+    eg_batch b;
+    for (uint32_t id = 1; id <= 5; id++) {
+        make(&b, "spark", id, id != 2);
+        b.created_ns = id == 3 ? 2001000000000 : 2000900000000;
+        if (id == 4) {
+            b.owner[0] = 'b';
+        } else if (id == 5) {
+            b.tenant[0] = 'b';
+        }
+        assert_int_equal(eg_live_jobs_add(j, &b, "", NULL), EG_OK);
+    }
+    assert_true(eg_live_jobs_of(j, EG_LIT(ID), EG_LIT("spark/1")));
+    assert_false(eg_live_jobs_of(j, EG_LIT(ID), EG_LIT("spark/5")));
+    assert_false(eg_live_jobs_of(j, EG_LIT(ID), EG_LIT("spark/9")));
+    eg_live_jobs_revoke_owner(j, EG_LIT(ID), EG_LIT(ID), 2000);
+    assert_false(eg_live_jobs_running(j, EG_LIT("spark/1")));
+    assert_false(atomic_load(&job_named(j, "spark/1")->stop_asked));
+    assert_true(atomic_load(&job_named(j, "spark/2")->stop_asked));
+    for (int id = 3; id <= 5; id++) {
+        char name[16];
+        snprintf(name, sizeof name, "spark/%d", id);
+        assert_true(eg_live_jobs_running(j, eg_str_of(name)));
+    }
+    eg_live_jobs_revoke(j, EG_LIT("spark/4"));
+    assert_false(eg_live_jobs_running(j, EG_LIT("spark/4")));
+    assert_true(atomic_load(&job_named(j, "spark/4")->stop_asked) && atomic_load(&job_named(j, "spark/4")->revoked));
+    eg_live_jobs_revoke(j, EG_LIT("spark/99"));
+    eg_live_jobs_free(j);
+}
+
 static void *mover(void *arg) {
     for (int i = 0; i < 10000; i++) {
         eg_live_jobs_moved(arg, EG_LIT("spark/1"), 3, 1);
@@ -135,7 +181,7 @@ static void what_may_be_tried_again(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tokens_end_when_told), cmocka_unit_test(sums_lose_nothing), cmocka_unit_test(a_cluster_is_bounded),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tokens_end_when_told), cmocka_unit_test(who_is_revoked_loses_their_jobs), cmocka_unit_test(sums_lose_nothing), cmocka_unit_test(a_cluster_is_bounded),
                                        cmocka_unit_test(what_a_request_amounts_to), cmocka_unit_test(what_may_be_tried_again)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

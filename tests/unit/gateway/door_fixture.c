@@ -165,6 +165,11 @@ static void app_body(void *app, eg_request *rq, eg_bytes chunk) {
     }
 }
 
+static bool app_still(void *app, eg_request *rq) {
+    (void)app;
+    return !atomic_load(&f.unwelcome) || eg_str_is(rq->query, "welcome");
+}
+
 static void app_end(void *app, eg_request *rq) {
     (void)app;
     const seen *s = rq->state;
@@ -256,7 +261,7 @@ eg_err start_door(const eg_door_limits *limits, const char *min_tls, eg_door **r
         .workers = 2,
         .limits = *limits,
         .pool = f.pool,
-        .app = {app_admit, app_head, app_body, app_end, app_gone, NULL},
+        .app = {.admit = app_admit, .head = app_head, .body = app_body, .end = app_end, .gone = app_gone, .still = app_still},
         .refused = on_refused,
     };
     eg_problem p = {0};
@@ -274,6 +279,7 @@ static int set_up_with(const eg_door_limits *limits) {
     atomic_store(&f.heads, 0);
     atomic_store(&f.ended, 0);
     atomic_store(&f.deny, false);
+    atomic_store(&f.unwelcome, false);
     f.listener = listen_anywhere(&f.port);
     assert_int_equal(eg_pool_start(2, 64, &f.pool), EG_OK);
     assert_int_equal(start_door(limits, NULL, &f.door), EG_OK);

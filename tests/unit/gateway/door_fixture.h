@@ -19,6 +19,7 @@ extern struct fixture {
     atomic_int gone_sent, gone_lost, refused, sources_open, heads, ended;
     atomic_int last_refusal;
     atomic_bool deny;
+    atomic_bool unwelcome;   /* what the app says when it is asked again, but for "?welcome" */
     atomic_llong most_ahead; /* bytes the client was ahead of the app */
 } f;
 

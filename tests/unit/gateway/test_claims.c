@@ -19,7 +19,7 @@ static const eg_issuer_rules generic = {.issuer = "https://idp.example/realms/a"
 #define OWN_WHO "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"" OID "\",\"idtyp\":\"app\""
 #define ENTRA_BASE "\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799999990,\"exp\":1800003600,"
 #define ENTRA_WHO "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"x\",\"azp\":\"" APP "\""
-#define GENERIC_BASE "\"iss\":\"https://idp.example/realms/a\",\"aud\":\"api://embergate\",\"exp\":1800003600,"
+#define GENERIC_BASE "\"iss\":\"https://idp.example/realms/a\",\"aud\":\"api://embergate\",\"iat\":1799996000,\"exp\":1800003600,"
 
 static eg_err check(const eg_issuer_rules *r, const char *json, eg_checked_claims *ret) {
     static const uint8_t digest[EG_SHA256_LEN] = {0xab};
@@ -48,6 +48,8 @@ static void refusals(void **state) {
         {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1e300}", EG_ERR_TOKEN_CLAIM},
         {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":-1}", EG_ERR_TOKEN_CLAIM},
         {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1799999995}", EG_ERR_TOKEN_EXPIRED},
+        {&generic, "{\"iss\":\"https://idp.example/realms/a\",\"aud\":\"api://embergate\",\"exp\":1800003600,\"sub\":\"ann\"}", EG_ERR_TOKEN_CLAIM}, /* no iat */
+        {&generic, "{\"iss\":\"https://idp.example/realms/a\",\"aud\":\"api://embergate\",\"iat\":1799999990,\"exp\":1800604791,\"sub\":\"ann\"}", EG_ERR_TOKEN_CLAIM}, /* 7 days and a second */
         {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1800003600}", EG_ERR_TOKEN_CLAIM}, /* no iat */
         {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1800003600,\"nbf\":1800000006}", EG_ERR_TOKEN_NOT_YET},
         {&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"https://storage.azure.com\",\"exp\":1800003600,\"iat\":1800000006}", EG_ERR_TOKEN_NOT_YET},
@@ -68,15 +70,15 @@ static void refusals(void **state) {
         {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0/\"}", EG_ERR_TOKEN_ISSUER},
         {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://other\"}", EG_ERR_TOKEN_AUDIENCE},
         {&entra, "{" ENTRA_BASE "\"oid\":\"" OID "\"}", EG_ERR_TOKEN_CLAIM},
-        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1800003600," ENTRA_WHO "}", EG_ERR_TOKEN_ISSUER},
-        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1800003600,\"tid\":\"" OTHER "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_ISSUER},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799996000,\"exp\":1800003600," ENTRA_WHO "}", EG_ERR_TOKEN_ISSUER},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" OTHER "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799996000,\"exp\":1800003600,\"tid\":\"" OTHER "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_ISSUER},
         {&entra, "{" ENTRA_BASE "\"tid\":\"" TID "\",\"oid\":\"upn@example.com\",\"azp\":\"x\"}", EG_ERR_TOKEN_CLAIM},
         {&entra, "{" ENTRA_BASE "\"tid\":\"" TID "\",\"oid\":\"" OID "\"}", EG_ERR_TOKEN_TYPE}, /* an ID token */
         {&entra, "{" ENTRA_BASE ENTRA_WHO ",\"at_hash\":\"x\"}", EG_ERR_TOKEN_TYPE},
         {&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"typ\":\"ID\"}", EG_ERR_TOKEN_TYPE},
         {&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"typ\":7}", EG_ERR_TOKEN_TYPE},
         {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":{\"jkt\":\"x\"}}", EG_ERR_TOKEN_TYPE},
-        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"exp\":1799999700," ENTRA_WHO "}", EG_ERR_TOKEN_EXPIRED},
+        {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799996000,\"exp\":1799999700," ENTRA_WHO "}", EG_ERR_TOKEN_EXPIRED},
         {&generic, "{" GENERIC_BASE "\"x\":1}", EG_ERR_TOKEN_CLAIM},
         {&generic, "{" GENERIC_BASE "\"sub\":\"\"}", EG_ERR_TOKEN_CLAIM},
     };
@@ -139,7 +141,7 @@ static void entra_shapes(void **state) {
     assert_int_equal(c.principal->kind, EG_PRINCIPAL_SERVICE);
     eg_principal_unref(c.principal);
     /* Upper case ids are the same ids; Azure's own audience opens storage alone. */
-    assert_int_equal(check(&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":[\"x\",\"https://storage.azure.com\"],\"exp\":1800003600.5,"
+    assert_int_equal(check(&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":[\"x\",\"https://storage.azure.com\"],\"iat\":1799996000,\"exp\":1800003600.5,"
                                    "\"tid\":\"" TID "\",\"oid\":\"ABCDEFAB-1111-4111-8111-111111111111\",\"scp\":\"s\",\"appid\":\"" APP "\"}", &c), EG_OK);
     assert_string_equal(c.principal->object_id, "abcdefab-1111-4111-8111-111111111111");
     assert_int_equal(c.audiences, EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE));

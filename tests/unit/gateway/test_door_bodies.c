@@ -183,6 +183,43 @@ static void test_peer_goes_away(void **state) {
     assert_true(becomes(&f.gone_lost, 3));
 }
 
+/* Who is no longer welcome is cut in the middle: of a counted answer, of one in chunks, of an upload; and the answer that is owed goes nowhere. */
+static void test_sweep(void **state) {
+    (void)state;
+    static const char *const requests[] = {"GET /source?n=300000000" AT_HEAD "\r\n", "GET /stream?n=300000000" AT_HEAD "\r\n",
+                                           "PUT /x" AT_HEAD "Content-Length: 100\r\n\r\nabc", "GET /late" AT_HEAD "\r\n"};
+    enum { N = sizeof requests / sizeof requests[0] };
+    client *cut[N];
+    client *stays = enter();
+    client *idle = enter();
+    assert_true(client_sends(stays, "PUT /x?welcome" AT_HEAD "Content-Length: 6\r\n\r\nabc"));
+    for (int i = 0; i < N; i++) {
+        cut[i] = enter();
+        assert_true(client_sends(cut[i], requests[i]));
+    }
+    assert_true(becomes(&f.heads, N + 1));
+    assert_true(client_more(cut[0]) > 0 && client_more(cut[1]) > 0);
+    eg_door_sweep(f.door); /* nobody is unwelcome yet */
+    wait_ms(20);
+    assert_int_equal(atomic_load(&f.gone_lost), 0);
+    atomic_store(&f.unwelcome, true);
+    eg_door_sweep(f.door);
+    eg_door_sweep(f.door);
+    assert_true(becomes(&f.gone_lost, N));
+    for (int i = 0; i < N; i++) {
+        answer a = {0};
+        bool head = client_read(cut[i], false, &a);
+        assert_true(!head || !a.whole); /* no answer, or one that nobody takes for whole */
+        client_close(cut[i]);
+    }
+    assert_true(client_sends(stays, "def"));
+    expect(stays, 200, NULL);
+    assert_true(client_sends(idle, "GET /x?welcome" AT_HEAD "\r\n"));
+    expect(idle, 200, NULL);
+    client_close(stays);
+    client_close(idle);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -197,6 +234,7 @@ int main(void) {
         T(test_broken_source),
         T(test_from_other_threads),
         T(test_peer_goes_away),
+        T(test_sweep),
     };
     return cmocka_run_group_tests(tests, make_group, end_group);
 }

@@ -107,7 +107,10 @@ static void disabling_revokes_at_once(void **state) {
     fixture_token(f, PUBLIC_URL, "", &token);
     assert_int_equal(fixture_verify(f, eg_buf_str(&token), EG_AUDIENCE_GATEWAY), EG_OK);
     assert_int_equal(eg_identity_disable_local(f->kv, f->committer, EG_LIT("99999999-9999-4999-8999-999999999999"), &p), EG_ERR_NOT_FOUND);
+    eg_identity_close(f->identity);
+    f->identity = NULL;
     assert_int_equal(eg_identity_disable_local(f->kv, f->committer, eg_str_of(f->client_id), &p), EG_OK);
+    assert_int_equal(fixture_open_identity(f, NULL, 0), EG_OK);
     assert_int_equal(fixture_verify(f, eg_buf_str(&token), EG_AUDIENCE_GATEWAY), EG_ERR_TOKEN_REVOKED);
     eg_buf_done(&token);
 }

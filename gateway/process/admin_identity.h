@@ -1,0 +1,15 @@
+/* What run/admin.sock can do to identities: the handlers of admin_server.c's table. */
+#ifndef GATEWAY_PROCESS_ADMIN_IDENTITY_H
+#define GATEWAY_PROCESS_ADMIN_IDENTITY_H
+
+#include "admin_server.h"
+
+#include <embergate/ipc.h>
+
+/* Fields: tenant, and what is asked for as JSON (eg_identity_revocation_read). Replies with {"kind","id","tenant"}. */
+eg_err eg_admin_revoke(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_admin_revoke_undo(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) EG_MUST_CHECK;
+/* Field: tenant. Replies with a JSON list. */
+eg_err eg_admin_revoke_list(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) EG_MUST_CHECK;
+
+#endif
