@@ -78,3 +78,18 @@ eg_step_verdict eg_pipeline_job_network(eg_pipeline_request *c) {
     eg_policy_account_network(c->policy, &f, &d);
     return d.allowed ? EG_STEP_NEXT : refuse_account(c, &d);
 }
+
+eg_err eg_pipeline_network_again(const eg_policy *pol, const eg_pipeline_request *c) {
+    eg_decision d;
+    decide_peer(pol, &c->rq->peer, &d);
+    if (!d.allowed) {
+        return EG_ERR_DENIED_NETWORK;
+    }
+    if (!of_account(c->rq)) {
+        return EG_OK;
+    }
+    const eg_account_flow f = {.account_id = c->rq->scope, .source_address = eg_str_of(c->rq->peer.address),
+                               .cluster_subnet = eg_str_of(c->rq->peer.on_this_machine ? subnet_of_job(c) : "")};
+    eg_policy_account_network(pol, &f, &d);
+    return d.allowed ? EG_OK : EG_ERR_DENIED_ACCOUNT_NETWORK;
+}

@@ -66,6 +66,8 @@ eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_act
 /* access_attributes.c. The question to the policies, with all that conditions may ask of the request; borrows from it. */
 eg_access eg_pipeline_access(eg_request *rq, const char *action, bool data_action, eg_str scope);
 eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_err *ret_shown);
+/* network.c: of a request in flight, when the policy has changed. EG_ERR_DENIED_NETWORK, EG_ERR_DENIED_ACCOUNT_NETWORK. */
+eg_err eg_pipeline_network_again(const eg_policy *pol, const eg_pipeline_request *c) EG_MUST_CHECK;
 /* still_allowed.c: eg_door_app.still */
 bool eg_pipeline_still(void *app, eg_request *rq);
 /* record_request.c */

@@ -14,14 +14,6 @@ bool eg_pipeline_access_changed(eg_pipeline *pl) {
     return changed;
 }
 
-static eg_err ask_network(const eg_policy *policy, const eg_request *rq) {
-    const eg_peer *peer = &rq->peer;
-    const eg_flow f = {.source_address = eg_str_of(peer->address), .source_port = peer->port, .destination_port = peer->local_port, .subnet = eg_str_of(peer->subnet)};
-    eg_decision d;
-    eg_policy_network(policy, &f, &d);
-    return d.allowed ? EG_OK : EG_ERR_DENIED_NETWORK;
-}
-
 /* The same question again, now. What an access control list had allowed stays allowed, unless nothing may allow it any more: lists are asked by rooms, once a
  * request; and who came by a role that is gone is not asked for a list here, but when it comes again. */
 static eg_err ask_roles(const eg_policy *policy, const eg_pipeline_request *c) {
@@ -52,7 +44,7 @@ bool eg_pipeline_still(void *app, eg_request *rq) {
         eg_policy_unref(old);
         return true;
     }
-    eg_err e = ask_network(policy, rq);
+    eg_err e = eg_pipeline_network_again(policy, c);
     if (e == EG_OK && c->held) {
         e = eg_identity_check(pl->o.identity, c->held, NULL);
     }
