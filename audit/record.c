@@ -45,9 +45,15 @@ static uint64_t id_ms(eg_str id) {
 
 /* Fields of the open half, in the order of the schema. */
 
+static void put_name(eg_buf *b, const char *name) {
+    eg_buf_adds(b, b->ptr && b->ptr[b->len - 1] == '{' ? "\"" : ",\"");
+    eg_buf_adds(b, name);
+    eg_buf_adds(b, "\":");
+}
+
 static void put_text(eg_buf *b, const char *name, eg_str s, size_t max) {
     if (s.len > 0) {
-        eg_buf_addf(b, "%s\"%s\":", b->ptr && b->ptr[b->len - 1] == '{' ? "" : ",", name);
+        put_name(b, name);
         eg_json_text(b, s, max);
     }
 }
@@ -62,7 +68,10 @@ static void put_time(eg_buf *b, const char *name, int64_t ns) {
     if (ns != 0) {
         char text[EG_RFC3339_LEN];
         eg_time_rfc3339(ns, text);
-        eg_buf_addf(b, ",\"%s\":\"%s\"", name, text);
+        put_name(b, name);
+        eg_buf_adds(b, "\"");
+        eg_buf_adds(b, text);
+        eg_buf_adds(b, "\"");
     }
 }
 

@@ -162,6 +162,7 @@ def fill_fast(b, ours, count, most_seconds):
 
 def rename(b, ours):
     name, count = fill_fast(b, ours, 100_000, 60)
+    time.sleep(3)  # the records of all that are put into the log meanwhile
     w, times = Writer(ours.port, b.storage_token), []
     for i in range(2 * b.rounds):
         source, target = (name, f"{name}-moved") if i % 2 == 0 else (f"{name}-moved", name)
