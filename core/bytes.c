@@ -23,12 +23,28 @@ bool eg_str_ieq(eg_str a, eg_str b) {
     if (a.len != b.len) {
         return false;
     }
+    if (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0) { /* mostly both are written alike */
+        return true;
+    }
     for (size_t i = 0; i < a.len; i++) {
         if (lower(a.ptr[i]) != lower(b.ptr[i])) {
             return false;
         }
     }
     return true;
+}
+
+void eg_str_join(char *ret, size_t size, const eg_str *parts, size_t n) {
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t room = size - 1 - at;
+        const size_t take = parts[i].len < room ? parts[i].len : room;
+        if (take > 0) {
+            memcpy(ret + at, parts[i].ptr, take);
+            at += take;
+        }
+    }
+    ret[at] = '\0';
 }
 
 bool eg_str_starts(eg_str s, const char *prefix) {

@@ -205,8 +205,11 @@ void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret
     } else if ((m = find(pol, a))) {
         d.allowed = true;
         d.error = EG_OK;
-        snprintf(d.rule, sizeof d.rule, "roleAssignment %.*s (%.*s) at %.*s", EG_FMT(m->name), EG_FMT(pol->roles[m->role].name), EG_FMT(m->scope));
-        snprintf(d.reason, sizeof d.reason, "The role %.*s grants it.", EG_FMT(pol->roles[m->role].name));
+        const eg_str role = pol->roles[m->role].name;
+        const eg_str rule[] = {EG_LIT("roleAssignment "), m->name, EG_LIT(" ("), role, EG_LIT(") at "), m->scope};
+        const eg_str reason[] = {EG_LIT("The role "), role, EG_LIT(" grants it.")};
+        eg_str_join(d.rule, sizeof d.rule, rule, 6);
+        eg_str_join(d.reason, sizeof d.reason, reason, 3);
     } else {
         deny(&d, no_role, "default deny");
         snprintf(d.reason, sizeof d.reason, "%s %.36s has no role assignment that grants %s%.*s%s.",

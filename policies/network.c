@@ -115,7 +115,8 @@ static bool matches(const eg_policy_rule *r, const flow *f) {
 static void verdict(eg_decision *d, bool allowed, const char *reason) {
     d->allowed = allowed;
     d->error = allowed ? EG_OK : EG_ERR_DENIED_NETWORK;
-    snprintf(d->reason, sizeof d->reason, "%s", reason);
+    const eg_str text = eg_str_of(reason);
+    eg_str_join(d->reason, sizeof d->reason, &text, 1);
 }
 
 static const eg_policy_rule *first_match(const eg_policy_group *g, const flow *f) {
@@ -131,16 +132,21 @@ static const eg_policy_rule *first_match(const eg_policy_group *g, const flow *f
     return NULL;
 }
 
+static void name_rule(eg_decision *d, eg_str group, eg_str rule) {
+    const eg_str parts[] = {EG_LIT("securityRule "), group, EG_LIT("/"), rule};
+    eg_str_join(d->rule, sizeof d->rule, parts, 4);
+}
+
 static void by_group(const eg_policy_group *g, const flow *f, eg_decision *d) {
     const eg_policy_rule *r = first_match(g, f);
     if (r) {
-        snprintf(d->rule, sizeof d->rule, "securityRule %.*s/%.*s", EG_FMT(g->name), EG_FMT(r->name));
+        name_rule(d, g->name, r->name);
         verdict(d, r->allow, r->allow ? "A security rule allows the source address." : "A security rule denies the source address.");
         return;
     }
     /* AllowVnetInBound, 65000. AllowAzureLoadBalancerInBound, 65001, has no source here. DenyAllInBound, 65500. */
     bool vnet = eg_policy_cidrs_contain(&f->subnet->vnet, &f->source) && (!f->destination_known || eg_policy_cidrs_contain(&f->subnet->vnet, &f->destination));
-    snprintf(d->rule, sizeof d->rule, "securityRule %.*s/%s", EG_FMT(g->name), vnet ? "AllowVnetInBound" : "DenyAllInBound");
+    name_rule(d, g->name, vnet ? EG_LIT("AllowVnetInBound") : EG_LIT("DenyAllInBound"));
     verdict(d, vnet, vnet ? "The source address lies in the virtual network." : "No security rule allows the source address.");
 }
 

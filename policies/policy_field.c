@@ -140,6 +140,9 @@ static unsigned char lower(char c) {
 }
 
 int eg_policy_id_order(eg_str a, eg_str b) {
+    if (eg_str_eq(a, b)) { /* mostly both are written alike */
+        return 0;
+    }
     size_t n = a.len < b.len ? a.len : b.len;
     for (size_t i = 0; i < n; i++) {
         unsigned char x = lower(a.ptr[i]), y = lower(b.ptr[i]);

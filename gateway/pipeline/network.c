@@ -6,7 +6,8 @@
 
 void eg_pipeline_keep_decision(eg_request *rq, const eg_decision *d) {
     rq->policy_version = d->policy_version;
-    snprintf(rq->decided_by, sizeof rq->decided_by, "%s", d->rule);
+    _Static_assert(sizeof rq->decided_by == sizeof d->rule, "both hold a rule's name");
+    memcpy(rq->decided_by, d->rule, sizeof d->rule);
 }
 
 static void decide_peer(const eg_policy *pol, const eg_peer *peer, eg_decision *ret) {

@@ -28,6 +28,7 @@
 /* Whose supervisor was killed is in the way of the next one, and its keeper is gone too: requests get this long to finish. */
 #define ORPHAN_STOP_SECONDS 2
 #define MANY_CONNECTIONS 128
+#define ARENA_TOP_BYTES (2 << 20)
 
 typedef struct gateway {
     const eg_serve_plan *plan;
@@ -393,8 +394,15 @@ static void give_back_memory(int64_t *most)
     }
 }
 
+/* A chunk's buffers come and go with each read: glibc would give the top of an arena back to the kernel each time, and take page faults for it at the next. */
+static void keep_some_memory(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, ARENA_TOP_BYTES);
+}
+
 int eg_serve_gateway(void *plan, const atomic_int *stop)
 {
+    keep_some_memory();
     gateway g = {.plan = plan, .supervisor = getppid()};
     eg_problem p = {0};
     close(g.plan->keeper_fd);

@@ -29,6 +29,8 @@ static inline eg_str eg_bytes_str(eg_bytes b) { return (eg_str){(const char *)b.
 bool eg_str_eq(eg_str a, eg_str b);
 bool eg_str_is(eg_str a, const char *z);
 bool eg_str_ieq(eg_str a, eg_str b);              /* ASCII case folded */
+/* The parts one after another, NUL-terminated and cut where `size` (not 0) ends: snprintf without its price. */
+void eg_str_join(char *ret, size_t size, const eg_str *parts, size_t n);
 bool eg_str_starts(eg_str s, const char *prefix);
 bool eg_str_ends(eg_str s, const char *suffix);
 /* Cuts *rest at the first `sep`: returns what stands before it and leaves what follows; without a

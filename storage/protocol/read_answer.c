@@ -22,8 +22,17 @@ typedef struct reading {
     char job[sizeof ((eg_principal *)0)->job];
     size_t first_len;
     size_t first_given;
-    uint8_t first[FIRST_PIECE];
+    size_t first_room;
+    uint8_t *first;             /* until it is given */
 } reading;
+
+static void drop_first(reading *r) {
+    if (r->first) {
+        eg_cleanse(r->first, r->first_room);
+        free(r->first);
+        r->first = NULL;
+    }
+}
 
 static eg_err source_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n) {
     reading *r = ctx;
@@ -32,6 +41,9 @@ static eg_err source_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_n) {
         const size_t n = left < cap ? left : cap;
         memcpy(buf, r->first + r->first_given, n);
         r->first_given += n;
+        if (r->first_given == r->first_len) {
+            drop_first(r);
+        }
         *ret_n = n;
         return EG_OK;
     }
@@ -51,7 +63,7 @@ static void source_close(void *ctx) {
     }
     eg_content_reader_free(r->reader);
     eg_readers_leave(r->store->readers, &r->inode);
-    eg_cleanse(r->first, sizeof r->first);
+    drop_first(r);
     free(r);
 }
 
@@ -167,6 +179,12 @@ static eg_err respond_with_sum(eg_request *rq, reading *r, const eg_inode *i, co
     return EG_OK;
 }
 
+static eg_err read_first(reading *r, uint64_t length) {
+    r->first_room = length < FIRST_PIECE ? (size_t)length : FIRST_PIECE;
+    r->first = malloc(r->first_room + 1); /* not cleared: what is given of it was read */
+    return r->first ? eg_content_reader_read(r->reader, r->first, r->first_room, &r->first_len) : EG_ERR_NO_MEMORY;
+}
+
 /* Takes r when it answers. Headers are set after the first bytes were verified, so that an error has none of them. */
 static eg_err respond(eg_request *rq, reading *r, const eg_inode *i) {
     eg_span span;
@@ -178,7 +196,7 @@ static eg_err respond(eg_request *rq, reading *r, const eg_inode *i) {
     if (w.md5 || w.crc64) {
         return respond_with_sum(rq, r, i, &span, &w);
     }
-    EG_TRY(eg_content_reader_read(r->reader, r->first, sizeof r->first, &r->first_len));
+    EG_TRY(read_first(r, span.to - span.from));
     EG_TRY(describe(rq, r, i, &span, partial));
     const eg_body_source source = {(int64_t)(span.to - span.from), source_read, source_close, r, source_try};
     /* Without a content type here it can't fail, and the source is taken in any case. */

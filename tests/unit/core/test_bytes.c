@@ -19,6 +19,21 @@ static void views(void **state) {
     assert_null(rest.ptr);
 }
 
+static void joins(void **state) {
+    (void)state;
+    const eg_str parts[] = {EG_LIT("at "), {NULL, 0}, EG_LIT("/subscriptions"), EG_LIT("")};
+    char text[18];
+    eg_str_join(text, sizeof text, parts, 4);
+    assert_string_equal(text, "at /subscriptions");
+    for (size_t size = 1; size < sizeof text; size++) {
+        memset(text, 'x', sizeof text);
+        eg_str_join(text, size, parts, 4);
+        assert_int_equal(strlen(text), size - 1);
+        assert_int_equal(memcmp(text, "at /subscriptions", size - 1), 0);
+        assert_int_equal(text[size], 'x');
+    }
+}
+
 static void numbers(void **state) {
     (void)state;
     uint64_t v = 7;
@@ -73,7 +88,7 @@ static void big_endian(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(views), cmocka_unit_test(numbers), cmocka_unit_test(utf8),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(views), cmocka_unit_test(joins), cmocka_unit_test(numbers), cmocka_unit_test(utf8),
                                        cmocka_unit_test(buffer_stops_at_its_bound), cmocka_unit_test(big_endian)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -600,6 +600,17 @@ static void schemes(void **state) {
             fail_msg("\"%s\"", rows[i].given);
         }
     }
+    /* Every byte, in a whole block and in what is left after one. */
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=";
+    for (int c = 1; c < 256; c++) {
+        for (size_t at = 7; at < 30; at += 3) {
+            char text[31] = "Bearer aaaaaaaaaaaaaaaaaaaaaaa";
+            eg_str token = {NULL, 0};
+            text[at] = (char)c;
+            const eg_err owed = strchr(good, c) || (c == ' ' && at == 7) ? EG_OK : EG_ERR_TOKEN_MALFORMED;
+            assert_int_equal(eg_pipeline_bearer(eg_str_of(text), &token), owed);
+        }
+    }
 }
 
 #define ON_STAGE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
