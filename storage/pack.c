@@ -28,7 +28,6 @@ typedef struct pack {
     uint64_t size;
     uint64_t living;
     uint64_t synced;       /* of size */
-    uint64_t extended;     /* to where the file was written ahead, with zeros from size on */
     struct pack *next;
 } pack;
 
@@ -109,14 +108,6 @@ eg_err eg_packs_open(int dir_fd, eg_packs **ret) {
     return EG_OK;
 }
 
-/* The zeros at the end of a pack that gets no more; the length need not be durable. */
-static void cut_ahead(pack *k) {
-    if (k->fd >= 0 && k->extended > k->size) {
-        (void)!ftruncate(k->fd, (off_t)k->size);
-        k->extended = 0;
-    }
-}
-
 void eg_packs_close(eg_packs *p) {
     if (!p) {
         return;
@@ -125,7 +116,6 @@ void eg_packs_close(eg_packs *p) {
         while (p->buckets[i]) {
             pack *k = p->buckets[i];
             p->buckets[i] = k->next;
-            cut_ahead(k);
             if (k->fd >= 0) {
                 close(k->fd);
             }
@@ -167,7 +157,6 @@ static eg_err begin_pack(eg_packs *p) {
         if (e == EG_OK) {
             k->fd = fd;
             k->ours = true;
-            k->extended = EG_PACK_HEADER_LEN;
             p->current = k;
         }
         pthread_mutex_unlock(&p->lock);
@@ -203,14 +192,6 @@ static eg_err write_at(int fd, eg_bytes frame, eg_bytes sealed, uint64_t at) {
     return EG_OK;
 }
 
-/* A sync that finds the file's length changed writes that too, each time: so the length changes seldom. What can't be written ahead isn't. */
-static void extend(pack *k, uint64_t need) {
-    const uint64_t to = need + EG_PACK_AHEAD < EG_PACK_SIZE ? need + EG_PACK_AHEAD : EG_PACK_SIZE;
-    if (need > k->extended && to > need && eg_write_zeros(k->fd, k->extended, to) == EG_OK) {
-        k->extended = to;
-    }
-}
-
 static eg_err append_locked(eg_packs *p, const eg_id *segment, eg_bytes sealed, eg_id *ret_pack, uint64_t *ret_offset) {
     uint8_t frame[EG_PACK_FRAME_LEN];
     const uint64_t need = EG_PACK_FRAME_LEN + sealed.len;
@@ -222,7 +203,6 @@ static eg_err append_locked(eg_packs *p, const eg_id *segment, eg_bytes sealed, 
     }
     pack *k = p->current;
     const uint64_t at = k->size;
-    extend(k, at + need);
     memcpy(frame, FRAME_MAGIC, sizeof FRAME_MAGIC);
     eg_put_u64(frame + 8, sealed.len);
     memcpy(frame + 16, segment->b, sizeof segment->b);
@@ -318,7 +298,6 @@ void eg_packs_tidy(eg_packs *p) {
     for (size_t i = 0; i < BUCKETS; i++) {
         for (pack *k = p->buckets[i]; k; k = k->next) {
             if (k->closed && k->fd >= 0 && sync_group(p, k, k->size) == EG_OK && k->users == 0) {
-                cut_ahead(k);
                 close(k->fd);
                 k->fd = -1;
             }
@@ -426,14 +405,6 @@ eg_err eg_pack_frame_read(const uint8_t raw[EG_PACK_FRAME_LEN], eg_id *ret_segme
     return EG_OK;
 }
 
-static bool all_zero(const uint8_t *p, size_t n) {
-    uint8_t any = 0;
-    for (size_t i = 0; i < n; i++) {
-        any |= p[i];
-    }
-    return any == 0;
-}
-
 eg_err eg_pack_walk(int fd, eg_err (*fn)(void *ctx, const eg_pack_entry *e), void *ctx) {
     struct stat st;
     uint8_t raw[EG_PACK_FRAME_LEN];
@@ -447,14 +418,7 @@ eg_err eg_pack_walk(int fd, eg_err (*fn)(void *ctx, const eg_pack_entry *e), voi
     }
     for (uint64_t at = EG_PACK_HEADER_LEN; at < size;) {
         eg_pack_entry x = {.offset = at + EG_PACK_FRAME_LEN};
-        const uint64_t left = size - at;
-        EG_TRY(eg_pread_all(fd, raw, left < sizeof raw ? (size_t)left : sizeof raw, (int64_t)at));
-        if (all_zero(raw, left < sizeof raw ? (size_t)left : sizeof raw)) {
-            return EG_OK; /* written ahead */
-        }
-        if (left < sizeof raw) {
-            return EG_ERR_CORRUPT;
-        }
+        EG_TRY(eg_pread_all(fd, raw, sizeof raw, (int64_t)at));
         EG_TRY(eg_pack_frame_read(raw, &x.segment, &x.stored));
         if (x.offset > size || x.stored > size - x.offset) {
             return EG_ERR_CORRUPT;

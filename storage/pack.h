@@ -7,7 +7,6 @@
 
 #define EG_PACK_HEADER_LEN 32
 #define EG_PACK_FRAME_LEN 32
-#define EG_PACK_AHEAD ((uint64_t)256 << 10)    /* zeros behind the last frame of a pack that grows */
 #define EG_PACK_SIZE ((uint64_t)64 << 20)       /* a pack that would grow beyond it is closed, and the next one begins */
 
 typedef struct eg_packs eg_packs;

@@ -325,37 +325,6 @@ static void many_at_once(void **state) {
     assert_int_equal(n, THREADS * EACH);
 }
 
-/* Zeros behind the last frame are no frames, and go when the pack gets no more. */
-static void written_ahead(void **state) {
-    store *s = *state;
-    char path[160];
-    uint8_t bytes[500] = {7};
-    eg_id pack;
-    uint64_t offset = 0;
-    size_t n = 0;
-    struct stat st;
-    for (int i = 0; i < 3; i++) {
-        const eg_id id = eg_id_new();
-        assert_int_equal(eg_packs_append(packs_of(s), &id, (eg_bytes){bytes, sizeof bytes}, &pack, &offset), EG_OK);
-    }
-    char hex[33];
-    eg_hex(eg_id_bytes(&pack), hex);
-    snprintf(path, sizeof path, "%s/segments/packs/%s", s->top, hex);
-    const int fd = open(path, O_RDONLY);
-    assert_int_equal(fstat(fd, &st), 0);
-    assert_true((uint64_t)st.st_size > offset + EG_PACK_AHEAD / 2);
-    assert_int_equal(eg_pack_walk(fd, count_entry, &n), EG_OK);
-    assert_int_equal(n, 3);
-    store_stop(s);
-    assert_int_equal(fstat(fd, &st), 0);
-    assert_int_equal(st.st_size, offset + sizeof bytes);
-    n = 0;
-    assert_int_equal(eg_pack_walk(fd, count_entry, &n), EG_OK);
-    assert_int_equal(n, 3);
-    close(fd);
-    store_start(s);
-}
-
 static void refusals(void **state) {
     store *s = *state;
     eg_id id = eg_id_new();
@@ -389,7 +358,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(cut_off, store_open, store_close),
         cmocka_unit_test_setup_teardown(killed, store_open, store_close),
         cmocka_unit_test_setup_teardown(many_at_once, store_open, store_close),
-        cmocka_unit_test_setup_teardown(written_ahead, store_open, store_close),
         cmocka_unit_test_setup_teardown(refusals, store_open, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
