@@ -316,6 +316,7 @@ static eg_err check_all(eg_check *c) {
     EG_TRY(eg_check_each_row(c, EG_DB_FS_DELETED, deleted_row));
     EG_TRY(eg_check_each_row(c, EG_DB_FS_INODE, kept_row));
     EG_TRY(eg_check_each_row(c, EG_DB_FS_INODE, unreached_row));
+    EG_TRY(eg_check_beside(c));
     return eg_check_places(c);
 }
 

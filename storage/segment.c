@@ -225,7 +225,7 @@ static eg_err add_expected(eg_segment_writer *w, eg_bytes b) {
 }
 
 eg_err eg_segment_writer_add(eg_segment_writer *w, eg_bytes b) {
-    if (w->finished || w->plain + b.len > EG_APPEND_MAX) {
+    if (w->finished || w->plain + b.len > EG_PUT_BLOB_MAX) {
         return w->finished ? EG_ERR_INVALID : EG_ERR_LIMIT;
     }
     if (w->expected > 0) {

@@ -19,6 +19,7 @@ enum {
     EG_PACKED_MAX = 128 * 1024,  /* plain bytes of a segment that goes into a pack; larger ones have a file of their own */
 };
 #define EG_APPEND_MAX ((size_t)4000 * 1024 * 1024)
+#define EG_PUT_BLOB_MAX ((size_t)5000 * 1024 * 1024) /* the largest request, and so the largest segment */
 #define EG_FILE_MAX_DEFAULT ((uint64_t)5 << 40)
 #define EG_FREE_MIN_DEFAULT ((uint64_t)256 << 20)
 

@@ -13,7 +13,7 @@ typedef struct eg_upload eg_upload;
 
 /* length: how many bytes are announced, -1 = unknown. EG_ERR_DISK_FULL. */
 eg_err eg_upload_begin(eg_storage *s, eg_str tenant, int64_t length, eg_upload **ret, eg_problem *p) EG_MUST_CHECK;
-/* EG_ERR_LIMIT beyond EG_APPEND_MAX. */
+/* EG_ERR_LIMIT beyond EG_PUT_BLOB_MAX. */
 eg_err eg_upload_add(eg_upload *u, eg_bytes b) EG_MUST_CHECK;
 bool eg_upload_in_memory(const eg_upload *u);   /* so far: it will go into a pack */
 uint64_t eg_upload_plain(const eg_upload *u);   /* bytes so far */

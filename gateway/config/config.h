@@ -79,6 +79,7 @@ typedef struct eg_config {
     const char *state_dir;         /* as given; relative to the configuration file's folder when not absolute: made absolute */
     const char *public_url;
     const char *domain;
+    const char *const *storage_domains; /* NULL-terminated */
     const char *policies_dir;      /* "" = {state_dir}/policies */
     const char *log_level;         /* debug, info, warn, error */
     const char *user_gateway;      /* UNIX users; "" = whoever starts it */
@@ -100,6 +101,7 @@ typedef struct eg_config {
     eg_config_account *accounts;
     size_t account_count;
     eg_config_limits limits;
+    uint32_t backup_max_age_s;
     bool loopback_details;         /* loopback peers see the details of /healthz, and /metrics, without a token */
     void *memory;                  /* private: an arena */
 } eg_config;

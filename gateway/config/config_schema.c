@@ -14,6 +14,8 @@ static const eg_config_row top_rows[] = {
         .description = "Address of the gateway as clients and jobs see it; also the name of its own token issuer."),
     ROW(eg_config, "domain", TEXT, domain, .dflt = "embergate.internal", .check = &eg_config_check_domain,
         .description = "Storage accounts are served as ACCOUNT.dfs.DOMAIN and ACCOUNT.blob.DOMAIN."),
+    ROW(eg_config, "storage_domains", TEXT_LIST, storage_domains, .dflt = "", .check = &eg_config_check_domain,
+        .description = "More names of that form, such as core.windows.net for addresses that stay as they were in Azure."),
     ROW(eg_config, "policies_dir", PATH, policies_dir, .dflt = "",
         .description = "Directory of role definitions, role assignments and network security groups; \"\" = policies in state_dir."),
     ROW(eg_config, "log_level", TEXT, log_level, .dflt = "info", .check = &eg_config_check_log_level,
@@ -27,6 +29,8 @@ static const eg_config_row top_rows[] = {
 static const eg_config_row operations_rows[] = {
     ROW(eg_config, "loopback", BOOL, loopback_details, .dflt = "false",
         .description = "Whoever is on this machine, jobs too, sees /metrics and the details of /healthz without a token."),
+    ROW(eg_config, "backup_max_age_seconds", UINT, backup_max_age_s, .dflt = "0", .max = 31536000, .unit = "seconds",
+        .description = "Without a backup for so long, backup.overdue is logged and embergate_backup_overdue is 1; 0 = nobody minds."),
 };
 
 static const eg_config_row user_rows[] = {

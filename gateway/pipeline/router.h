@@ -20,6 +20,7 @@ typedef struct eg_router_resource {
 
 typedef struct eg_router_options {
     eg_str domain;                       /* {account}.dfs.{domain}, {cluster}.{domain}; len 0 = none */
+    const char *const *storage_domains;  /* more of them, for storage alone; NULL-terminated, NULL = none; borrowed */
     const char *const *names;            /* further names of the gateway itself, NULL-terminated; may be NULL */
     const eg_router_tenant *tenants;     /* the first is the server's own: health, metrics and its log belong to it */
     size_t tenant_count;

@@ -45,6 +45,9 @@ static host_kind classify(const eg_router_options *o, eg_str host, eg_str *ret_l
     }
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         *ret_label = label_before(host, forms[i].middle, o->domain);
+        for (size_t k = 0; ret_label->len == 0 && forms[i].kind != HOST_CLUSTER && o->storage_domains && o->storage_domains[k]; k++) {
+            *ret_label = label_before(host, forms[i].middle, eg_str_of(o->storage_domains[k]));
+        }
         if (ret_label->len > 0) {
             return forms[i].kind;
         }

@@ -20,6 +20,9 @@
     X(BACKUP_RESUME, 11, "backup_resume", 64)         \
     X(BACKUP_SIGN, 12, "backup_sign", 65536 + 64)     \
     X(BACKUP_END, 13, "backup_end", 4096)             \
+    X(ACCOUNT_LIST, 14, "account_list", 256)          \
+    X(ACCOUNT_KEYS, 15, "account_keys", 256)          \
+    X(ACCOUNT_RENEW, 16, "account_renew", 512)          \
     X(REVOKE, 30, "revoke", 24576)                    \
     X(REVOKE_UNDO, 31, "revoke_undo", 1024)           \
     X(REVOKE_LIST, 32, "revoke_list", 256)

@@ -6,7 +6,11 @@
 #include "erasure.h"
 
 #include <embergate/log.h>
+#include <embergate/metrics.h>
+#include <embergate/secret.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define HOLD_NS ((int64_t)20 * 1000000000)
@@ -18,6 +22,8 @@ struct eg_admin {
     pthread_mutex_t lock;      /* one change at a time, and the two below */
     bool held;                 /* a backup holds the audit log */
     int64_t held_until_ns;
+    _Atomic int64_t backup_ns; /* when the last backup ended, by the clock that never jumps; before the first: when the server started */
+    bool overdue;              /* it was said that none came; the ticking thread's own */
 };
 
 static eg_err take(eg_ipc_reader *in, eg_str *ret)
@@ -154,6 +160,42 @@ static eg_err on_SCOPE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     return answer(reply, &text);
 }
 
+static eg_err on_ACCOUNT_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str account;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, &account, 1));
+    EG_TRY(eg_storage_account_list(a->o.storage, account, &text, p));
+    return answer(reply, &text);
+}
+
+/* Recorded before anybody sees them. */
+static eg_err on_ACCOUNT_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str account;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, &account, 1));
+    eg_err e = eg_storage_account_keys(a->o.storage, account, &text, p);
+    e = record(a, "storage.account.list_keys", account, e);
+    e = e == EG_OK ? answer(reply, &text) : e;
+    eg_cleanse(text.ptr, text.len);
+    return e;
+}
+
+static eg_err on_ACCOUNT_RENEW(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[2]; /* account, "key1", "key2" or "delegations" */
+    EG_TRY(take_all(in, f, 2));
+    const char *event = eg_str_is(f[1], "delegations") ? "storage.account.revoke_delegations" : "storage.account.renew_key";
+    EG_TRY(record(a, event, f[0], eg_storage_account_key_renew(a->o.storage, f[0], f[1], p)));
+    return eg_ipc_put(reply, eg_str_bytes(f[1]));
+}
+
 static void let_go(eg_admin *a)
 {
     pthread_mutex_lock(&a->lock);
@@ -226,6 +268,8 @@ static eg_err on_BACKUP_END(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     eg_str point;
     EG_TRY(take_all(in, &point, 1));
     EG_TRY(record(a, "backup", point, EG_OK));
+    eg_metric_set(EG_METRIC_BACKUP_LAST, eg_wall_ns(&eg_clock_system) / 1000000000);
+    atomic_store(&a->backup_ns, eg_mono_ns(&eg_clock_system));
     return eg_ipc_put(reply, eg_str_bytes(point));
 }
 
@@ -259,6 +303,7 @@ eg_err eg_admin_start(const eg_admin_options *o, eg_admin **ret, eg_problem *p)
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
     }
     a->o = *o;
+    atomic_init(&a->backup_ns, eg_mono_ns(&eg_clock_system));
     pthread_mutex_init(&a->lock, NULL);
     if (pthread_create(&a->thread, NULL, run, a) != 0) {
         pthread_mutex_destroy(&a->lock);
@@ -281,8 +326,23 @@ void eg_admin_stop(eg_admin *a)
     free(a);
 }
 
+/* Said once each time that none came in time. */
+static void watch_backups(eg_admin *a)
+{
+    const int64_t age = eg_mono_ns(&eg_clock_system) - atomic_load(&a->backup_ns);
+    const bool late = a->o.backup_max_age_s > 0 && age > (int64_t)a->o.backup_max_age_s * 1000000000;
+    if (late != a->overdue) {
+        char seconds[24];
+        (void)snprintf(seconds, sizeof seconds, "%lld", (long long)(age / 1000000000));
+        eg_log(late ? EG_LOG_ERROR : EG_LOG_INFO, late ? "backup.overdue" : "backup.in_time", "seconds", seconds, NULL);
+        eg_metric_set(EG_METRIC_BACKUP_OVERDUE, late);
+        a->overdue = late;
+    }
+}
+
 void eg_admin_tick(eg_admin *a)
 {
+    watch_backups(a);
     pthread_mutex_lock(&a->lock);
     const bool late = a->held && eg_mono_ns(&eg_clock_system) >= a->held_until_ns;
     pthread_mutex_unlock(&a->lock);

@@ -18,6 +18,7 @@ typedef struct eg_admin_options {
     eg_identity *identity;
     const eg_keys *keys;
     const char *origin;        /* of the server's own log, whose key signs */
+    uint32_t backup_max_age_s; /* without a backup for so long it is said in the log and by a metric; 0 = never */
     const char *erasures_dir;  /* what is known of each erasure: made if missing */
 } eg_admin_options;
 

@@ -25,6 +25,7 @@ const eg_command eg_process_commands[] = {
      "  --port PORT            (8443)\n"
      "  --name NAME            another host name or address for the certificate; may be repeated\n"
      "  --domain DOMAIN        {account}.dfs.DOMAIN and {account}.blob.DOMAIN (embergate.internal)\n"
+     "  --storage-domain DOMAIN   another one for the account alone, such as core.windows.net; may be repeated\n"
      "  --tenant NAME          may be repeated; the first owns the cluster and the account (default)\n"
      "  --cluster NAME         may be repeated; the first is the default one (analytics)\n"
      "  --account NAME, --container NAME   (lake, data)\n"
@@ -68,11 +69,16 @@ const eg_command eg_process_commands[] = {
      "Reads the recovery key from standard input (never from an argument, which others could see) and writes the master key\n"
      "anew where a backup was restored without it. Run it while the server is stopped.\n",
      eg_command_recover},
-    {"storage", "verify everything that a stopped server stores; encryption scopes",
+    {"storage", "verify everything that a stopped server stores; encryption scopes; accounts and their keys",
      "usage: embergate storage check --state DIR [--json]\n"
-     "       embergate storage scope add|list|enable|disable --state DIR --account A [--name SCOPE] [--key NAME]\n\n"
+     "       embergate storage scope add|list|enable|disable --state DIR --account A [--name SCOPE] [--key NAME]\n"
+     "       embergate storage account list|show --state DIR [--account A]\n"
+     "       embergate storage account keys list|revoke-delegations --state DIR --account A\n"
+     "       embergate storage account keys regenerate --state DIR --account A --key key1|key2\n\n"
      "scope add makes one with a key of its own in the keeper, or under a customer-managed key; what is sealed under a disabled one can't be read or\n"
      "written until it is enabled again. The server must be running, and you the user who runs it.\n\n"
+     "account keys list prints the secrets of the account, and is a record of the server's log. regenerate makes one key anew: what was signed with the old\n"
+     "one is refused from then on. revoke-delegations does so for every user delegation key.\n\n"
      "check:\n"
      "Walks every account, container, file, row and segment, verifies every MAC and every chunk, and names what is damaged, lost, swapped\n"
      "or older than the rest. Progress goes to the terminal. Exit 1 when anything is wrong; what waits for the reclaimer and what only a\n"

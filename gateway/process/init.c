@@ -101,7 +101,7 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
     }
     eg_config_account account = {.name = o->account, .minimum_tls = "TLS1_2", .https_only = true, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,
                                  .resource_group = "embergate", .is_default = true};
-    eg_config c = {.state_dir = o->state_dir, .public_url = plan->public_url, .domain = o->domain, .policies_dir = "", .log_level = "info",
+    eg_config c = {.state_dir = o->state_dir, .public_url = plan->public_url, .domain = o->domain, .storage_domains = o->storage_domains, .policies_dir = "", .log_level = "info",
                    .user_gateway = o->make_users ? "embergate" : "", .user_keeper = o->make_users ? "embergate-keeper" : "", .tls_certificate = "",
                    .tls_key = "", .tls_ca = "", .tls_minimum_version = "1.2", .listeners = &listener, .listener_count = 1, .tenants = tenants,
                    .tenant_count = plan->tenant_count, .clusters = clusters, .cluster_count = cluster_count, .accounts = &account, .account_count = 1,
@@ -207,7 +207,8 @@ static eg_err init_all(init_plan *plan, eg_buf *ret_recovery, eg_problem *p)
 
 static const struct option init_long[] = {
     {"state", required_argument, NULL, 's'},       {"address", required_argument, NULL, 'a'}, {"port", required_argument, NULL, 'p'},
-    {"domain", required_argument, NULL, 'd'},      {"name", required_argument, NULL, 'n'},    {"tenant", required_argument, NULL, 't'},
+    {"domain", required_argument, NULL, 'd'},      {"storage-domain", required_argument, NULL, 'D'},
+        {"name", required_argument, NULL, 'n'},    {"tenant", required_argument, NULL, 't'},
     {"cluster", required_argument, NULL, 'c'},     {"account", required_argument, NULL, 'A'}, {"container", required_argument, NULL, 'C'},
     {"spark-home", required_argument, NULL, 'S'},  {"python", required_argument, NULL, 'P'},  {"jar", required_argument, NULL, 'j'},
     {"workers", required_argument, NULL, 'w'},     {"worker-cores", required_argument, NULL, 'k'}, {"worker-memory-mb", required_argument, NULL, 'm'},
@@ -250,6 +251,7 @@ static bool take_option(eg_init_options *o, int c)
         o->port = (uint16_t)v;
         return true;
     case 'd': o->domain = optarg; return true;
+    case 'D': return append(o->storage_domains, optarg);
     case 'c': return append(o->clusters, optarg);
     case 'A': o->account = optarg; return true;
     case 'C': o->container = optarg; return true;

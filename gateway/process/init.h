@@ -15,6 +15,7 @@ typedef struct eg_init_options {
     const char *address;
     uint16_t port;
     const char *domain;
+    const char *storage_domains[EG_INIT_LIST_MAX]; /* more of them, for the account alone */
     const char *account, *container;
     const char *clusters[EG_INIT_LIST_MAX];       /* names; the first is the default one */
     const char *spark_home, *python;
@@ -61,6 +62,7 @@ int eg_command_key(int argc, char **argv);
 int eg_command_storage(int argc, char **argv);
 int eg_command_storage_check(int argc, char **argv);
 int eg_command_storage_scope(int argc, char **argv);
+int eg_command_storage_account(int argc, char **argv);
 int eg_command_backup(int argc, char **argv);
 int eg_command_restore(int argc, char **argv);
 

@@ -24,9 +24,13 @@ static eg_err put(const char *dir, const char *name, mode_t mode, eg_bytes conte
     return eg_file_replace(AT_FDCWD, path, mode, content, p);
 }
 
-static void collect_names(const eg_init_options *o, char storage[8][300], const char *names[EG_INIT_LIST_MAX + 16])
+#define DOMAIN_NAMES_MAX (4 + 2 * EG_INIT_LIST_MAX)
+#define NAMES_MAX (3 + DOMAIN_NAMES_MAX + 1 + EG_INIT_LIST_MAX + 1)
+
+/* Further domains may be somebody else's, Microsoft's say: the certificate names our account there, and nobody else's. */
+static void collect_names(const eg_init_options *o, char storage[DOMAIN_NAMES_MAX][300], const char *names[NAMES_MAX])
 {
-    size_t n = 0;
+    size_t n = 0, made = 4;
     const char *const usual[] = {"localhost", "127.0.0.1", "::1"};
     for (size_t i = 0; i < 3; i++) {
         names[n++] = usual[i];
@@ -35,7 +39,11 @@ static void collect_names(const eg_init_options *o, char storage[8][300], const 
     (void)snprintf(storage[1], sizeof storage[1], "*.%s", o->domain);
     (void)snprintf(storage[2], sizeof storage[2], "*.dfs.%s", o->domain);
     (void)snprintf(storage[3], sizeof storage[3], "*.blob.%s", o->domain);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < EG_INIT_LIST_MAX && o->storage_domains[i]; i++) {
+        (void)snprintf(storage[made++], sizeof storage[0], "%s.dfs.%s", o->account, o->storage_domains[i]);
+        (void)snprintf(storage[made++], sizeof storage[0], "%s.blob.%s", o->account, o->storage_domains[i]);
+    }
+    for (size_t i = 0; i < made; i++) {
         names[n++] = storage[i];
     }
     if (strcmp(o->address, "127.0.0.1") != 0 && strcmp(o->address, "0.0.0.0") != 0 && strcmp(o->address, "::") != 0) {
@@ -55,8 +63,8 @@ eg_err eg_init_tls(const eg_init_options *o, eg_problem *p)
     eg_buf_init(&key, PEM_MAX);
     eg_buf_init(&cert, PEM_MAX);
     eg_buf_init(&jks, PEM_MAX);
-    char storage[8][300];
-    const char *names[EG_INIT_LIST_MAX + 16];
+    char storage[DOMAIN_NAMES_MAX][300];
+    const char *names[NAMES_MAX];
     collect_names(o, storage, names);
     EG_TRY(eg_ca_new("embergate private CA", &ca_key, &ca, p));
     eg_ca_request rq = {.common_name = "embergate gateway", .names = names, .days = EG_SERVER_CERTIFICATE_DAYS};

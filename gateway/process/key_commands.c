@@ -32,7 +32,7 @@ static int usage(const options *o, const char *what)
 {
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_INVALID, "%s: %s", o->command, what);
-    (void)eg_fail_hint(&p, "see: embergate %s --help", o->command);
+    (void)eg_fail_hint(&p, "see: embergate %.*s --help", (int)strcspn(o->command, " "), o->command);
     return eg_process_complain(&p);
 }
 
@@ -222,6 +222,48 @@ static eg_err scope_enable(options *o, eg_problem *p) { return scope_set(o, "tru
 static eg_err scope_disable(options *o, eg_problem *p) { return scope_set(o, "false", p); }
 static eg_err scope_list(options *o, eg_problem *p) { return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_SCOPE_LIST, {text_of(o->account)}, 1, 0}, p); }
 
+static eg_err account_list(options *o, eg_problem *p)
+{
+    return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_ACCOUNT_LIST, {text_of(o->account)}, 1, 0}, p);
+}
+
+static eg_err account_show(options *o, eg_problem *p)
+{
+    return o->account ? account_list(o, p) : eg_fail(p, EG_ERR_INVALID, "--account NAME is owed");
+}
+
+static eg_err account_keys(options *o, eg_problem *p)
+{
+    return o->account ? print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_ACCOUNT_KEYS, {text_of(o->account)}, 1, 0}, p)
+                      : eg_fail(p, EG_ERR_INVALID, "--account NAME is owed");
+}
+
+/* The new key isn't shown: `keys list` is, and is recorded. */
+static eg_err renew(const options *o, const char *what, eg_problem *p)
+{
+    return eg_admin_ask(&(eg_admin_call){o->state, EG_ADMIN_MSG_ACCOUNT_RENEW, {text_of(o->account), text_of(what)}, 2, 0}, NULL, p);
+}
+
+static eg_err account_renew(options *o, eg_problem *p)
+{
+    if (!o->account || !o->key) {
+        return eg_fail(p, EG_ERR_INVALID, "--account NAME and --key key1|key2 are owed");
+    }
+    EG_TRY(renew(o, o->key, p));
+    printf("made %s of the account %s anew: what was signed with the old one is refused\n", o->key, o->account);
+    return EG_OK;
+}
+
+static eg_err account_revoke(options *o, eg_problem *p)
+{
+    if (!o->account) {
+        return eg_fail(p, EG_ERR_INVALID, "--account NAME is owed");
+    }
+    EG_TRY(renew(o, "delegations", p));
+    printf("revoked all user delegation keys of the account %s\n", o->account);
+    return EG_OK;
+}
+
 static const struct {
     const char *command, *verb;
     eg_err (*run)(options *o, eg_problem *p);
@@ -231,6 +273,9 @@ static const struct {
     {"key", "assign", assign, false}, {"key", "erase", erase, false},   {"key", "verify-certificate", verify_certificate, true},
     {"storage scope", "add", scope_add, false}, {"storage scope", "list", scope_list, false},
     {"storage scope", "enable", scope_enable, false}, {"storage scope", "disable", scope_disable, false},
+    {"storage account", "list", account_list, false}, {"storage account", "show", account_show, false},
+    {"storage account keys", "list", account_keys, false}, {"storage account keys", "regenerate", account_renew, false},
+    {"storage account keys", "revoke-delegations", account_revoke, false},
 };
 
 static bool take_options(options *o, int argc, char **argv)
@@ -287,5 +332,16 @@ int eg_command_key(int argc, char **argv)
 int eg_command_storage_scope(int argc, char **argv)
 {
     options o = {.command = "storage scope"};
+    return argc < 2 ? usage(&o, "a verb is owed") : run(&o, argv[1], argc - 1, argv + 1);
+}
+
+int eg_command_storage_account(int argc, char **argv)
+{
+    options o = {.command = "storage account"};
+    if (argc > 1 && strcmp(argv[1], "keys") == 0) {
+        o.command = "storage account keys";
+        argc--;
+        argv++;
+    }
     return argc < 2 ? usage(&o, "a verb is owed") : run(&o, argv[1], argc - 1, argv + 1);
 }

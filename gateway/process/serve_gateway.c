@@ -130,7 +130,8 @@ static eg_err open_admin(gateway *g, eg_problem *p)
         return no_memory(p);
     }
     const eg_admin_options o = {.listen_fd = g->plan->admin_fd, .allowed_uid = g->plan->user_us.uid, .storage = g->storage, .audit = g->audit, .compute = g->compute,
-                                .identity = g->identity, .keys = g->keys, .origin = origin.ptr, .erasures_dir = g->plan->erasures};
+                                .identity = g->identity, .keys = g->keys, .origin = origin.ptr, .backup_max_age_s = g->plan->config->backup_max_age_s,
+                                .erasures_dir = g->plan->erasures};
     return eg_admin_start(&o, &g->admin, p);
 }
 
@@ -237,7 +238,7 @@ static eg_err open_router(gateway *g, eg_problem *p)
         return no_memory(p);
     }
     names[0] = public_name(g);
-    eg_router_options o = {.domain = eg_str_of(c->domain), .names = names, .tenants = g->router_tenants, .tenant_count = c->tenant_count,
+    eg_router_options o = {.domain = eg_str_of(c->domain), .storage_domains = c->storage_domains, .names = names, .tenants = g->router_tenants, .tenant_count = c->tenant_count,
                            .clusters = g->router_clusters, .cluster_count = c->cluster_count, .accounts = g->router_accounts,
                            .account_count = c->account_count, .default_account = default_account(c)};
     g->router = eg_router_new(&o);

@@ -10,6 +10,7 @@ static const struct {
 } verbs[] = {
     {"check", eg_command_storage_check},
     {"scope", eg_command_storage_scope},
+    {"account", eg_command_storage_account},
 };
 
 int eg_command_storage(int argc, char **argv)
@@ -20,7 +21,7 @@ int eg_command_storage(int argc, char **argv)
             return verbs[i].run(argc - 1, argv + 1);
         }
     }
-    (void)eg_fail(&p, EG_ERR_INVALID, "storage: `check` or `scope` is owed");
+    (void)eg_fail(&p, EG_ERR_INVALID, "storage: `check`, `scope` or `account` is owed");
     (void)eg_fail_hint(&p, "see: embergate storage --help");
     return eg_process_complain(&p);
 }

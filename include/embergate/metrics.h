@@ -39,6 +39,8 @@
     X(BATCHES_RUNNING, "embergate_batches_running", "gauge", "Batches with a live driver")                      \
     X(RUNNERS_STARTED, "embergate_runners_started_total", "counter", "Runners started")                         \
     X(KEEPER_CALLS, "embergate_keeper_calls_total", "counter", "Calls to the keeper")                           \
+    X(BACKUP_LAST, "embergate_backup_last_success_seconds", "gauge", "When the last backup ended, since 1970; 0 = none since the server started") \
+    X(BACKUP_OVERDUE, "embergate_backup_overdue", "gauge", "1 = there was no backup for longer than operations.backup_max_age_seconds") \
     X(POOL_QUEUED, "embergate_pool_queued", "gauge", "Tasks that wait for a pool thread")
 
 typedef enum eg_metric {

@@ -51,6 +51,13 @@ eg_err eg_storage_scope_key(eg_storage *s, eg_str account, eg_str scope, eg_str 
 /* {"account","scopes":[{"name","state","keySource","key","created"}]}; the first, named "", is the account itself. */
 eg_err eg_storage_scope_list(eg_storage *s, eg_str account, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
 
+/* Accounts and their keys, for administrators. {"accounts":[{"name","tenant","id","allowSharedKeyAccess","minimumTlsVersion","destroyed"}]}; account "" = all. EG_ERR_ACCOUNT_NOT_FOUND. */
+eg_err eg_storage_account_list(eg_storage *s, eg_str account, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
+/* Azure's answer of listKeys. Secret: the caller cleanses it. EG_ERR_KEY_DESTROYED. */
+eg_err eg_storage_account_keys(eg_storage *s, eg_str account, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
+/* "key1", "key2", or "delegations": all user delegation keys. What was signed with the old one is worth nothing from then on. */
+eg_err eg_storage_account_key_renew(eg_storage *s, eg_str account, eg_str key, eg_problem *p) EG_MUST_CHECK;
+
 /* Rotation, online: a new version of a tenant's key, then every data key under an older one is wrapped anew in the background, no data is rewritten, and the older
  * versions are retired. Goes on after a restart. EG_ERR_EXISTS while one of this key runs. */
 eg_err eg_storage_rotate(eg_storage *s, eg_str tenant, eg_str key, uint32_t *ret_version, eg_problem *p) EG_MUST_CHECK;

@@ -1,5 +1,6 @@
 /* Keys of accounts for administrators (Azure Resource Manager's names), user delegation keys, and stored access policies. */
 #include "access_policy.h"
+#include "account_admin.h"
 #include "delegation_key.h"
 #include "target.h"
 
@@ -40,36 +41,10 @@ static eg_err open_account(eg_request *rq, const eg_account **ret) {
     return eg_fail(&rq->problem, EG_ERR_ACCOUNT_NOT_FOUND, "The specified account does not exist.");
 }
 
-static eg_err add_key(eg_storage *s, const eg_account *a, int i, json_t *list) {
-    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
-    int64_t created;
-    char date[EG_RFC3339_LEN];
-    char name[8];
-    eg_buf text;
-    EG_TRY(eg_account_keys_get(s, a, (eg_account_secret)(EG_ACCOUNT_KEY_1 + i), &key, &created));
-    eg_time_rfc3339(created, date);
-    snprintf(name, sizeof name, "key%d", i + 1);
-    eg_buf_init(&text, 128);
-    eg_err e = eg_base64(eg_secret_bytes(key), &text);
-    json_t *one = e == EG_OK ? json_pack("{s:s,s:s,s:s,s:s}", "keyName", name, "value", text.ptr, "permissions", "FULL", "creationTime", date) : NULL;
-    if (e == EG_OK && json_array_append_new(list, one) != 0) {
-        e = EG_ERR_NO_MEMORY;
-    }
-    eg_cleanse(text.ptr, text.len);
-    eg_buf_done(&text);
-    return e;
-}
-
 static eg_err respond_keys(eg_request *rq, const eg_account *a) {
-    json_t *list = json_array();
-    eg_err e = list ? EG_OK : EG_ERR_NO_MEMORY;
-    for (int i = 0; e == EG_OK && i < 2; i++) {
-        e = add_key(rq->room, a, i, list);
-    }
-    json_t *all = e == EG_OK ? json_pack("{s:O}", "keys", list) : NULL;
-    json_decref(list);
-    EG_TRY(e);
-    return all ? eg_respond_json(rq, 200, all) : EG_ERR_NO_MEMORY;
+    json_t *all = NULL;
+    EG_TRY(eg_account_keys_json(rq->room, a, &all));
+    return eg_respond_json(rq, 200, all);
 }
 
 static eg_err list_keys(eg_request *rq) {
@@ -90,14 +65,14 @@ static eg_err renew_key(eg_request *rq) {
     const eg_account *a;
     json_error_t unused;
     json_t *body = json_loadb((const char *)rq->body.ptr, rq->body.len, JSON_REJECT_DUPLICATES, &unused);
-    const char *name = json_string_value(json_object_get(body, "keyName"));
-    const int which = !name ? -1 : strcmp(name, "key1") == 0 ? 0 : strcmp(name, "key2") == 0 ? 1 : -1;
+    eg_account_secret which = EG_ACCOUNT_KEY_1;
+    const eg_err named = eg_account_key_named(eg_json_str(body, "keyName"), &which);
     json_decref(body);
-    if (which < 0) {
+    if (named != EG_OK) {
         return eg_fail(&rq->problem, EG_ERR_BODY_FIELD, "The body must be {\"keyName\":\"key1\"} or {\"keyName\":\"key2\"}.");
     }
     EG_TRY(open_account(rq, &a));
-    EG_TRY(renew(rq, a, (eg_account_secret)(EG_ACCOUNT_KEY_1 + which)));
+    EG_TRY(renew(rq, a, which));
     return respond_keys(rq, a);
 }
 

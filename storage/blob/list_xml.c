@@ -1,6 +1,7 @@
 /* One entry of List Blobs in XML. */
 #include "list_blobs.h"
 
+#include "copy.h"
 #include "json_text.h"
 #include "metadata.h"
 #include "permissions.h"
@@ -68,6 +69,22 @@ static void add_access(eg_buf *b, const eg_inode *i) {
     (void)eg_buf_adds(b, "</Acl>");
 }
 
+/* Of every copy that is done, as they all are. */
+static void add_copy(eg_buf *b, const eg_inode *i) {
+    eg_copy_mark m;
+    char id[EG_UUID_LEN];
+    char date[EG_HTTP_DATE_LEN];
+    if (eg_copy_mark_decode(i->attr[EG_ATTR_COPY], &m) != EG_OK) {
+        return;
+    }
+    eg_lease_id_text(&m.id, id);
+    eg_time_http_date(m.done_ns, date);
+    (void)eg_buf_addf(b, "<CopyId>%s</CopyId><CopyStatus>success</CopyStatus><CopySource>", id);
+    (void)eg_xml_text(b, m.source);
+    (void)eg_buf_addf(b, "</CopySource><CopyProgress>%llu/%llu</CopyProgress><CopyCompletionTime>%s</CopyCompletionTime>", (unsigned long long)m.bytes,
+        (unsigned long long)m.bytes, date);
+}
+
 static void add_properties(eg_list_page *g, const eg_inode *i, eg_str deleted_xml) {
     eg_buf *b = &g->body;
     const eg_str scope = eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_SCOPE]);
@@ -84,6 +101,9 @@ static void add_properties(eg_list_page *g, const eg_inode *i, eg_str deleted_xm
         (void)eg_buf_adds(b, "<EncryptionScope>");
         (void)eg_xml_text(b, scope);
         (void)eg_buf_adds(b, "</EncryptionScope>");
+    }
+    if (g->include & EG_LIST_COPY) {
+        add_copy(b, i);
     }
     if (g->include & EG_LIST_PERMISSIONS) {
         add_access(b, i);

@@ -21,8 +21,8 @@
     ROW(method, CONTAINER, query, EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN, handler, "storage.filesystem.read")
 #define READ(method, query, handler, event) ROW(method, BLOB, query, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, handler, event)
 #define WRITE(query, handler, event) ROW("PUT", BLOB, query, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, handler, event)
-#define UPLOAD(query, action, mode, begin, body, end, event) \
-    {EG_SURFACE_BLOB, "PUT", BLOB, query, action, eg_target_container_scope, mode, DATA, EG_APPEND_MAX, begin, body, end, event}
+#define UPLOAD(query, action, mode, max, begin, body, end, event) \
+    {EG_SURFACE_BLOB, "PUT", BLOB, query, action, eg_target_container_scope, mode, DATA, max, begin, body, end, event}
 #define ACCOUNT(method, pattern, query, action, mode, handler, event) \
     {EG_SURFACE_BLOB, method, pattern, query, action, NULL, mode, EG_ROUTE_BLOCKING, EG_SERVICE_BODY_MAX, NULL, NULL, handler, event}
 
@@ -72,13 +72,13 @@ static const eg_route routes[] = {
     WRITE("comp=undelete", eg_undelete_path, "storage.path.undelete"),
     WRITE("comp=snapshot", eg_snapshot_take, "storage.blob.snapshot"),
     WRITE("comp=copy", eg_copy_abort, "storage.blob.copy"),
-    UPLOAD("comp=block", EG_ACTION_BLOB_WRITE, EG_RECORD_FIRST, eg_blob_block_begin, eg_body_add, eg_blob_block_end, "storage.file.append"),
+    UPLOAD("comp=block", EG_ACTION_BLOB_WRITE, EG_RECORD_FIRST, EG_APPEND_MAX, eg_blob_block_begin, eg_body_add, eg_blob_block_end, "storage.file.append"),
     {EG_SURFACE_BLOB, "PUT", BLOB, "comp=blocklist", EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_EACH, DATA, EG_BLOCK_LIST_BODY_MAX,
         NULL, NULL, eg_blob_block_list_put, "storage.blob.put"},
-    UPLOAD("comp=appendblock", EG_ACTION_BLOB_ADD, EG_RECORD_EACH, eg_blob_append_begin, eg_body_add, eg_blob_append_end, "storage.file.append"),
+    UPLOAD("comp=appendblock", EG_ACTION_BLOB_ADD, EG_RECORD_EACH, EG_APPEND_MAX, eg_blob_append_begin, eg_body_add, eg_blob_append_end, "storage.file.append"),
     WRITE("comp=seal", eg_blob_seal, "storage.path.set_properties"),
     WRITE("comp", not_built, "storage.path.other"),
-    {EG_SURFACE_BLOB, "PUT", BLOB, NULL, EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_EACH, DATA | EG_ROUTE_TRY_FIRST, EG_APPEND_MAX,
+    {EG_SURFACE_BLOB, "PUT", BLOB, NULL, EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_EACH, DATA | EG_ROUTE_TRY_FIRST, EG_PUT_BLOB_MAX,
         eg_blob_put_begin, eg_body_add, eg_blob_put_end, "storage.blob.put"},
     READ("HEAD", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
     READ("HEAD", NULL, eg_blob_head, "storage.path.status"),

@@ -15,6 +15,10 @@ pytestmark = pytest.mark.needs("blob", "sas", "blocks", "listing")
 
 @pytest.fixture
 def azcopy(blob_account, tmp_path):
+    return azcopy_runner(blob_account, tmp_path)
+
+
+def azcopy_runner(blob_account, tmp_path):
     binary = program("js", "node_modules", "@azure-tools", "azcopy-linux", "dist", "bin", "azcopy_linux_amd64")
     env = {**blob_account.environment(), "AZCOPY_LOG_LOCATION": str(tmp_path / "log"), "AZCOPY_JOB_PLAN_LOCATION": str(tmp_path / "plan"),
            "AZCOPY_DISABLE_SYSLOG": "true", "AZCOPY_SKIP_VERSION_CHECK": "true", "HOME": str(tmp_path)}
@@ -67,6 +71,10 @@ def test_azcopy(board, blob_account, azcopy, tmp_path):
     (tmp_path / "synced" / "four").unlink()
     azcopy("sync", url("tree"), str(tmp_path / "synced"), "--recursive", "--from-to=BlobLocal")
     c.equal("sync down", files(tmp_path / "synced"), files(up))
+    # By Blob, azcopy deletes a directory before what lies in it: 409 DirectoryIsNotEmpty, here as in Azure's hierarchical accounts. Data Lake takes all at once.
+    azcopy("remove", url("tree"), "--recursive", "--from-to=BlobFSTrash")
+    left = ContainerClient.from_container_url(url(), **({"connection_verify": blob_account.ca} if blob_account.ca else {})).list_blob_names()
+    c.equal("remove a folder with all below (Data Lake)", sorted(left), ["single"])
     azcopy("remove", url("single"), "--from-to=BlobTrash")
     c.equal("remove one", azcopy("copy", url("single"), str(tmp_path / "x"), "--from-to=BlobLocal", check=False)[1] != 0, True)
     c.equal("a wrong signature is refused", azcopy("list", url().replace("sig=", "sig=AAAA"), "--location=Blob", check=False)[1] != 0, True)

@@ -1,6 +1,8 @@
 """The Azure SDK for Python, Blob, sync and async."""
 import asyncio
+import base64
 import datetime
+import hashlib
 import io
 import os
 import uuid
@@ -8,7 +10,7 @@ import uuid
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
+from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerEncryptionScope, ContentSettings, CustomerProvidedEncryptionKey
 from azure.storage.blob.aio import BlobServiceClient as AsyncService
 
 pytestmark = pytest.mark.needs("blob")
@@ -321,15 +323,15 @@ def test_undelete(sdk, service, box):
     sdk.equal("Undelete Blob", blob.download_blob().readall(), b"1")
 
 
+def customer_key():
+    key = os.urandom(32)
+    return CustomerProvidedEncryptionKey(base64.b64encode(key).decode(), base64.b64encode(hashlib.sha256(key).digest()).decode())
+
+
 @pytest.mark.needs("cpk")
 @pytest.mark.needs("blocks")
 def test_keys_of_the_caller(sdk, box):
-    import base64
-    import hashlib
-
-    from azure.storage.blob import CustomerProvidedEncryptionKey
-    key = os.urandom(32)
-    cpk = CustomerProvidedEncryptionKey(base64.b64encode(key).decode(), base64.b64encode(hashlib.sha256(key).digest()).decode())
+    cpk = customer_key()
     blob = box.get_blob_client("cpk/a")
     blob.upload_blob(b"secret", overwrite=True, cpk=cpk)
     sdk.equal("Put Blob and Get Blob with a key of the caller", blob.download_blob(cpk=cpk).readall(), b"secret")
@@ -402,3 +404,33 @@ async def asynchronously(sdk, account):
 
 async def read(box, name):
     return await (await box.download_blob(name)).readall()
+
+
+@pytest.mark.needs("scopes")
+def test_encryption_scopes(account, board):
+    """A scope that an administrator made: chosen for a blob, and a container's default."""
+    g = account.gateway
+    c = board.client("Azure SDK for Python (sync)", "blob", "OAuth")
+    g.run("storage", "scope", "add", "--state", g.state, "--account", account.name, "--name", "finance")
+    with BlobServiceClient(account.path_style, credential=account.credential(), connection_verify=account.ca) as service:
+        box = service.create_container("pyscopes")
+        blob = box.upload_blob("chosen", b"sealed", encryption_scope="finance")
+        c.equal("Put Blob and Get Blob in an encryption scope", (blob.download_blob().readall(), blob.get_blob_properties().encryption_scope), (b"sealed", "finance"))
+        blocks = box.get_blob_client("blocks")
+        blocks.stage_block("MQ==", b"one", encryption_scope="finance")
+        blocks.commit_block_list(["MQ=="], encryption_scope="finance")
+        c.equal("blocks in an encryption scope", (blocks.download_blob().readall(), blocks.get_blob_properties().encryption_scope), (b"one", "finance"))
+        c.equal("list names the scope", {b.name: b.encryption_scope for b in box.list_blobs()}, {"chosen": "finance", "blocks": "finance"})
+        with c.refused("Put Blob in a scope that isn't there", ResourceNotFoundError, lambda e: e.error_code == "EncryptionScopeNotFound"):
+            box.upload_blob("none", b"x", encryption_scope="nowhere")
+        default = service.create_container("pyscopes2", container_encryption_scope=ContainerEncryptionScope("finance", prevent_encryption_scope_override=True))
+        inner = default.upload_blob("f", b"x")
+        c.equal("a container's default scope", inner.get_blob_properties().encryption_scope, "finance")
+        with c.refused("another key than the container's scope", HttpResponseError, lambda e: e.error_code == "RequestForbiddenByContainerEncryptionPolicy"):
+            default.upload_blob("g", b"x", cpk=customer_key())
+        g.run("storage", "scope", "disable", "--state", g.state, "--account", account.name, "--name", "finance")
+        with c.refused("Get Blob of a disabled scope", HttpResponseError, lambda e: e.error_code == "EncryptionScopeDisabled"):
+            blob.download_blob().readall()
+        g.run("storage", "scope", "enable", "--state", g.state, "--account", account.name, "--name", "finance")
+        for name in ("pyscopes", "pyscopes2"):
+            service.delete_container(name)

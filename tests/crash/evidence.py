@@ -3,7 +3,6 @@ import collections
 import glob
 import json
 import os
-import struct
 import time
 
 
@@ -83,24 +82,6 @@ def told(pid):
     except OSError:
         return "gone"
     return f"{words} has open {[name for name in open_files if '/run/' in name]}"
-
-
-def records(log):
-    """Every record of a log on disk, read by this code alone: entry bundles of 256, the last one partial."""
-    with open(f"{log}/checkpoint") as f:
-        size = int(f.read().split("\n")[1])
-    found = []
-    for n in range((size + 255) // 256):
-        rest = min(256, size - n * 256)
-        path = f"{log}/tile/entries/" + (f"{n:03d}" if n < 1000 else f"x{n // 1000:03d}/{n % 1000:03d}") + ("" if rest == 256 else f".p/{rest}")
-        with open(path, "rb") as f:
-            text = f.read()
-        at = 0
-        for _ in range(rest):
-            (length,) = struct.unpack_from(">H", text, at)
-            found.append(json.loads(text[at + 2:at + 2 + length]))
-            at += 2 + length
-    return found
 
 
 def one_record_each(found, acknowledged):

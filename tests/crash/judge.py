@@ -5,6 +5,7 @@ import time
 import acts
 import evidence
 import tessera
+from log_records import records
 
 
 def judge_log(g, clients, folder):
@@ -13,7 +14,7 @@ def judge_log(g, clients, folder):
     log = acts.log_folder(g)
     verified = g.run("audit", "verify", log, check=False)
     wrong = [] if verified.returncode == 0 else ["embergate audit verify: " + verified.stdout + verified.stderr]
-    found = evidence.records(log)
+    found = records(log)
     for c in clients:
         wrong += evidence.one_record_each(found, c.acknowledged)
         wrong += evidence.as_often_as_done(found, getattr(c, "done", {}))

@@ -6,9 +6,9 @@ import subprocess
 import time
 
 import crowd
-import evidence
 import pytest
 from judge import judge
+from log_records import records
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 JUMPS = [600, -600, 7200, -86400, 86400 - 7200]
@@ -61,5 +61,5 @@ def test_clock_jumps_both_ways(jumping_gateway, seed, tmp_path):
     with open(g.log_path) as f:
         told = [int(json.loads(line)["seconds"]) for line in f if '"clock.jumped"' in line]
     assert [round(t / 10) * 10 for t in told] == JUMPS
-    recorded = [r for r in evidence.records(f"{g.state}/gateway/audit/server") if r["event"] == "server.clock.jump"]
+    recorded = [r for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "server.clock.jump"]
     assert len(recorded) == len(JUMPS)

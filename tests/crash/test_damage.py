@@ -10,7 +10,6 @@ import re
 import time
 
 import acts
-import evidence
 
 FLIPPED_AT = [0, 8, 20, 50, 70, 96, 70000, -1]  # magic, version, salt, id, commitment, chunks
 OTHERS = ["swapped-one-", "swapped-two-", "older-", "cut-", "gone-", "whole-"]
@@ -96,7 +95,7 @@ def test_damage_is_named_and_never_served(trivial_gateway):
         assert_named(g, bearer, name, code)
     assert g.request("GET", "/data/damage/whole-", bearer)[1] == CONTENT["whole-"]
     time.sleep(1.5)  # a checkpoint is signed every second
-    found = evidence.records(acts.log_folder(g))
+    found = records(acts.log_folder(g))
     for name, code in codes.items():
         told = [r for r in found if r.get("resource", "").endswith("/" + name) and r.get("error") == code]
         assert told and told[-1]["outcome"] == "failed", name

@@ -9,10 +9,10 @@ import time
 
 import acts
 import crowd
-import evidence
 import own_mounts
 import pytest
 from judge import judge
+from log_records import records
 
 
 def leave_free(g, size):
@@ -102,7 +102,7 @@ def test_metadata_store_full(trivial_gateway, seed, tmp_path):
     assert soon(lambda: put(g, bearer, "/data/more", b"m" * 1000) == (200, None)), "deleting did not help: " + g.log_tail()
     assert g.request("GET", "/data/more", bearer)[1] == b"m" * 1000
     time.sleep(1.5)
-    failed = [r for r in evidence.records(acts.log_folder(g)) if r.get("error") == "MetadataStoreFull"]
+    failed = [r for r in records(acts.log_folder(g)) if r.get("error") == "MetadataStoreFull"]
     assert len(failed) >= 4, "who was told so stands in no record"
     g.stop()
     allow_store(g, 64)

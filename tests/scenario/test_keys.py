@@ -1,10 +1,13 @@
 """Keys and backups with the real server: customer keys, scopes, rotation under load and across kill -9, erase with its certificate, backup while a crowd writes, restore.
-covers: admin_client.c admin_server.c erasure.c key_commands.c backup_commands.c backup_make.c backup_restore.c"""
+covers: account_admin.c admin_client.c admin_server.c erasure.c key_commands.c backup_commands.c backup_make.c backup_restore.c"""
 import base64
+import collections
 import hashlib
 import json
 import os
 import pathlib
+import random
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +16,10 @@ import threading
 import time
 
 import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobServiceClient
 from gateway import Gateway, free_port
+from log_records import records
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 SHA = base64.b64encode(hashlib.sha256(bytes(range(32))).digest()).decode()
@@ -114,6 +120,118 @@ def test_customer_keys_and_scopes(own):
     # The key is nowhere in what the server wrote down.
     with open(g.log_path) as f:
         assert KEY not in f.read()
+
+
+def metric(g, name):
+    text = g.request("GET", "/metrics", g.token())[1].decode()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith(name + " ")))
+
+
+def set_key(g, key, value):
+    """Sets a key of the configuration that init wrote, wherever in it."""
+    path = f"{g.state}/embergate.yaml"
+    with open(path) as f:
+        text, n = re.subn(rf"(?m)^( *{key}:) .*$", rf"\g<1> {value}", f.read())
+    assert n == 1, (key, n)
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def test_account_keys(own):
+    """Printed on this machine alone, each time a record; made anew, the old one opens nothing."""
+    g = own
+    g.stop()
+    set_key(g, "allowSharedKeyAccess", "true")
+    g.start()
+
+    def account(*words, check=True):
+        done = g.run("storage", "account", *words, "--state", g.state, check=check)
+        return json.loads(done.stdout) if done.stdout.startswith("{") else done
+
+    shown = account("show", "--account", "lake")["accounts"]
+    assert [(a["name"], a["tenant"], a["allowSharedKeyAccess"]) for a in shown] == [("lake", g.profile()["tenant"], True)]
+    assert account("list")["accounts"] == shown
+    keys = {k["keyName"]: k["value"] for k in account("keys", "list", "--account", "lake")["keys"]}
+    assert sorted(keys) == ["key1", "key2"] and all(len(base64.b64decode(v)) == 64 for v in keys.values())
+
+    def may_list(key):
+        service = BlobServiceClient(f"{g.endpoint}/lake", credential={"account_name": "lake", "account_key": key}, connection_verify=g.ca, retry_total=0)
+        try:
+            return [c.name for c in service.list_containers()] == ["data"]
+        except HttpResponseError as e:
+            assert e.error_code == "AuthenticationFailed"
+            return False
+
+    assert may_list(keys["key1"]) and may_list(keys["key2"])
+    assert keys["key1"] not in account("keys", "regenerate", "--account", "lake", "--key", "key1").stdout
+    assert not may_list(keys["key1"]) and may_list(keys["key2"])
+    assert account("keys", "revoke-delegations", "--account", "lake").returncode == 0
+    for words in (("keys", "regenerate", "--account", "lake", "--key", "key3"), ("keys", "list", "--account", "nobody"), ("keys", "list"), ("show", "--account", "nobody")):
+        assert account(*words, check=False).returncode != 0, words
+    time.sleep(1.5)  # a checkpoint is signed every second
+    counts = collections.Counter(r["event"] for r in records(f"{g.state}/gateway/audit/server") if r["event"].startswith("storage.account."))
+    assert counts == {"storage.account.list_keys": 2, "storage.account.renew_key": 2, "storage.account.revoke_delegations": 1}
+    with open(g.log_path) as f:
+        text = f.read()
+    assert not any(k in text for k in keys.values())
+
+
+def test_a_backup_that_does_not_come_is_said(own, place):
+    g = own
+    g.stop()
+    set_key(g, "backup_max_age_seconds", "2")
+    g.start()
+    assert metric(g, "embergate_backup_last_success_seconds") == 0
+    end = time.monotonic() + 30
+    while not metric(g, "embergate_backup_overdue"):
+        assert time.monotonic() < end, "nobody minds that there is no backup"
+        time.sleep(0.2)
+    before = int(time.time())
+    g.run("backup", "--state", g.state, "--to", place / "backup")
+    assert before <= metric(g, "embergate_backup_last_success_seconds") <= int(time.time()) + 1
+    while metric(g, "embergate_backup_overdue") and time.monotonic() < end:
+        time.sleep(0.05)
+    with open(g.log_path) as f:
+        events = [json.loads(line).get("event") for line in f if line.startswith("{")]
+    assert [e for e in events if e in ("backup.overdue", "backup.in_time")][:2] == ["backup.overdue", "backup.in_time"]
+
+
+@pytest.mark.skipif(not os.environ.get("EG_LONG"), reason="10 GB: EG_LONG=1")
+def test_ten_gigabytes_are_back_in_five_minutes(own, place):
+    rehearse(own, place, 10 << 30, 300)
+
+
+def test_how_long_a_gigabyte_takes_to_come_back(own, place):
+    """The same with little, so that it is never found out too late that it doesn't work; how long it took is told, not judged."""
+    rehearse(own, place, 48 << 20, None)
+
+
+def rehearse(g, place, size, seconds):
+    """From nothing but the repository and the recovery key to a server that answers, on a bare machine; then the content is compared."""
+    token, part, names = g.token(audience="storage"), 16 << 20, []
+    block = random.Random(size).randbytes(part)
+    for n in range(size // part):
+        body = n.to_bytes(8, "big") + block[8:]
+        put(g, token, f"large/{n}", body)
+        names.append((f"large/{n}", hashlib.sha256(body).digest()))
+    started = time.monotonic()
+    g.run("backup", "--state", g.state, "--to", place / "backup", timeout=3600)
+    took = time.monotonic() - started
+    g.stop()
+    shutil.rmtree(f"{g.state}/gateway")
+    started = time.monotonic()
+    again = restore(g, place / "backup", place / "restored", g.port)
+    try:
+        back = time.monotonic() - started
+        token = again.token(audience="storage")
+        for name, digest in names:
+            status, body, _ = get(again, token, name)
+            assert status == 200 and hashlib.sha256(body).digest() == digest, name
+    finally:
+        again.stop()
+    giga = size / (1 << 30)
+    print(f"RTO of {giga:.2f} GiB: {back:.1f} s, {back / giga:.1f} s a GiB; the backup took {took:.1f} s")
+    assert seconds is None or back <= seconds
 
 
 def test_rotation_under_load_and_killed(own):

@@ -93,6 +93,7 @@ static void defaults(void **state)
 static const char full[] = "state_dir: /var/lib/embergate\n"
                            "public_url: \"https://gateway.example:8443\"\n"
                            "domain: storage.example\n"
+                           "storage_domains: [core.windows.net, other.example]\n"
                            "policies_dir: /etc/embergate/policies\n"
                            "log_level: debug\n"
                            "workers: 2\n"
@@ -132,7 +133,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "accounts:\n"
                            "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true, delete_retention_days: 7, "
                            "allowSharedKeyAccess: true, minimumTlsVersion: TLS1_3, supportsHttpsTrafficOnly: true}\n"
-                           "operations: {loopback: true}\n"
+                           "operations: {loopback: true, backup_max_age_seconds: 120}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
 
@@ -159,6 +160,10 @@ static void assert_full(const eg_config *c)
     assert_int_equal(c->clusters[0].max_disk_mb, 10240);
     assert_int_equal(c->accounts[0].delete_retention_days, 7);
     assert_true(c->loopback_details);
+    assert_int_equal(c->backup_max_age_s, 120);
+    assert_string_equal(c->storage_domains[0], "core.windows.net");
+    assert_string_equal(c->storage_domains[1], "other.example");
+    assert_null(c->storage_domains[2]);
     assert_true(c->accounts[0].is_default);
     assert_true(c->accounts[0].allow_shared_key && c->accounts[0].https_only);
     assert_string_equal(c->accounts[0].minimum_tls, "TLS1_3");
@@ -274,6 +279,7 @@ static void values(void **state)
     in_cluster("jars: [{a: b}]", "clusters[0].jars", "a text, found a mapping");
     refuse(minimal, "log_level: loud\n", 10, "log_level", "debug, info, warn or error");
     refuse(minimal, "domain: Upper.case\n", 10, "domain", "a domain name in lower case");
+    refuse(minimal, "storage_domains: [Upper.case]\n", 10, "storage_domains", "a domain name in lower case");
     refuse(minimal, "tls: {minimum_version: 1.1}\n", 10, "tls.minimum_version", "\"1.2\" or \"1.3\"");
     refuse(minimal, "accounts: [{name: Lake}]\n", 10, "accounts[0].name", "3 to 24");
     static const char *const urls[] = {"http://a", "https://", "https://a/b", "https://u@a", "https://a:0", "https://a:99999", "https://a?b", "https://a b", "https://[::1",

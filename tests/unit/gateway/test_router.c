@@ -121,6 +121,11 @@ static const row rows[] = {
     {"127.0.0.1", "PUT", "/fs/a", "comp=lease", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
     {"127.0.0.1", "PUT", "/fs/a", "resource=File", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
     {"127.0.0.1", "POST", "/fs/a", "", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
+    {"lake.dfs.core.windows.net", "GET", "/", "resource=account", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
+    {"LAKE.BLOB.storage.lab", "GET", "/fs/a", "", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
+    {"lake.core.windows.net", "GET", "/fs/a", "", EG_ERR_HOST_UNKNOWN, 0, NULL, NULL, NULL, NULL}, /* clusters have no names there */
+    {"a.lake.dfs.core.windows.net", "GET", "/fs/a", "", EG_ERR_HOST_UNKNOWN, 0, NULL, NULL, NULL, NULL},
+    {"core.windows.net", "GET", "/fs/a", "", EG_ERR_HOST_UNKNOWN, 0, NULL, NULL, NULL, NULL},
     {"lake.dfs.lab.test", "GET", "/", "resource=account", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
     {"lake.blob.lab.test", "GET", "/fs/a", "", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
     {"127.0.0.1", "GET", S1, "", EG_ERR_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
@@ -137,7 +142,8 @@ static eg_router *make(void) {
     static const eg_router_tenant tenants[] = {{{T1, 36}, {S1, sizeof S1 - 1}}, {{T2, 36}, {S2, sizeof S2 - 1}}};
     static const eg_router_resource clusters[] = {{{"spark", 5}, {T1, 36}, {S1 "/c/spark", sizeof S1 + 7}}, {{"other", 5}, {T2, 36}, {S2 "/c/other", sizeof S2 + 7}}};
     static const eg_router_resource accounts[] = {{{"lake", 4}, {T1, 36}, {S1 "/a/lake", sizeof S1 + 6}}, {{"far", 3}, {T2, 36}, {S2 "/a/far", sizeof S2 + 5}}};
-    eg_router_options o = {.domain = EG_LIT("lab.test"), .names = names, .tenants = tenants, .tenant_count = 2, .clusters = clusters, .cluster_count = 2,
+    static const char *const more[] = {"core.windows.net", "storage.lab", NULL};
+    eg_router_options o = {.domain = EG_LIT("lab.test"), .storage_domains = more, .names = names, .tenants = tenants, .tenant_count = 2, .clusters = clusters, .cluster_count = 2,
                            .accounts = accounts, .account_count = 2, .default_account = EG_LIT("lake")};
     eg_router *r = eg_router_new(&o);
     eg_problem p = {0};

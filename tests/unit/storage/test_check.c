@@ -1,4 +1,4 @@
-/* The check finds and names whatever was changed behind the back of storage. covers: check.c check_file.c check_places.c id_map.c */
+/* The check finds and names whatever was changed behind the back of storage. covers: check.c check_file.c check_places.c check_rows.c id_map.c */
 #include "storage_fixture.h"
 
 #include "blocks.h"
@@ -234,6 +234,43 @@ static void rows(void **state) {
     expect_clean(s);
 }
 
+/* Scopes, leases, block lists, snapshots: a damaged row of each is named by its table, and so is one that stands under another's key. */
+static void rows_beside(void **state) {
+    store *s = *state;
+    static const struct {
+        eg_kv_db db;
+        const char *table;
+    } dbs[] = {{EG_DB_FS_SCOPE, "fs.scope"}, {EG_DB_FS_LEASE, "fs.lease"}, {EG_DB_FS_BLOCK_LIST, "fs.block_list"}, {EG_DB_FS_SNAPSHOT, "fs.snapshot"}};
+    eg_problem p = {0};
+    store_quiet(s);
+    store_write(s, "/data/f", "one", 3);
+    assert_int_equal(eg_storage_scope_add(s->storage, EG_LIT("acct"), EG_LIT("finance"), EG_LIT(""), &p), EG_OK);
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/data/f", .query = "comp=snapshot"}), EG_OK);
+    assert_int_equal(store_do(s, (call){.method = "POST", .path = "/data/f", .headers = {"x-ms-lease-action", "acquire", "x-ms-lease-duration", "-1",
+        "x-ms-proposed-lease-id", "33333333-3333-4333-8333-333333333333"}}), EG_OK);
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/data/b", .query = "comp=block&blockid=MQ%3D%3D", .body = "x", .body_len = 1}), EG_OK);
+    assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/data/b", .query = "comp=blocklist", .body = "<BlockList><Latest>MQ==</Latest></BlockList>",
+        .body_len = 44}), EG_OK);
+    expect_clean(s);
+    for (size_t d = 0; d < sizeof dbs / sizeof dbs[0]; d++) {
+        eg_buf key;
+        eg_buf value;
+        raw_get(s, dbs[d].db, 0, &key, &value);
+        value.ptr[value.len / 2] ^= 1;
+        raw_put(s, (raw_row){dbs[d].db, eg_buf_bytes(&key), eg_buf_bytes(&value)});
+        expect_fault(s, "damaged", dbs[d].table);
+        value.ptr[value.len / 2] ^= 1;
+        raw_put(s, (raw_row){dbs[d].db, eg_buf_bytes(&key), eg_buf_bytes(&value)});
+        expect_clean(s);
+        eg_buf_add(&key, "x", 1);
+        raw_put(s, (raw_row){dbs[d].db, eg_buf_bytes(&key), eg_buf_bytes(&value)});
+        expect_fault(s, "damaged", dbs[d].table);
+        raw_put(s, (raw_row){.db = dbs[d].db, .key = eg_buf_bytes(&key)});
+        eg_buf_done(&key);
+        eg_buf_done(&value);
+    }
+}
+
 static void an_older_row(void **state) {
     store *s = *state;
     eg_buf key;
@@ -316,6 +353,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_older_copy, store_open, store_close),
         cmocka_unit_test_setup_teardown(a_lost_file, store_open, store_close),
         cmocka_unit_test_setup_teardown(an_unnamed_file, store_open, store_close),
+        cmocka_unit_test_setup_teardown(rows_beside, store_open, store_close),
         cmocka_unit_test_setup_teardown(rows, store_open, store_close),
         cmocka_unit_test_setup_teardown(an_older_row, store_open, store_close),
         cmocka_unit_test(many_ids),

@@ -151,6 +151,12 @@ static void copies(void **state) {
     assert_string_equal(answer_header(&a, "x-ms-copy-progress"), "200000/200000");
     assert_string_equal(answer_header(&a, "x-ms-copy-source"), "https://" HOST "/data/d/a%20b"); /* without the signature */
     answer_free(&a);
+    a = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list&include=copy&prefix=copy"});
+    assert_true(answer_has(&a, "<CopyStatus>success</CopyStatus><CopySource>https://" HOST "/data/d/a%20b</CopySource><CopyProgress>200000/200000</CopyProgress>"));
+    answer_free(&a);
+    a = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list&prefix=copy"});
+    assert_false(answer_has(&a, "<CopySource>"));
+    answer_free(&a);
     /* The source goes on; the copy stays. */
     assert_int_equal(blob_put(s, "/data/d/a b", "new", 3), EG_OK);
     settle(s);
