@@ -116,6 +116,24 @@ static eg_err join(eg_kv_txn *t, const eg_account *a, eg_inode *i, uint8_t famil
     return eg_ns_inode_put(t, a, i);
 }
 
+static eg_err refuse_more(eg_kv_txn *t, const eg_inode *base, eg_problem *p) {
+    if (!has_family(base)) {
+        return EG_OK;
+    }
+    const eg_bytes family = base->attr[EG_ATTR_SNAPSHOT];
+    EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
+    EG_TRY(eg_kv_cursor_open(t, EG_DB_FS_SNAPSHOT, family, &c));
+    for (size_t n = 0; n < EG_SNAPSHOTS_MAX; n++) {
+        eg_bytes k;
+        eg_bytes v;
+        const eg_err e = next_row(c, family.ptr, &k, &v);
+        if (e != EG_OK) {
+            return e == EG_ERR_NOT_FOUND ? EG_OK : e;
+        }
+    }
+    return eg_fail(p, EG_ERR_SNAPSHOT_COUNT, "A blob has at most %d snapshots.", EG_SNAPSHOTS_MAX);
+}
+
 eg_err eg_snapshot_make_apply(eg_kv_txn *t, void *make, eg_problem *p) {
     eg_snapshot_make *m = make;
     const eg_account *a = m->base.account;
@@ -134,6 +152,7 @@ eg_err eg_snapshot_make_apply(eg_kv_txn *t, void *make, eg_problem *p) {
     if (!eg_id_eq(&i.id, &m->current->id) || i.change != m->current->change) {
         return eg_fail(p, EG_ERR_BUSY, "The file changed while a snapshot of it was taken.");
     }
+    EG_TRY(refuse_more(t, &i, p));
     uint8_t family[EG_SNAPSHOT_FAMILY_LEN];
     m->base.after = i;
     EG_TRY(join(t, a, &i, family));

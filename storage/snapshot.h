@@ -7,6 +7,7 @@
 
 /* EG_ATTR_SNAPSHOT of a file: its family (16); of a snapshot: family ‖ time (u64). */
 #define EG_SNAPSHOT_FAMILY_LEN 16
+#define EG_SNAPSHOTS_MAX 1000 /* of one name: List Blobs gives them all on the page of their blob */
 /* "2026-11-23T06:03:36.1234567Z" and NUL: 100 ns, as Azure gives them. */
 #define EG_SNAPSHOT_TIME_LEN 29
 void eg_snapshot_time_text(int64_t at_ns, char ret[EG_SNAPSHOT_TIME_LEN]);

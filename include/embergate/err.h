@@ -147,6 +147,7 @@ typedef enum eg_category {
     X(NOT_MODIFIED, NOT_MODIFIED, "ConditionNotMet")                                    \
     X(CONDITION_UNSATISFIABLE, INVALID, "UnsatisfiableCondition")                       \
     X(CONDITIONS_TOO_MANY, INVALID, "MultipleConditionHeadersNotSupported")             \
+    X(SNAPSHOT_COUNT, CONFLICT, "SnapshotCountExceeded")                                \
     X(SNAPSHOTS_PRESENT, CONFLICT, "SnapshotsPresent")                                  \
     X(HNS_FEATURE, CONFLICT, "FeatureNotYetSupportedForHierarchicalNamespaceAccounts")  \
     X(NO_PENDING_COPY, CONFLICT, "NoPendingCopyOperation")                              \

@@ -272,6 +272,26 @@ static void refused_copies(void **state) {
     assert_int_equal(store_head(s, "/data/to"), EG_ERR_PATH_NOT_FOUND);
 }
 
+static void no_more_than_a_page_holds(void **state) {
+    store *s = *state;
+    char name[EG_SNAPSHOT_TIME_LEN];
+    store_write(s, "/data/f", "one", 3);
+    for (int i = 0; i < EG_SNAPSHOTS_MAX; i++) {
+        take(s, "/data/f", name);
+    }
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/f", .query = "comp=snapshot"}), EG_ERR_SNAPSHOT_COUNT);
+    answer l = blob_call(s, (call){.method = "GET", .path = "/data", .query = "restype=container&comp=list&include=snapshots,metadata,copy,permissions&maxresults=1"});
+    assert_int_equal(l.status, 200);
+    assert_true(answer_has(&l, name));
+    assert_true(answer_has(&l, "<NextMarker />") || answer_has(&l, "<NextMarker/>") || answer_has(&l, "<NextMarker></NextMarker>"));
+    answer_free(&l);
+    char query[100];
+    snprintf(query, sizeof query, "snapshot=%s", name);
+    assert_int_equal(blob_do(s, (call){.method = "DELETE", .path = "/data/f", .query = query}), EG_OK);
+    take(s, "/data/f", name);
+    at_holds(s, "/data/f", name, "one");
+}
+
 /* Accounts with a hierarchical namespace have none: whatever names one is refused, and changes nothing. */
 static void versions(void **state) {
     store *s = *state;
@@ -296,6 +316,7 @@ static void versions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(versions, store_open, store_close),
+        cmocka_unit_test_setup_teardown(no_more_than_a_page_holds, store_open, store_close),
         cmocka_unit_test_setup_teardown(snapshots, open_clocked, store_close),
         cmocka_unit_test_setup_teardown(snapshots_follow, open_clocked, store_close),
         cmocka_unit_test(names),
