@@ -399,10 +399,17 @@ static eg_err check_job(check *c, eg_problem *p) {
     return EG_OK;
 }
 
+/* Each use of a break-glass administrator's token raises the alarm. */
+static eg_err check_emergency(check *c, eg_problem *p) {
+    (void)p;
+    c->who->emergency = c->rules->own && json_object_get(c->claims, "eg_breakglass") != NULL;
+    return EG_OK;
+}
+
 /* In this order: later rows use what earlier ones found. */
 static eg_err (*const checks[])(check *c, eg_problem *p) = {
     check_iss,    check_type, check_aud,  check_exp,    check_nbf,  check_iat,      check_tenant, check_template,
-    check_object, check_app,  check_kind, check_groups, check_name, check_token_id, check_job,
+    check_object, check_app,  check_kind, check_groups, check_name, check_token_id, check_job, check_emergency,
 };
 
 eg_err eg_claims_check(const json_t *claims, const eg_issuer_rules *rules, int64_t now_s, const uint8_t digest[EG_SHA256_LEN],

@@ -31,6 +31,9 @@ static eg_err write_record(const eg_local_principal *r, eg_buf *ret) {
     EG_JSON_AUTO v = json_pack("{s:i,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:s}", "v", RECORD_VERSION, "client_id", r->client_id, "object_id", r->object_id,
                                "tenant", r->tenant, "kind", eg_principal_kind_name(r->kind), "name", r->name, "disabled", (int)r->disabled,
                                "salt", salt.ptr, "hash", hash.ptr);
+    if (v && r->emergency && (json_object_set_new(v, "emergency", json_true()) != 0 || json_object_set_new(v, "used", json_integer(r->used_s)) != 0)) {
+        return EG_ERR_NO_MEMORY;
+    }
     return v ? eg_json_write(v, ret) : EG_ERR_NO_MEMORY;
 }
 
@@ -68,6 +71,8 @@ static eg_err read_record(eg_bytes value, eg_local_principal *ret) {
     const json_t *disabled = json_object_get(v, "disabled");
     r.kind = kind_named(eg_json_str(v, "kind"));
     r.disabled = !json_is_false(disabled);
+    r.emergency = json_object_get(v, "emergency") != NULL;
+    r.used_s = json_integer_value(json_object_get(v, "used"));
     if (!copy_member(v, "client_id", r.client_id, sizeof r.client_id) || !copy_member(v, "object_id", r.object_id, sizeof r.object_id) ||
         !copy_member(v, "tenant", r.tenant, sizeof r.tenant) || !copy_member(v, "name", r.name, sizeof r.name) ||
         !copy_bytes(v, "salt", r.salt, sizeof r.salt) || !copy_bytes(v, "hash", r.hash, sizeof r.hash) || !json_is_boolean(disabled) ||
@@ -94,10 +99,9 @@ eg_err eg_local_principal_find(eg_kv *kv, eg_str client_id, eg_local_principal *
     return find_in(t, client_id, ret);
 }
 
-eg_err eg_local_principal_named(eg_kv *kv, eg_str tenant, eg_str name, eg_local_principal *ret) {
+eg_err eg_local_principal_each(eg_kv *kv, eg_err (*fn)(void *ctx, const eg_local_principal *r), void *ctx) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     eg_kv_cursor *opened = NULL;
-    size_t found = 0;
     eg_bytes key;
     eg_bytes value;
     eg_err e;
@@ -107,25 +111,56 @@ eg_err eg_local_principal_named(eg_kv *kv, eg_str tenant, eg_str name, eg_local_
     while ((e = eg_kv_cursor_next(c, &key, &value)) == EG_OK) {
         eg_local_principal r;
         EG_TRY(read_record(value, &r));
-        if (eg_str_eq(tenant, eg_str_of(r.tenant)) && eg_str_eq(name, eg_str_of(r.name))) {
-            *ret = r;
-            found++;
-        }
+        EG_TRY(fn(ctx, &r));
     }
-    if (e != EG_ERR_NOT_FOUND) {
-        return e;
-    }
-    return found == 1 ? EG_OK : found == 0 ? EG_ERR_NOT_FOUND : EG_ERR_EXISTS;
+    return e == EG_ERR_NOT_FOUND ? EG_OK : e;
 }
 
-static eg_err add_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    const eg_local_principal *r = ctx;
+typedef struct search {
+    eg_str tenant, name;
+    eg_local_principal *ret;
+    size_t found;
+} search;
+
+static eg_err match(void *ctx, const eg_local_principal *r) {
+    search *s = ctx;
+    if (eg_str_eq(s->tenant, eg_str_of(r->tenant)) && eg_str_eq(s->name, eg_str_of(r->name))) {
+        *s->ret = *r;
+        s->found++;
+    }
+    return EG_OK;
+}
+
+eg_err eg_local_principal_named(eg_kv *kv, eg_str tenant, eg_str name, eg_local_principal *ret) {
+    search s = {.tenant = tenant, .name = name, .ret = ret};
+    EG_TRY(eg_local_principal_each(kv, match, &s));
+    return s.found == 1 ? EG_OK : s.found == 0 ? EG_ERR_NOT_FOUND : EG_ERR_EXISTS;
+}
+
+eg_err eg_local_principal_insert(eg_kv_txn *t, const eg_local_principal *r) {
     char key[KEY_MAX];
     EG_CLEANUP(eg_buf_done) eg_buf value;
     eg_buf_init(&value, RECORD_MAX);
-    (void)p;
     EG_TRY(write_record(r, &value));
     return eg_kv_put_new(t, EG_DB_PRINCIPAL, client_key(key, eg_str_of(r->client_id)), eg_buf_bytes(&value));
+}
+
+eg_err eg_local_principal_replace(eg_kv_txn *t, const eg_local_principal *r) {
+    char key[KEY_MAX];
+    EG_CLEANUP(eg_buf_done) eg_buf value;
+    eg_buf_init(&value, RECORD_MAX);
+    EG_TRY(write_record(r, &value));
+    return eg_kv_put(t, EG_DB_PRINCIPAL, client_key(key, eg_str_of(r->client_id)), eg_buf_bytes(&value));
+}
+
+eg_err eg_local_principal_delete(eg_kv_txn *t, const eg_local_principal *r) {
+    char key[KEY_MAX];
+    return eg_kv_del(t, EG_DB_PRINCIPAL, client_key(key, eg_str_of(r->client_id)));
+}
+
+static eg_err add_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)p;
+    return eg_local_principal_insert(t, ctx);
 }
 
 static bool name_valid(eg_str name) {
@@ -137,7 +172,7 @@ static bool name_valid(eg_str name) {
     return name.len > 0 && name.len < sizeof ((eg_local_principal *)0)->name && eg_utf8_valid(name);
 }
 
-static eg_err make_secret(eg_local_principal *r, eg_buf *ret) {
+eg_err eg_local_principal_new_secret(eg_local_principal *r, eg_buf *ret) {
     uint8_t raw[SECRET_LEN];
     size_t before = ret->len;
     eg_random(raw, sizeof raw);
@@ -149,9 +184,7 @@ static eg_err make_secret(eg_local_principal *r, eg_buf *ret) {
     return eg_scrypt(secret, (eg_bytes){r->salt, sizeof r->salt}, r->hash, sizeof r->hash);
 }
 
-eg_err eg_identity_add_local(eg_kv *kv, eg_committer *c, eg_str tenant, eg_str name, eg_principal_kind kind, char ret_client_id[EG_UUID_LEN],
-                             char ret_object_id[EG_UUID_LEN], eg_buf *ret_secret, eg_problem *p) {
-    (void)kv; /* written through the committer */
+eg_err eg_local_principal_init(eg_local_principal *ret, eg_str tenant, eg_str name, eg_principal_kind kind, eg_problem *p) {
     eg_local_principal r = {.kind = kind};
     if (!eg_uuid_valid(tenant)) {
         return eg_fail(p, EG_ERR_INVALID, "A tenant's id is a GUID.");
@@ -166,9 +199,18 @@ eg_err eg_identity_add_local(eg_kv *kv, eg_committer *c, eg_str tenant, eg_str n
     memcpy(r.name, name.ptr, name.len);
     eg_uuid_new(r.client_id);
     eg_uuid_new(r.object_id);
+    *ret = r;
+    return EG_OK;
+}
+
+eg_err eg_identity_add_local(eg_kv *kv, eg_committer *c, eg_str tenant, eg_str name, eg_principal_kind kind, char ret_client_id[EG_UUID_LEN],
+                             char ret_object_id[EG_UUID_LEN], eg_buf *ret_secret, eg_problem *p) {
+    (void)kv; /* written through the committer */
+    eg_local_principal r;
+    EG_TRY(eg_local_principal_init(&r, tenant, name, kind, p));
     EG_CLEANUP(eg_buf_done) eg_buf secret;
     eg_buf_init(&secret, 64);
-    EG_TRY(make_secret(&r, &secret));
+    EG_TRY(eg_local_principal_new_secret(&r, &secret));
     eg_txn_op op = {add_record, &r};
     eg_err e = eg_commit(c, &op, 1, p);
     if (e == EG_OK) {

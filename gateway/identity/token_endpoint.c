@@ -2,8 +2,12 @@
 #include "token_endpoint.h"
 
 #include "identity_state.h"
+#include "local_admin.h"
 #include "token_issue.h"
 #include "token_request.h"
+
+#include <embergate/log.h>
+#include <embergate/metrics.h>
 
 #include <stdio.h>
 
@@ -91,6 +95,12 @@ static eg_err prove_client(eg_request *rq, const eg_token_request *t, const char
         return EG_ERR_LIMIT;
     }
     EG_TRY(eg_client_auth_check(i->clients, eg_str_of(tenant), t->client_id, eg_str_bytes(t->client_secret), rq->peer.address, client, &rq->problem));
+    EG_TRY(eg_local_admin_use(i, client, &rq->problem));
+    if (client->emergency) {
+        rq->record_event = "identity.breakglass.use";
+        eg_metric_add(EG_METRIC_BREAKGLASS_USED, 1);
+        eg_log(EG_LOG_ERROR, "breakglass.used", "client_id", client->client_id, "tenant", client->tenant, "source", rq->peer.address, "request_id", rq->request_id, NULL);
+    }
     ret->client = client;
     return EG_OK;
 }

@@ -92,6 +92,9 @@ static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_to
     if (c && who->client) {
         failed |= set_text(c, "azp", who->client->client_id) | set_text(c, "appid", who->client->client_id);
     }
+    if (c && who->client && who->client->emergency) {
+        failed |= json_object_set_new(c, "eg_breakglass", json_true());
+    }
     if (c && who->job) {
         failed |= set_text(c, "eg_job", who->job->job) | set_text(c, "eg_cluster", who->job->cluster);
         failed |= json_object_set_new(c, "groups", group_list(who->job));

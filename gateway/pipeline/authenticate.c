@@ -1,6 +1,9 @@
 /* Turns the Authorization of a request into a principal, for the audience that its surface has. */
 #include "pipeline_request.h"
 
+#include <embergate/log.h>
+#include <embergate/metrics.h>
+
 static const eg_audience audiences[EG_SURFACE_COUNT] = {
     [EG_SURFACE_OPS] = EG_AUDIENCE_GATEWAY,  [EG_SURFACE_LIVY] = EG_AUDIENCE_GATEWAY, [EG_SURFACE_OAUTH] = EG_AUDIENCE_GATEWAY,
     [EG_SURFACE_DFS] = EG_AUDIENCE_STORAGE,  [EG_SURFACE_BLOB] = EG_AUDIENCE_STORAGE, [EG_SURFACE_ARM] = EG_AUDIENCE_GATEWAY,
@@ -118,5 +121,10 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
         return eg_pipeline_refuse(c, e);
     }
     rq->principal = c->held;
+    if (c->held->emergency) {
+        rq->record_event = "identity.breakglass.request";
+        eg_metric_add(EG_METRIC_BREAKGLASS_USED, 1);
+        eg_log(EG_LOG_ERROR, "breakglass.used", "principal", c->held->object_id, "source", rq->peer.address, "request_id", rq->request_id, NULL);
+    }
     return EG_STEP_NEXT;
 }

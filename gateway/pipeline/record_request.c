@@ -24,7 +24,7 @@ static void describe(const eg_pipeline_request *c, const eg_request *rq, int sta
     const eg_principal *who = rq->principal;
     *ret = (eg_audit_record){
         .tenant = rq->tenant.len > 0 || !who ? rq->tenant : eg_str_of(who->tenant),
-        .event = rq->route && rq->route->event ? rq->route->event : "request",
+        .event = rq->record_event ? rq->record_event : rq->route && rq->route->event ? rq->route->event : "request",
         .outcome = outcome_of(status, e),
         .actor = who,
         .action = eg_str_of(rq->route && rq->route->action ? rq->route->action : ""),

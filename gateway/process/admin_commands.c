@@ -1,4 +1,4 @@
-/* `embergate principal`, `config`, `stop` and `recover`: what an operator does beside serving. */
+/* `embergate config`, `stop` and `recover`: what an operator does beside serving. */
 #include "init.h"
 
 #include "state_dir.h"
@@ -28,53 +28,6 @@ static eg_err load_config(const char *state, eg_config **ret, eg_problem *p)
     EG_TRY(eg_state_check(state, p));
     EG_TRY(eg_state_path(state, "embergate.yaml", path, p));
     return eg_config_load(path, ret, p);
-}
-
-static eg_err add_principal(eg_new_principal *n, const char *tenant, eg_problem *p)
-{
-    EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
-    EG_TRY(load_config(n->state_dir, &c, p));
-    const eg_config_tenant *t = eg_config_tenant_named(c, tenant);
-    if (!t) {
-        return eg_fail(p, EG_ERR_INVALID, "there is no tenant '%s'", tenant ? tenant : "");
-    }
-    n->state_dir = c->state_dir;
-    n->tenant = t->id;
-    n->subscription = eg_config_subscription(c, t->id);
-    EG_TRY(eg_init_principal(c, n, p));
-    EG_TRY(eg_init_owners(c, p));
-    printf("added %s; its profile is %s/profiles/%s.json\n", n->name, n->state_dir, n->name);
-    return EG_OK;
-}
-
-int eg_command_principal(int argc, char **argv)
-{
-    static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'},
-                                          {"tenant", required_argument, NULL, 't'}, {"role", required_argument, NULL, 'r'},
-                                          {"scope", required_argument, NULL, 'S'}, {NULL, 0, NULL, 0}};
-    eg_new_principal n = {0};
-    const char *tenant = NULL;
-    size_t roles = 0;
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (c) {
-        case 's': n.state_dir = optarg; break;
-        case 'n': n.name = optarg; break;
-        case 't': tenant = optarg; break;
-        case 'S': n.scope = optarg; break;
-        case 'r':
-            if (roles + 1 >= EG_INIT_LIST_MAX) {
-                return usage("principal", "too many roles");
-            }
-            n.roles[roles++] = optarg;
-            break;
-        default: return usage("principal", "an option is unknown");
-        }
-    }
-    if (optind + 1 != argc || strcmp(argv[optind], "add") != 0 || !n.state_dir || !n.name) {
-        return usage("principal", "`add` with --state and --name is owed");
-    }
-    eg_problem p = {0};
-    return add_principal(&n, tenant, &p) == EG_OK ? 0 : eg_process_complain(&p);
 }
 
 int eg_command_config(int argc, char **argv)

@@ -25,7 +25,9 @@
     X(ACCOUNT_RENEW, 16, "account_renew", 512)          \
     X(REVOKE, 30, "revoke", 24576)                    \
     X(REVOKE_UNDO, 31, "revoke_undo", 1024)           \
-    X(REVOKE_LIST, 32, "revoke_list", 256)
+    X(REVOKE_LIST, 32, "revoke_list", 256)            \
+    X(PRINCIPAL, 33, "principal", 1024)               \
+    X(PRINCIPAL_LIST, 34, "principal_list", 256)
 
 enum {
 #define X(id, number, name, max) EG_ADMIN_MSG_##id = number,

@@ -277,6 +277,17 @@ static eg_err on_REVOKE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_prob
 static eg_err on_REVOKE_UNDO(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_revoke_undo(&((eg_admin *)ctx)->o, in, reply, p); }
 static eg_err on_REVOKE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_revoke_list(&((eg_admin *)ctx)->o, in, reply, p); }
 
+static eg_err on_PRINCIPAL(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    pthread_mutex_lock(&a->lock);
+    const eg_err e = eg_admin_principal(&a->o, in, reply, p);
+    pthread_mutex_unlock(&a->lock);
+    return e;
+}
+
+static eg_err on_PRINCIPAL_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_principal_list(&((eg_admin *)ctx)->o, in, reply, p); }
+
 /* Whatever is not a row here is refused by eg_ipc_serve. */
 static const eg_ipc_handler handlers[] = {
 #define X(id, number, name, max) {number, name, max, on_##id},

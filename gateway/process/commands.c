@@ -44,10 +44,19 @@ const eg_command eg_process_commands[] = {
      "usage: embergate stop --state DIR [--keep-jobs]\n\n"
      "  --keep-jobs            leave clusters and jobs running: the next `embergate serve` finds them again\n",
      eg_command_stop},
-    {"principal", "add a local principal (while the server is stopped)",
-     "usage: embergate principal add --state DIR --name NAME [--tenant NAME] [--role ROLE…] [--scope SCOPE]\n\n"
-     "Writes its profile with a new secret to DIR/profiles/NAME.json. Roles are assigned at the tenant's subscription or at SCOPE.\n",
+    {"principal", "add, disable, enable, rotate, remove and list local principals",
+     "usage: embergate principal add --state DIR --name NAME [--kind service|user] [--tenant NAME] [--role ROLE…] [--scope SCOPE]\n"
+     "       embergate principal disable|enable|rotate|remove --state DIR --name NAME|CLIENT-ID [--tenant NAME]\n"
+     "       embergate principal list --state DIR [--tenant NAME]\n\n"
+     "add and rotate write a profile with a new secret to DIR/profiles/NAME.json; roles are assigned at the tenant's subscription or at SCOPE. disable and\n"
+     "remove also revoke all that was issued. add works with the server stopped, too; all others need it running. In force at once, and recorded.\n",
      eg_command_principal},
+    {"breakglass", "an administrator for when nobody else can sign in",
+     "usage: embergate breakglass arm|disarm --state DIR [--tenant NAME]\n\n"
+     "arm makes it, or gives it a new secret, which is shown once, and the role Owner. It may sign in for an hour from its first use and is then locked until\n"
+     "it is armed again. Each sign-in and each request of it raises embergate_breakglass_used_total, a line at level error and a record of its own kind.\n"
+     "There is none until it is armed. The server must be running, and you the user who runs it.\n",
+     eg_command_breakglass},
     {"tenant", "make the keys of another tenant",
      "usage: embergate tenant add --state DIR --name NAME\n\n"
      "Makes a tenant's key in the keeper and prints the lines for `tenants` in the configuration; restart the server after that.\n",

@@ -31,7 +31,7 @@ typedef struct eg_init_tenant {
     char subscription[EG_UUID_LEN];
 } eg_init_tenant;
 
-/* init_identity.c: a local principal with its profile file and roles. The store must be closed (no gateway serving). */
+/* init_identity.c: a local principal with its profile file and roles. Through run/admin.sock when a server runs. */
 typedef struct eg_new_principal {
     const char *state_dir;
     const char *tenant;                           /* GUID */
@@ -39,8 +39,21 @@ typedef struct eg_new_principal {
     const char *name;                             /* also the profile's: profiles/{name}.json */
     const char *roles[EG_INIT_LIST_MAX];
     const char *scope;                            /* NULL = the subscription */
+    const char *kind;                             /* "service" (NULL), "user" */
 } eg_new_principal;
 eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_problem *p) EG_MUST_CHECK;
+
+/* What a running server is asked to do with a local principal, and what it says. The caller makes and cleanses the secret's buffer. */
+typedef struct eg_principal_call {
+    const char *act, *name, *kind;
+} eg_principal_call;
+typedef struct eg_principal_reply {
+    char client_id[EG_UUID_LEN], object_id[EG_UUID_LEN], name[128];
+    eg_buf secret;
+} eg_principal_reply;
+eg_err eg_principal_ask(const char *state_dir, const char *tenant, const eg_principal_call *ask, eg_principal_reply *ret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p) EG_MUST_CHECK; /* n's roles */
+eg_err eg_init_rewrite_profile(const eg_config *c, const eg_new_principal *n, const eg_principal_reply *r, eg_problem *p) EG_MUST_CHECK;
 
 /* init_files.c: CA, certificates, Java's trust store. */
 eg_err eg_init_tls(const eg_init_options *o, eg_problem *p) EG_MUST_CHECK;
@@ -58,6 +71,7 @@ int eg_command_certificate(int argc, char **argv);
 int eg_command_recover(int argc, char **argv);
 int eg_command_tenant(int argc, char **argv);
 int eg_command_revoke(int argc, char **argv);
+int eg_command_breakglass(int argc, char **argv);
 int eg_command_key(int argc, char **argv);
 int eg_command_storage(int argc, char **argv);
 int eg_command_storage_check(int argc, char **argv);

@@ -1,6 +1,7 @@
-/* Makes a local principal with its profile file and its role assignments, while no gateway serves the state directory. */
+/* Makes a local principal with its profile file and its role assignments: in the store of a stopped server, or through a running one. */
 #include "init.h"
 
+#include "admin_protocol.h"
 #include "state_dir.h"
 
 #include <embergate/durable_file.h>
@@ -61,22 +62,64 @@ static eg_err write_profile(const eg_config *c, const eg_new_principal *n, const
     return e;
 }
 
-static eg_err grant_roles(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p)
+eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p)
 {
     char scope[128], policies[EG_STATE_PATH_MAX];
     (void)snprintf(scope, sizeof scope, "/subscriptions/%s", n->subscription);
     EG_TRY(eg_state_path(n->state_dir, "policies", policies, p));
     for (size_t i = 0; i < EG_INIT_LIST_MAX && n->roles[i]; i++) {
-        eg_policy_grant g = {.role = n->roles[i], .principal = object_id, .principal_type = "ServicePrincipal", .scope = n->scope ? n->scope : scope};
+        eg_policy_grant g = {.role = n->roles[i], .principal = object_id, .principal_type = n->kind && strcmp(n->kind, "user") == 0 ? "User" : "ServicePrincipal", .scope = n->scope ? n->scope : scope};
         EG_TRY(eg_policy_grant_write(*c->policies_dir ? c->policies_dir : policies, &g, p));
     }
     return EG_OK;
+}
+
+/* The same in a running server: its reply is client id, object id, name, secret. */
+eg_err eg_principal_ask(const char *state_dir, const char *tenant, const eg_principal_call *ask, eg_principal_reply *ret, eg_problem *p)
+{
+    eg_ipc_msg m;
+    eg_bytes f[4];
+    const eg_admin_call call = {state_dir, EG_ADMIN_MSG_PRINCIPAL, {eg_str_of(tenant), eg_str_of(ask->act), eg_str_of(ask->name), eg_str_of(ask->kind ? ask->kind : "service")}, 4, 0};
+    EG_TRY(eg_admin_ask_message(&call, &m, p));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    eg_err e = EG_OK;
+    for (size_t i = 0; i < 4 && e == EG_OK; i++) {
+        e = eg_ipc_take(&in, &f[i]);
+    }
+    if (e == EG_OK && f[0].len < sizeof ret->client_id && f[1].len < sizeof ret->object_id && f[2].len < sizeof ret->name) {
+        (void)snprintf(ret->client_id, sizeof ret->client_id, "%.*s", (int)f[0].len, (const char *)f[0].ptr);
+        (void)snprintf(ret->object_id, sizeof ret->object_id, "%.*s", (int)f[1].len, (const char *)f[1].ptr);
+        (void)snprintf(ret->name, sizeof ret->name, "%.*s", (int)f[2].len, (const char *)f[2].ptr);
+        e = eg_buf_add(&ret->secret, f[3].ptr, f[3].len);
+    }
+    eg_ipc_msg_done(&m);
+    return e == EG_OK ? e : eg_fail(p, e, "the server's answer can't be read");
+}
+
+eg_err eg_init_rewrite_profile(const eg_config *c, const eg_new_principal *n, const eg_principal_reply *r, eg_problem *p)
+{
+    return write_profile(c, n, r->client_id, r->object_id, &r->secret, p);
+}
+
+static eg_err add_running(const eg_config *c, const eg_new_principal *n, eg_problem *p)
+{
+    eg_principal_reply r = {0};
+    eg_buf_init(&r.secret, 256);
+    eg_err e = eg_principal_ask(n->state_dir, n->tenant, &(eg_principal_call){"add", n->name, n->kind}, &r, p);
+    e = e == EG_OK ? write_profile(c, n, r.client_id, r.object_id, &r.secret, p) : e;
+    e = e == EG_OK ? eg_init_grant(c, n, r.object_id, p) : e;
+    eg_cleanse(r.secret.ptr, r.secret.len);
+    eg_buf_done(&r.secret);
+    return e;
 }
 
 eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_problem *p)
 {
     if (!*n->name || strspn(n->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(n->name) || strlen(n->name) > 64) {
         return eg_fail(p, EG_ERR_INVALID, "a principal's name has 1 to 64 letters, digits, '-' and '_'");
+    }
+    if (eg_state_holder(n->state_dir) > 0) {
+        return add_running(c, n, p);
     }
     char db[EG_STATE_PATH_MAX], client_id[EG_UUID_LEN], object_id[EG_UUID_LEN];
     EG_TRY(eg_state_path(n->state_dir, "gateway/db", db, p));
@@ -85,16 +128,12 @@ eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_probl
     {
         EG_CLEANUP(open_store_done) open_store s = {0};
         eg_kv_options ko = {.dir = db};
-        eg_err e = eg_kv_open(&ko, &s.kv, p);
-        if (e == EG_ERR_LOCKED && p) {
-            return eg_fail_hint(p, "principals are added while the server is stopped: embergate stop --keep-jobs --state %s", n->state_dir);
-        }
-        EG_TRY(e);
+        EG_TRY(eg_kv_open(&ko, &s.kv, p));
         EG_TRY(eg_committer_start(s.kv, &s.committer));
-        EG_TRY(eg_identity_add_local(s.kv, s.committer, eg_str_of(n->tenant), eg_str_of(n->name), EG_PRINCIPAL_SERVICE, client_id, object_id, &secret, p));
+        EG_TRY(eg_identity_add_local(s.kv, s.committer, eg_str_of(n->tenant), eg_str_of(n->name), n->kind && strcmp(n->kind, "user") == 0 ? EG_PRINCIPAL_USER : EG_PRINCIPAL_SERVICE, client_id, object_id, &secret, p));
     }
     eg_err e = write_profile(c, n, client_id, object_id, &secret, p);
     eg_cleanse(secret.ptr, secret.len);
     EG_TRY(e);
-    return grant_roles(c, n, object_id, p);
+    return eg_init_grant(c, n, object_id, p);
 }

@@ -186,6 +186,7 @@ struct eg_request {
     bool must_not_wait;
 
     /* What the record of this request says beyond the fixed fields. */
+    const char *record_event;     /* static; NULL = the route's */
     char record_resource[1024];   /* e.g. container/path; "" = scope */
     char record_job[64];          /* "{cluster}/{batch id}" that it is about; "" = the principal's own job, if it is one */
     json_t *record_details;       /* sealed in the record; NULL = none. Owned by the request, freed with it */

@@ -20,6 +20,7 @@
     X(REQUESTS_FAILED, "embergate_requests_failed_total", "counter", "Requests answered 5xx")                   \
     X(TOKEN_CACHE_HITS, "embergate_token_cache_hits_total", "counter", "Tokens found verified in the cache")    \
     X(TOKEN_CACHE_MISSES, "embergate_token_cache_misses_total", "counter", "Tokens that had to be verified")    \
+    X(BREAKGLASS_USED, "embergate_breakglass_used_total", "counter", "Sign-ins and requests of break-glass administrators: an alarm") \
     X(REVOCATIONS, "embergate_revocations_total", "counter", "Principals, tokens and jobs revoked")            \
     X(STREAMS_CUT, "embergate_streams_cut_total", "counter", "Requests in flight that were cut off by a revocation or a changed policy") \
     X(TOKENS_ISSUED, "embergate_tokens_issued_total", "counter", "Tokens issued by the gateway's own issuer")   \

@@ -29,6 +29,7 @@ typedef struct eg_principal {
     int64_t expires_s;                       /* seconds since 1970 */
     int64_t issued_s;                        /* its token, or the key that it signed with; 0 = not known, so that any revocation concerns it */
     int64_t revoked_until_s;                 /* what was issued to it until then was revoked; this was issued later. 0 = nothing was */
+    bool emergency;                          /* a break-glass administrator: each request is an alarm */
     bool groups_unknown;                     /* overage: never "no groups" */
     size_t group_count;
     char (*groups)[EG_UUID_LEN];             /* owned */

@@ -1,8 +1,9 @@
 /* Client secrets: right ones pass, all others look the same, and failures are slowed down.
- * covers: local_principal.c */
+ * covers: local_principal.c local_admin.c */
 #include "identity_fixture.h"
 
 #include "identity/client_auth.h"
+#include "identity/local_admin.h"
 
 #include <pthread.h>
 
@@ -45,6 +46,57 @@ static void a_disabled_client_is_forgotten(void **state) {
     assert_int_equal(try_from(a, TENANT, f->client_id, f->secret, "192.0.2.1"), EG_OK);
     assert_int_equal(eg_identity_disable_local(f->kv, f->committer, eg_str_of(f->client_id), &p), EG_OK);
     assert_int_equal(try_from(a, TENANT, f->client_id, f->secret, "192.0.2.1"), EG_ERR_OAUTH_CLIENT);
+    eg_client_auth_free(a);
+}
+
+static eg_err nothing(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)t;
+    (void)ctx;
+    (void)p;
+    return EG_OK;
+}
+
+static eg_txn_op no_record(void *ctx, const eg_local_principal *who) {
+    (void)ctx;
+    (void)who;
+    return (eg_txn_op){.apply = nothing};
+}
+
+static eg_err act(fixture *f, eg_local_act what, const char *name, eg_local_principal *ret, eg_buf *secret) {
+    const eg_local_ask a = {.act = what, .tenant = EG_LIT(TENANT), .name = eg_str_of(name), .kind = EG_PRINCIPAL_SERVICE, .record = no_record};
+    eg_problem p = {0};
+    eg_buf_reset(secret);
+    return eg_local_admin_change(f->identity, &a, ret, secret, &p);
+}
+
+/* An hour from its first use; then locked until it is armed again, with a new secret. */
+static void break_glass_is_locked_after_its_hour(void **state) {
+    fixture *f = *state;
+    eg_client_auth *a = eg_client_auth_new(f->kv, &f->clock);
+    eg_local_principal r = {0};
+    eg_problem p = {0};
+    eg_buf secret;
+    eg_buf_init(&secret, 256);
+    assert_int_equal(fixture_open_identity(f, NULL, 0), EG_OK);
+    assert_int_equal(act(f, EG_LOCAL_ARM, "loader", &r, &secret), EG_ERR_EXISTS); /* an ordinary principal's name */
+    assert_int_equal(act(f, EG_LOCAL_ARM, "glass", &r, &secret), EG_OK);
+    f->offset_s = 90000; /* it may lie in its safe for long */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(eg_client_auth_check(a, EG_LIT(TENANT), eg_str_of(r.client_id), eg_buf_bytes(&secret), "192.0.2.1", &r, &p), EG_OK);
+        assert_int_equal(eg_local_admin_use(f->identity, &r, &p), EG_OK);
+        f->offset_s += 3500;
+    }
+    assert_int_equal(eg_client_auth_check(a, EG_LIT(TENANT), eg_str_of(r.client_id), eg_buf_bytes(&secret), "192.0.2.1", &r, &p), EG_OK);
+    assert_int_equal(eg_local_admin_use(f->identity, &r, &p), EG_ERR_OAUTH_CLIENT);
+    f->offset_s = 0; /* nor does a clock that is set back open it */
+    assert_int_equal(eg_local_admin_use(f->identity, &r, &p), EG_ERR_OAUTH_CLIENT);
+    assert_int_equal(act(f, EG_LOCAL_ROTATE, "glass", &r, &secret), EG_ERR_INVALID);
+    assert_int_equal(act(f, EG_LOCAL_ENABLE, "glass", &r, &secret), EG_ERR_INVALID);
+    assert_int_equal(act(f, EG_LOCAL_ARM, "glass", &r, &secret), EG_OK);
+    assert_int_equal(eg_local_admin_use(f->identity, &r, &p), EG_OK);
+    assert_int_equal(act(f, EG_LOCAL_REMOVE, "glass", &r, &secret), EG_OK);
+    assert_int_equal(act(f, EG_LOCAL_REMOVE, "glass", &r, &secret), EG_ERR_NOT_FOUND);
+    eg_buf_done(&secret);
     eg_client_auth_free(a);
 }
 
@@ -124,7 +176,7 @@ static void names_are_checked(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_secret_and_nothing_else, fixture_open, fixture_close),
-    cmocka_unit_test_setup_teardown(a_disabled_client_is_forgotten, fixture_open, fixture_close),
+    cmocka_unit_test_setup_teardown(a_disabled_client_is_forgotten, fixture_open, fixture_close), cmocka_unit_test_setup_teardown(break_glass_is_locked_after_its_hour, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(failures_are_throttled_by_client_and_address, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(few_run_at_once, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(names_are_checked, fixture_open, fixture_close),
