@@ -218,6 +218,9 @@ static bool is_ours(eg_str name) {
 
 static bool is_name(const char *name) {
     const char *p = name;
+    while ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '-') { /* nearly all are made of these */
+        p++;
+    }
     while (*p > ' ' && *p < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", *p) == NULL) { /* RFC 9110 section 5.6.2 */
         p++;
     }

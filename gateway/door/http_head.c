@@ -3,7 +3,7 @@
 
 #define NOT_OURS EG_ERR_HTTP_FRAMING
 
-enum { BLOCK = 16 };
+enum { BLOCK = 8 };
 
 /* Character classes, one bit each. */
 enum { TCHAR = 1, TARGET = 2, HEX = 4, FIELD = 8, HOST = 16 };
@@ -52,6 +52,16 @@ static eg_err end_of_line(eg_http_scan *s, size_t at, bool *ret_empty, eg_proble
     return EG_OK;
 }
 
+/* Whether one of eight bytes is below 0x20 or 0x7f. Of each byte only its own high bit is asked, and what a lower one borrows can't hide another:
+ * it can at most make a byte above it look like one. */
+static bool has_control(const uint8_t p[BLOCK]) {
+    const uint64_t ones = 0x0101010101010101u, highs = 0x80 * ones;
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    const uint64_t del = w ^ (0x7f * ones);
+    return ((((w - 0x20 * ones) & ~w) | ((del - ones) & ~del)) & highs) != 0;
+}
+
 /* On to the next byte that the loop below must look at; the last one before a bound is among them. */
 static size_t skip_plain(const eg_http_scan *s, const eg_door_limits *limits, eg_bytes in, size_t first_line_max) {
     size_t end = in.len < limits->head_bytes ? in.len : limits->head_bytes;
@@ -62,15 +72,9 @@ static size_t skip_plain(const eg_http_scan *s, const eg_door_limits *limits, eg
     if (at > 0 && in.ptr[at - 1] == '\r') {
         return at;
     }
-    /* A block at a time, so that the compiler takes it with one instruction. A tab is FIELD too, and found one by one. */
-    for (; at + BLOCK < end; at += BLOCK) {
-        uint8_t stop = 0;
-        for (size_t i = 0; i < BLOCK; i++) {
-            stop |= (uint8_t)(in.ptr[at + i] < 0x20) | (uint8_t)(in.ptr[at + i] == 0x7f);
-        }
-        if (stop) {
-            break;
-        }
+    /* Eight bytes at a time; a tab is FIELD too, and found one by one. */
+    while (at + BLOCK < end && !has_control(in.ptr + at)) {
+        at += BLOCK;
     }
     while (at + 1 < end && is((char)in.ptr[at], FIELD)) {
         at++;

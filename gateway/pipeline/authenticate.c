@@ -10,25 +10,28 @@ static const eg_audience audiences[EG_SURFACE_COUNT] = {
     [EG_SURFACE_AUDIT] = EG_AUDIENCE_GATEWAY,
 };
 
-/* RFC 6750 section 2.1, b64token: letters, digits and -._~+/= ('-', '.' and '/' stand right before the digits). */
-static bool is_token_byte(uint8_t c) {
-    return ((uint8_t)((c | 0x20) - 'a') < 26) | ((uint8_t)(c - '-') <= '9' - '-') | (c == '+') | (c == '=') | (c == '_') | (c == '~');
-}
+/* RFC 6750 section 2.1, b64token. */
+static const uint8_t token_byte[256] = {
+    ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1,
+    ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1,
+    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1,
+    ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1,
+    ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['+'] = 1, ['/'] = 1, ['='] = 1,
+};
 
-/* Whole blocks without a branch, so that the compiler takes each with a few instructions. */
+/* Eight bytes without a branch: a token has a thousand. */
 static bool is_token(eg_str s) {
-    enum { BLOCK = 16 };
-    uint8_t fine = 1;
-    size_t i = 0;
-    for (; s.len - i >= BLOCK; i += BLOCK) {
-        for (size_t k = 0; k < BLOCK; k++) {
-            fine &= (uint8_t)is_token_byte((uint8_t)s.ptr[i + k]);
-        }
+    const uint8_t *p = (const uint8_t *)s.ptr, *end = p + s.len;
+    unsigned fine = 1;
+    for (; end - p >= 8; p += 8) {
+        fine &= (unsigned)token_byte[p[0]] & token_byte[p[1]] & token_byte[p[2]] & token_byte[p[3]] & token_byte[p[4]] & token_byte[p[5]] & token_byte[p[6]] &
+                token_byte[p[7]];
     }
-    for (; i < s.len; i++) {
-        fine &= (uint8_t)is_token_byte((uint8_t)s.ptr[i]);
+    for (; p < end; p++) {
+        fine &= token_byte[*p];
     }
-    return fine;
+    return fine == 1;
 }
 
 eg_err eg_pipeline_bearer(eg_str authorization, eg_str *ret) {

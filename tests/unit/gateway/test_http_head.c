@@ -196,6 +196,27 @@ static void test_incomplete(void **state) {
     assert_int_equal(len, 0);
 }
 
+/* Wherever a byte stands among those that are looked at together, and whatever stands beside it. */
+static void test_every_byte_at_every_place(void **state) {
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        const bool fine = c == '\t' || (c >= 0x20 && c != 0x7f);
+        for (size_t at = 0; at < 20; at++) {
+            char text[] = GET H "X: ab\x80\xff ~`!19AZ azcdefghi\x81klmn\r\n\r\n";
+            const size_t before = sizeof(GET H "X: a") - 1;
+            eg_http_head h;
+            size_t len = 0;
+            char *copy = NULL;
+            text[before + at] = (char)c;
+            const eg_err e = read_head((eg_str){text, sizeof text - 1}, sizeof text, &h, &len, &copy);
+            if ((e == EG_OK) != fine) {
+                fail_msg("byte %u at %zu: %s", c, at, eg_err_code(e));
+            }
+            free(copy);
+        }
+    }
+}
+
 static eg_err read_built(const char *before, char fill, size_t n, const char *after) {
     size_t a = strlen(before);
     size_t b = strlen(after);
@@ -250,7 +271,7 @@ static void test_header_count(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),      cmocka_unit_test(test_fields), cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_incomplete), cmocka_unit_test(test_bounds), cmocka_unit_test(test_header_count),
+        cmocka_unit_test(test_incomplete), cmocka_unit_test(test_every_byte_at_every_place), cmocka_unit_test(test_bounds), cmocka_unit_test(test_header_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
