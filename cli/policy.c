@@ -7,7 +7,7 @@
 #include <getopt.h>
 
 typedef struct policy_options {
-    const char *dir, *role, *principal, *type, *scope, *action, *tenant;
+    const char *dir, *role, *principal, *type, *scope, *action, *tenant, *subnet, *source, *destination, *account;
     bool data_action, no_new_access, json;
     const char *operands[2];   /* after the verb */
     int status;                /* of a verb that can say no */
@@ -19,7 +19,9 @@ static const struct option policy_long[] = {
     {"principal-type", required_argument, NULL, 't'}, {"scope", required_argument, NULL, 's'},
     {"action", required_argument, NULL, 'a'},    {"data-action", required_argument, NULL, 'D'},
     {"tenant", required_argument, NULL, 'T'},    {"no-new-access", no_argument, NULL, 'n'},
-    {"json", no_argument, NULL, 'j'},            {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, 'j'},            {"subnet", required_argument, NULL, 'S'},
+    {"source", required_argument, NULL, 'o'},    {"destination", required_argument, NULL, 'e'},
+    {"account", required_argument, NULL, 'A'},   {NULL, 0, NULL, 0},
 };
 
 static eg_policy_grant grant_of(const policy_options *o)
@@ -94,6 +96,28 @@ static eg_err policy_test(policy_options *o, eg_problem *p)
     return eg_cli_policy_test(o->dir, o->tenant, o->operands[0], &o->status, p);
 }
 
+static eg_err policy_flow(policy_options *o, eg_problem *p)
+{
+    const eg_policy_flow_question q = {.dir = o->dir, .subnet = o->subnet, .source = o->source, .destination = o->destination, .account = o->account, .json = o->json};
+    return eg_cli_policy_flow(&q, &o->status, p);
+}
+
+/* "/subscriptions/{s}" or what lies below it. */
+static eg_err policy_compliance(policy_options *o, eg_problem *p)
+{
+    char subscription[64];
+    eg_str rest = eg_str_of(o->scope);
+    (void)eg_str_cut(&rest, '/');
+    const bool fits = eg_str_ieq(eg_str_cut(&rest, '/'), EG_LIT("subscriptions")) && rest.len > 0;
+    const eg_str id = eg_str_cut(&rest, '/');
+    if (!fits || id.len >= sizeof subscription) {
+        return eg_fail(p, EG_ERR_INVALID, "--scope is /subscriptions/ID");
+    }
+    (void)snprintf(subscription, sizeof subscription, "%.*s", EG_FMT(id));
+    return eg_cli_policy_compliance(subscription, o->json, &o->status, p);
+}
+
+enum { NEEDS_FLOW = 32, NEEDS_SCOPE = 64 };
 enum { NEEDS_GRANT = 1, NEEDS_ACTION = 2, NEEDS_ONE = 4, NEEDS_TWO = 8, NEEDS_TENANT = 16 };
 static const struct {
     const char *name;
@@ -109,6 +133,8 @@ static const struct {
     {"what-if", NEEDS_ONE, policy_what_if},
     {"prove", NEEDS_TWO, policy_prove},
     {"test", NEEDS_ONE | NEEDS_TENANT, policy_test},
+    {"flow", NEEDS_FLOW, policy_flow},
+    {"compliance", NEEDS_SCOPE, policy_compliance},
 };
 
 static bool take_policy_option(policy_options *o, int c)
@@ -125,6 +151,10 @@ static bool take_policy_option(policy_options *o, int c)
     case 'T': o->tenant = optarg; return true;
     case 'n': o->no_new_access = true; return true;
     case 'j': o->json = true; return true;
+    case 'S': o->subnet = optarg; return true;
+    case 'o': o->source = optarg; return true;
+    case 'e': o->destination = optarg; return true;
+    case 'A': o->account = optarg; return true;
     default: return false;
     }
 }
@@ -137,6 +167,12 @@ static const char *missing(const policy_options *o, unsigned needs)
     }
     if ((needs & NEEDS_ACTION) && (!o->action || !o->principal || !o->scope)) {
         return "--principal, --scope and --action or --data-action are owed";
+    }
+    if ((needs & NEEDS_FLOW) && (!o->source || (!o->subnet && !o->account))) {
+        return "--source, and --subnet or --account, are owed";
+    }
+    if ((needs & NEEDS_SCOPE) && !o->scope) {
+        return "--scope /subscriptions/ID is owed";
     }
     if ((needs & NEEDS_ONE) && (!o->operands[0] || o->operands[1])) {
         return "one file or directory is owed after the verb";

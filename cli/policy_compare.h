@@ -13,4 +13,12 @@ eg_err eg_cli_policy_what_if(const eg_policy_pair *pair, eg_problem *p);
 eg_err eg_cli_policy_prove(const eg_policy_pair *pair, bool json, int *ret_status, eg_problem *p);
 eg_err eg_cli_policy_test(const char *dir, const char *tenant, const char *file, int *ret_status, eg_problem *p);
 
+/* policy_flow.c. IP flow verify: `account` NULL asks the subnet's security group, else the account's networkAcls, with `subnet` that of the cluster whose job asks. */
+typedef struct eg_policy_flow_question {
+    const char *dir, *subnet, *source, *destination, *account;
+    bool json;
+} eg_policy_flow_question;
+eg_err eg_cli_policy_flow(const eg_policy_flow_question *q, int *ret_status, eg_problem *p);
+eg_err eg_cli_policy_compliance(const char *subscription, bool json, int *ret_status, eg_problem *p);
+
 #endif

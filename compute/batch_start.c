@@ -270,8 +270,16 @@ static eg_err launch(eg_compute *c, eg_live_job *job, material *m, eg_problem *p
     return eg_launcher_start(c->launcher, &s, p);
 }
 
+/* What was allowed when the batch was submitted may be no longer. */
+static eg_err ask_gate(eg_compute *c, const eg_live_job *job, eg_problem *p) {
+    size_t at = 0;
+    const eg_cluster_config *cluster = eg_compute_cluster(c, eg_str_of(job->who.cluster), &at);
+    return c->o.gate.ask && cluster ? c->o.gate.ask(c->o.gate.ctx, cluster->resource_id, p) : EG_OK;
+}
+
 eg_err eg_batch_start(eg_compute *c, eg_live_job *job, eg_problem *p) {
     material m = {0};
+    EG_TRY(ask_gate(c, job, p));
     eg_buf_init(&m.jars, LIST_MAX);
     eg_buf_init(&m.py_files, LIST_MAX);
     eg_buf_init(&m.files, LIST_MAX);

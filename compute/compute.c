@@ -59,6 +59,7 @@ eg_err eg_compute_open(const eg_compute_options *o, eg_compute **ret, eg_problem
         return EG_ERR_NO_MEMORY;
     }
     c->o = *o;
+    (void)pthread_mutex_init(&c->quota_lock, NULL);
     c->next_ids = calloc(o->cluster_count + 1, sizeof *c->next_ids);
     c->jobs = eg_live_jobs_new();
     c->keys = eg_batch_keys_new(o->keys, o->clock);
@@ -94,6 +95,7 @@ void eg_compute_close(eg_compute *c) {
     eg_live_jobs_free(c->jobs);
     eg_idempotency_busy_free(c->busy);
     free(c->next_ids);
+    (void)pthread_mutex_destroy(&c->quota_lock);
     free(c);
 }
 

@@ -8,6 +8,8 @@
 #include "idempotency.h"
 #include "live_jobs.h"
 
+#include <pthread.h>
+
 struct eg_watcher;
 
 struct eg_compute {
@@ -19,6 +21,7 @@ struct eg_compute {
     eg_idempotency_busy *busy;
     _Atomic uint32_t *next_ids;     /* one a cluster, as in o.clusters */
     struct eg_watcher *watcher;
+    pthread_mutex_t quota_lock;     /* from asking for room to taking it */
 };
 
 /* NULL when there is none of this name. */

@@ -73,6 +73,24 @@ eg_err eg_live_jobs_room(eg_live_jobs *j, eg_str cluster, eg_problem *p) {
     return atomic_load(&j->count) < EG_LIVE_JOBS_MAX ? EG_OK : eg_fail(p, EG_ERR_QUOTA, "%d batches have not ended; wait for some", EG_LIVE_JOBS_MAX);
 }
 
+static bool fits(const char *wanted, const char *is) { return !wanted || eg_str_ieq(eg_str_of(wanted), eg_str_of(is)); }
+
+/* A shape never changes once its job is in the table. */
+void eg_live_jobs_load(eg_live_jobs *j, const eg_live_match *m, eg_live_load *ret) {
+    *ret = (eg_live_load){0};
+    for (size_t i = 0; i < SHARDS; i++) {
+        pthread_rwlock_rdlock(&j->shards[i].lock);
+        for (const eg_live_job *at = j->shards[i].first; at; at = at->next) {
+            if (fits(m->tenant, at->who.tenant) && fits(m->owner, at->who.object_id) && fits(m->cluster, at->who.cluster)) {
+                ret->jobs++;
+                ret->cores += (uint64_t)at->shape.executors * at->shape.executor_cores + 1;
+                ret->memory_mib += (uint64_t)at->shape.executors * at->shape.executor_mib + at->shape.driver_mib;
+            }
+        }
+        pthread_rwlock_unlock(&j->shards[i].lock);
+    }
+}
+
 static void fill(eg_live_job *job, const eg_batch *b, const char *owner_name) {
     eg_job_identity *who = &job->who;
     snprintf(who->tenant, sizeof who->tenant, "%s", b->tenant);

@@ -41,6 +41,10 @@ void eg_live_jobs_free(eg_live_jobs *j);
 eg_err eg_live_jobs_add(eg_live_jobs *j, const eg_batch *b, const char *owner_name, eg_problem *p) EG_MUST_CHECK;
 /* The same bound, asked before anything is written. */
 eg_err eg_live_jobs_room(eg_live_jobs *j, eg_str cluster, eg_problem *p) EG_MUST_CHECK;
+/* What the jobs that match take together. NULL = any. */
+typedef struct eg_live_match { const char *tenant, *owner, *cluster; } eg_live_match;
+typedef struct eg_live_load { uint64_t jobs, cores, memory_mib; } eg_live_load;
+void eg_live_jobs_load(eg_live_jobs *j, const eg_live_match *m, eg_live_load *ret);
 /* Any thread; never block but for a short lock. Unknown jobs are not running and moved nothing. */
 bool eg_live_jobs_running(eg_live_jobs *j, eg_str job);
 void eg_live_jobs_moved(eg_live_jobs *j, eg_str job, uint64_t read, uint64_t written);

@@ -2,6 +2,7 @@
 #include "livy.h"
 
 #include "batch_start.h"
+#include "job_quota.h"
 #include "watcher.h"
 
 #include <embergate/metrics.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 
 #define ROUTE "POST /batches"
+#define QUOTA_RETRY_S 30 /* batches take about as long to end */
 
 typedef struct submission {
     eg_request *rq;
@@ -103,14 +105,18 @@ static eg_err respond_replay(submission *s) {
     return e;
 }
 
-static eg_err create(submission *s) {
+static eg_err create_within(submission *s) {
     EG_TRY(eg_live_jobs_room(s->c->jobs, eg_str_of(s->cluster->name), &s->rq->problem));
     eg_batch b;
     eg_batch_init(&b);
     fill_batch(s, atomic_fetch_add(&s->c->next_ids[s->cluster_index], 1), &b);
     snprintf(s->rq->record_resource, sizeof s->rq->record_resource, "batches/%u", b.id);
     snprintf(s->rq->record_job, sizeof s->rq->record_job, "%.52s/%u", b.cluster, b.id);
-    eg_err e = seal_batch(s, &b);
+    eg_err e = eg_job_quota_room(s->c, &b, &s->rq->problem);
+    if (e == EG_ERR_QUOTA) {
+        s->rq->retry_after_s = QUOTA_RETRY_S;
+    }
+    e = e != EG_OK ? e : seal_batch(s, &b);
     e = e != EG_OK ? e : commit_batch(s, &b);
     if (e == EG_OK) {
         eg_metric_add(EG_METRIC_BATCHES_SUBMITTED, 1);
@@ -120,6 +126,13 @@ static eg_err create(submission *s) {
         eg_watcher_poke(s->c->watcher);
     }
     eg_batch_done(&b);
+    return e;
+}
+
+static eg_err create(submission *s) {
+    eg_job_quota_enter(s->c);
+    const eg_err e = create_within(s);
+    eg_job_quota_leave(s->c);
     return e;
 }
 

@@ -170,7 +170,7 @@ static void add_headers(eg_request *rq, const answer *a) {
         (void)challenge(rq, a, shapes[rq->surface].basic);
     }
     if (cat == EG_CAT_THROTTLED || cat == EG_CAT_UNAVAILABLE) {
-        (void)eg_response_header(rq, "Retry-After", "1");
+        (void)eg_response_header(rq, "Retry-After", "%u", rq->retry_after_s ? rq->retry_after_s : 1);
     }
     if (rq->surface == EG_SURFACE_OAUTH) {
         (void)eg_response_header(rq, "Cache-Control", "no-store"); /* RFC 6749 section 5.1 */

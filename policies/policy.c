@@ -207,6 +207,7 @@ void eg_policy_unref(eg_policy *p) {
     }
     free(p->subnets);
     free(p->accounts);
+    free(p->assigned);
     eg_arena_free(p->arena);
     free(p);
 }

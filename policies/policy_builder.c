@@ -1,10 +1,13 @@
 /* Builds a snapshot from the files of a policy directory, one after the other, with duplicates and bounds checked. */
 #include "policy_model.h"
+#include "policy_builtin.h"
+#include "rule.h"
 
 #include <stdlib.h>
 
 struct eg_policy_builder {
     eg_policy *pol;
+    eg_rule_book *book;      /* definitions, until they are assigned */
     eg_policy_kind kind;     /* of the file that came last */
     const char *file;        /* being read; in the arena */
     size_t files, bytes, rows;
@@ -122,6 +125,32 @@ static eg_err add_account(eg_policy_builder *b, const eg_policy_at *at, const js
     EG_TRY(eg_policy_account_read(pol, at, v, &pol->accounts[pol->account_count], p));
     pol->accounts[pol->account_count++].file = b->file;
     return EG_OK;
+}
+
+static eg_err add_rule(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    return eg_rule_book_define(b->book, b->pol->arena, at, v, p);
+}
+
+static eg_err add_initiative(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    return eg_rule_book_group(b->book, b->pol->arena, at, v, p);
+}
+
+static eg_err put_in_force(void *ctx, const eg_policy_at *at, const eg_policy_assigned *a, eg_problem *p) {
+    eg_policy_builder *b = ctx;
+    eg_policy *pol = b->pol;
+    if (pol->assigned_count == EG_RULE_ASSIGNED_MAX) {
+        return eg_policy_refuse(at, p, "More than %d policy definitions are in force.", EG_RULE_ASSIGNED_MAX);
+    }
+    void *array = pol->assigned;
+    EG_TRY(grow(b, EG_POLICY_RULE_ASSIGNMENTS, &array, pol->assigned_count, sizeof *pol->assigned, p));
+    pol->assigned = array;
+    pol->assigned[pol->assigned_count] = *a;
+    pol->assigned[pol->assigned_count++].file = b->file;
+    return EG_OK;
+}
+
+static eg_err add_rule_assignment(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p) {
+    return eg_rule_assignment_read(b->book, b->pol->arena, at, v, (eg_policy_assigned_sink){put_in_force, b}, p);
 }
 
 static int role_order(const void *a, const void *b) {
@@ -282,6 +311,18 @@ static eg_err seal_accounts(eg_policy *pol, eg_problem *p) {
     return sort_unique(pol->accounts, pol->account_count, sizeof *pol->accounts, account_order, file_of_account, p);
 }
 
+static int assigned_order(const void *x, const void *y) {
+    const eg_policy_assigned *a = x, *b = y;
+    const int order = eg_policy_id_order(a->id, b->id);
+    return order ? order : eg_policy_id_order(a->reference, b->reference);
+}
+
+static const char *file_of_assigned(const void *v) { return ((const eg_policy_assigned *)v)->file; }
+
+static eg_err seal_assigned(eg_policy *pol, eg_problem *p) {
+    return sort_unique(pol->assigned, pol->assigned_count, sizeof *pol->assigned, assigned_order, file_of_assigned, p);
+}
+
 /* seal runs when all of a kind were read, before the next kind, which refers to it. */
 static const struct {
     eg_err (*add)(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p);
@@ -295,6 +336,9 @@ static const struct {
     [EG_POLICY_GROUPS] = {add_group, seal_groups},
     [EG_POLICY_VNETS] = {add_vnet, seal_subnets},
     [EG_POLICY_ACCOUNTS] = {add_account, seal_accounts},
+    [EG_POLICY_RULES] = {add_rule, seal_none},
+    [EG_POLICY_INITIATIVES] = {add_initiative, seal_none},
+    [EG_POLICY_RULE_ASSIGNMENTS] = {add_rule_assignment, seal_assigned},
 };
 
 static eg_err advance(eg_policy_builder *b, eg_policy_kind to, eg_problem *p) {
@@ -371,7 +415,7 @@ eg_err eg_policy_builder_add_document(eg_policy_builder *b, eg_policy_kind kind,
 
 eg_err eg_policy_builder_new_bare(eg_policy_builder **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = calloc(1, sizeof *b);
-    if (!b || !(b->pol = calloc(1, sizeof *b->pol)) || !(b->pol->arena = eg_arena_new(EG_POLICY_MEMORY_MAX))) {
+    if (!b || !(b->pol = calloc(1, sizeof *b->pol)) || !(b->pol->arena = eg_arena_new(EG_POLICY_MEMORY_MAX)) || !(b->book = eg_rule_book_new())) {
         return no_memory(p);
     }
     b->pol->refs = 1;
@@ -385,6 +429,7 @@ eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
     EG_TRY(eg_policy_builder_new_bare(&b, p));
     EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", eg_policy_builtin_text(), p));
+    EG_TRY(add_file(b, EG_POLICY_RULES, "built-in", (eg_str){(const char *)eg_policy_builtin_rules, eg_policy_builtin_rules_len}, p));
     b->rows = 0;
     *ret = b;
     b = NULL;
@@ -396,6 +441,7 @@ void eg_policy_builder_free(eg_policy_builder *b) {
         return;
     }
     eg_policy_unref(b->pol);
+    eg_rule_book_free(b->book);
     eg_buf_done(&b->digests);
     free(b);
 }

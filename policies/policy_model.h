@@ -172,6 +172,8 @@ struct eg_policy {
     size_t subnet_count;
     eg_policy_account *accounts;        /* by id */
     size_t account_count;
+    struct eg_policy_assigned *assigned; /* Azure Policy's definitions in force (rule.h), by assignment and definition */
+    size_t assigned_count;
 };
 
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */

@@ -1,5 +1,6 @@
 /* What two policies have in common: grants, deny assignments and rules that mean the same. */
 #include "prove.h"
+#include "rule.h"
 
 static bool same_patterns(const eg_policy_patterns *a, const eg_policy_patterns *b) {
     bool same = a->n == b->n;
@@ -105,6 +106,41 @@ bool eg_policy_cidrs_have(const eg_policy_cidrs *in, const eg_policy_cidr *c) {
 bool eg_policy_account_has_subnet(const eg_policy *pol_in, const eg_policy_account *in, eg_str subnet) {
     for (size_t i = 0; i < in->subnet_count; i++) {
         if (eg_policy_id_order(pol_in->subnets[in->subnets[i]].id, subnet) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool same_rule(const eg_rule_node *a, const eg_rule_node *b) {
+    bool same = a->kind == b->kind && a->child_count == b->child_count && a->place == b->place && eg_str_ieq(a->alias, b->alias) && a->compare == b->compare &&
+                a->negated == b->negated && a->value_count == b->value_count;
+    for (size_t i = 0; same && a->compare != EG_RULE_EXISTS && i < a->value_count; i++) {
+        same = eg_str_ieq(a->values[i], b->values[i]);
+    }
+    for (size_t i = 0; same && i < a->child_count; i++) {
+        same = same_rule(&a->children[i], &b->children[i]);
+    }
+    return same;
+}
+
+/* Wherever the other is in force, this one is: its scope holds the other's, and nothing else is left out. */
+static bool reaches(const eg_policy_assigned *a, const eg_policy_assigned *other) {
+    bool all = eg_policy_scope_covers(a->scope, other->scope);
+    for (size_t i = 0; all && i < a->excluded_count; i++) {
+        bool left_out = false;
+        for (size_t k = 0; !left_out && k < other->excluded_count; k++) {
+            left_out = eg_policy_scope_covers(other->excluded[k], a->excluded[i]);
+        }
+        all = left_out;
+    }
+    return all;
+}
+
+bool eg_policy_has_assigned(const eg_policy *in, const eg_policy_assigned *a) {
+    for (size_t i = 0; i < in->assigned_count; i++) {
+        const eg_policy_assigned *o = &in->assigned[i];
+        if (o->effect == a->effect && (o->enforced || !a->enforced) && reaches(o, a) && same_rule(&o->rule, &a->rule)) {
             return true;
         }
     }

@@ -304,6 +304,9 @@ static eg_err run(search *s) {
     if (s->proof->verdict == EG_PROOF_HOLDS) {
         EG_TRY(eg_prove_accounts(s->u->policies[0], s->u->policies[1], s->proof));
     }
+    if (s->proof->verdict == EG_PROOF_HOLDS) {
+        eg_prove_rules(s->u->policies[0], s->u->policies[1], s->proof);
+    }
     return s->proof->verdict == EG_PROOF_HOLDS ? EG_OK : EG_ERR_EXISTS;
 }
 

@@ -47,5 +47,7 @@ bool eg_policy_account_has_subnet(const eg_policy *pol_in, const eg_policy_accou
 eg_err eg_prove_flows(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) EG_MUST_CHECK;
 /* The same about networkAcls and publicNetworkAccess of storage accounts. */
 eg_err eg_prove_accounts(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) EG_MUST_CHECK;
+/* EG_PROOF_UNDECIDED when an enforced Deny of Azure Policy goes or shrinks. */
+void eg_prove_rules(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret);
 
 #endif

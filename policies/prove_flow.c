@@ -1,5 +1,6 @@
 /* Do new network rules let in a connection, or new rules of a storage account a request, that the old ones keep out? One of each class is asked of both. */
 #include "prove.h"
+#include "rule.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -248,6 +249,19 @@ eg_err eg_prove_accounts(const eg_policy *older, const eg_policy *newer, eg_poli
         EG_TRY(e);
     }
     return EG_OK;
+}
+
+/* What a resource is like isn't known here: a Deny that goes may let one be used that could not. */
+void eg_prove_rules(const eg_policy *older, const eg_policy *newer, eg_policy_proof *ret) {
+    for (size_t i = 0; i < older->assigned_count; i++) {
+        const eg_policy_assigned *a = &older->assigned[i];
+        if (a->effect == EG_EFFECT_DENY && a->enforced && !eg_policy_has_assigned(newer, a)) {
+            ret->verdict = EG_PROOF_UNDECIDED;
+            snprintf(ret->text, sizeof ret->text, "Not decided: the policy assignment %.*s no longer denies what does not comply with \"%.*s\" at %.*s.", EG_FMT(a->name),
+                     EG_FMT(a->definition_name), EG_FMT(a->scope));
+            return;
+        }
+    }
 }
 
 /* A subnet that the newer policy doesn't have lets nobody in. */

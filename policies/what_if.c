@@ -1,5 +1,6 @@
 /* What a new policy changes, in words: who gains and loses which role where, what is denied from then on, which network rules differ. */
 #include "prove.h"
+#include "rule.h"
 
 #include <arpa/inet.h>
 #include <embergate/clock.h>
@@ -116,6 +117,17 @@ static eg_err tell_accounts(const eg_policy *older, const eg_policy *newer, eg_b
     return tell_sources(older, newer, "goes", ret);
 }
 
+static eg_err tell_assigned(const eg_policy *a, const eg_policy *b, const char *verb, eg_buf *ret) {
+    for (size_t i = 0; i < a->assigned_count; i++) {
+        const eg_policy_assigned *m = &a->assigned[i];
+        if (m->effect != EG_EFFECT_DISABLED && !eg_policy_has_assigned(b, m)) {
+            EG_TRY(eg_buf_addf(ret, "the policy assignment %.*s, which %s what does not comply with \"%.*s\" at %.*s, %s (%s)\n", EG_FMT(m->name),
+                               m->effect != EG_EFFECT_DENY ? "audits" : m->enforced ? "denies" : "would deny", EG_FMT(m->definition_name), EG_FMT(m->scope), verb, m->file));
+        }
+    }
+    return EG_OK;
+}
+
 eg_err eg_policy_what_if(const eg_policy *older, const eg_policy *newer, eg_buf *ret) {
     EG_TRY(tell_grants(newer, older, "gains", ret));
     EG_TRY(tell_grants(older, newer, "loses", ret));
@@ -123,5 +135,7 @@ eg_err eg_policy_what_if(const eg_policy *older, const eg_policy *newer, eg_buf 
     EG_TRY(tell_denies(older, newer, "goes", ret));
     EG_TRY(tell_rules(newer, older, "is new", ret));
     EG_TRY(tell_rules(older, newer, "goes", ret));
-    return tell_accounts(older, newer, ret);
+    EG_TRY(tell_accounts(older, newer, ret));
+    EG_TRY(tell_assigned(newer, older, "is new", ret));
+    return tell_assigned(older, newer, "goes", ret);
 }

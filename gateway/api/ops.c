@@ -84,6 +84,14 @@ static void add_isolation(const eg_ops *ops, json_t *to) {
     json_object_set_new(to, "isolation_missing", missing);
 }
 
+/* News for an administrator, like a refused policy: the rest is served. */
+static void add_disabled(const eg_ops *ops, json_t *to) {
+    json_t *v = ops->o.compliance ? eg_compliance_watch_report(ops->o.compliance, (eg_str){"", 0}, true) : NULL;
+    if (v) {
+        json_object_set_new(to, "disabled", v);
+    }
+}
+
 static eg_err healthz(eg_request *rq) {
     const eg_ops *ops = rq->room;
     json_t *v = json_object();
@@ -97,6 +105,7 @@ static eg_err healthz(eg_request *rq) {
     /* A refused policy directory is news for an operator, but the old policy decides: the gateway serves. */
     (void)add_policies(ops, v);
     add_isolation(ops, v);
+    add_disabled(ops, v);
     if (ops->o.pool) {
         json_object_set_new(v, "pool", json_pack("{s:I}", "queued", (json_int_t)eg_pool_queued(ops->o.pool)));
     }

@@ -2,6 +2,7 @@
 #ifndef EMBERGATE_OPS_H
 #define EMBERGATE_OPS_H
 
+#include "../pipeline/compliance_watch.h"
 #include "../pipeline/policy_watch.h"
 
 #include <embergate/compute.h>
@@ -12,6 +13,7 @@ typedef struct eg_ops eg_ops;
 /* All borrowed for the life of eg_ops; any may be NULL, then /healthz leaves the part out. */
 typedef struct eg_ops_options {
     eg_policy_watch *watch;
+    eg_compliance_watch *compliance;       /* what a policy assignment disables */
     const eg_audit *audit;
     eg_compute *compute;                   /* clusters, and what they lack of isolation */
     eg_pool *pool;                         /* how much waits */

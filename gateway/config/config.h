@@ -10,6 +10,7 @@ typedef struct eg_config_listener {
     const char *address;
     uint16_t port;
     const char *subnet;            /* resource id of the subnet that it sits in; "" = none */
+    const char *const *proxies;    /* addresses and prefixes of balancers that speak PROXY v2 */
 } eg_config_listener;
 
 typedef struct eg_config_tenant {
@@ -60,6 +61,19 @@ typedef struct eg_config_account {
     unsigned delete_retention_days;
 } eg_config_account;
 
+typedef struct eg_config_quota {
+    const char *name;
+    const char *per;            /* "tenant", "principal", "cluster" */
+    const char *only;           /* "" = each has its own */
+    unsigned requests_per_second;
+    unsigned kib_in_per_second;
+    unsigned kib_out_per_second;
+    unsigned burst_seconds;
+    unsigned jobs;
+    unsigned cores;
+    unsigned memory_mb;
+} eg_config_quota;
+
 /* The bounds of the door that a configuration may change (door_limits.h has them all). */
 typedef struct eg_config_limits {
     unsigned connections;
@@ -100,6 +114,8 @@ typedef struct eg_config {
     size_t cluster_count;
     eg_config_account *accounts;
     size_t account_count;
+    eg_config_quota *quotas;
+    size_t quota_count;
     eg_config_limits limits;
     uint32_t backup_max_age_s;
     bool loopback_details;         /* loopback peers see the details of /healthz, and /metrics, without a token */

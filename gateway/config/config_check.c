@@ -1,6 +1,8 @@
 /* Decides what the texts of the configuration may look like. */
 #include "config_check.h"
 
+#include "../door/proxy_header.h"
+
 #include <embergate/crypto.h>
 
 #include <arpa/inet.h>
@@ -197,6 +199,15 @@ static bool account_tls(eg_str v) { return eg_str_is(v, "TLS1_2") || eg_str_is(v
 
 static bool isolation(eg_str v) { return eg_str_is(v, "cluster"); }
 
+static bool prefix(eg_str v)
+{
+    eg_proxy_prefix unused;
+    return eg_proxy_prefix_parse(v, &unused) == EG_OK;
+}
+
+static bool quota_per(eg_str v) { return eg_str_is(v, "tenant") || eg_str_is(v, "principal") || eg_str_is(v, "cluster"); }
+static bool quota_only(eg_str v) { return eg_uuid_valid(v) || cluster_name(v); }
+
 const eg_config_check eg_config_check_guid = {eg_uuid_valid, "a GUID (8-4-4-4-12 hexadecimal digits)"};
 const eg_config_check eg_config_check_label = {label, "1 to 31 lower-case letters, digits and hyphens, a letter first"};
 const eg_config_check eg_config_check_cluster_name = {cluster_name, "1 to 48 lower-case letters, digits and hyphens, a letter first"};
@@ -214,4 +225,7 @@ const eg_config_check eg_config_check_resource_group = {resource_group, "1 to 90
 const eg_config_check eg_config_check_tls_version = {tls_version, "\"1.2\" or \"1.3\""};
 const eg_config_check eg_config_check_log_level = {log_level, "debug, info, warn or error"};
 const eg_config_check eg_config_check_isolation = {isolation, "cluster (this version does not build principal and job)"};
+const eg_config_check eg_config_check_prefix = {prefix, "an address such as 192.0.2.7, or a prefix such as 192.0.2.0/24 without bits behind it"};
+const eg_config_check eg_config_check_quota_per = {quota_per, "tenant, principal or cluster"};
+const eg_config_check eg_config_check_quota_only = {quota_only, "a GUID, or the name of a cluster"};
 const eg_config_check eg_config_check_nonempty = {nonempty, "a text that is not empty"};

@@ -20,6 +20,9 @@ extern const eg_config_check eg_config_check_resource_group;
 extern const eg_config_check eg_config_check_tls_version;
 extern const eg_config_check eg_config_check_log_level;
 extern const eg_config_check eg_config_check_isolation;
+extern const eg_config_check eg_config_check_prefix;         /* an address, or a prefix without bits behind it */
+extern const eg_config_check eg_config_check_quota_per;
+extern const eg_config_check eg_config_check_quota_only;     /* a GUID, or a cluster's name */
 extern const eg_config_check eg_config_check_nonempty;
 
 #endif

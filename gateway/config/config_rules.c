@@ -1,6 +1,8 @@
 /* The rules of the configuration that concern more than one value. */
 #include "config_load.h"
 
+#include "config_check.h"
+
 static const char *text_at(const void *entry, const eg_config_row *row)
 {
     const char *text = NULL;
@@ -52,16 +54,49 @@ static eg_err check_section(const eg_config_source *s, size_t section)
     return EG_OK;
 }
 
-/* Where the accounts section's first key of an entry stands. */
-static size_t account_line(const eg_config_source *s, size_t index)
+/* Where an entry of a section ends. */
+static size_t entry_line(const eg_config_source *s, const char *section, size_t index)
 {
     for (size_t i = 0; i < EG_CONFIG_SECTIONS; i++) {
         const eg_config_section *sec = &eg_config_sections[i];
-        if (strcmp(sec->name, "accounts") == 0) {
+        if (strcmp(sec->name, section) == 0) {
             return s->lines[i][index * sec->row_count + sec->row_count - 1];
         }
     }
     return 1;
+}
+
+static size_t account_line(const eg_config_source *s, size_t index) { return entry_line(s, "accounts", index); }
+
+/* Whom a quota is for must be somebody, or it would be believed to bound. What it should have been; NULL = fine. */
+static const char *wrong_only(const eg_config *c, const eg_config_quota *q)
+{
+    bool found = q->only[0] == '\0';
+    if (strcmp(q->per, "cluster") == 0) {
+        for (size_t i = 0; i < c->cluster_count; i++) {
+            found = found || strcmp(c->clusters[i].name, q->only) == 0;
+        }
+        return found ? NULL : "the name of an entry of clusters";
+    }
+    if (strcmp(q->per, "tenant") == 0) {
+        return found || known_tenant(c, q->only) ? NULL : "the id of an entry of tenants";
+    }
+    return found || eg_config_check_guid.valid(eg_str_of(q->only)) ? NULL : "an object id";
+}
+
+static eg_err check_quotas(const eg_config_source *s)
+{
+    for (size_t i = 0; i < s->config->quota_count; i++) {
+        const eg_config_quota *q = &s->config->quotas[i];
+        const char *wrong = wrong_only(s->config, q);
+        if (wrong) {
+            return eg_config_fail(s, entry_line(s, "quotas", i), "quotas[%zu].only: expected %s, found \"%s\".", i, wrong, q->only);
+        }
+        if (!q->requests_per_second && !q->kib_in_per_second && !q->kib_out_per_second && !q->jobs && !q->cores && !q->memory_mb) {
+            return eg_config_fail(s, entry_line(s, "quotas", i), "quotas[%zu]: expected at least one bound.", i);
+        }
+    }
+    return EG_OK;
 }
 
 static eg_err check_defaults(const eg_config_source *s)
@@ -89,6 +124,7 @@ eg_err eg_config_check_rules(const eg_config_source *s)
         }
     }
     EG_TRY(check_defaults(s));
+    EG_TRY(check_quotas(s));
     if ((c->tls_certificate[0] == '\0') != (c->tls_key[0] == '\0')) {
         return eg_config_fail(s, 1, "tls.certificate and tls.key: expected both or neither.");
     }

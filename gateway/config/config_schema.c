@@ -59,6 +59,8 @@ static const eg_config_row listener_rows[] = {
     ROW(eg_config_listener, "port", PORT, port, .min = 1, .max = 65535, .description = "TCP port to listen on."),
     ROW(eg_config_listener, "subnet", TEXT, subnet, .dflt = "", .check = &eg_config_check_subnet,
         .description = "Resource id of the subnet that the listener sits in: its network security group decides who may connect. \"\" = none."),
+    ROW(eg_config_listener, "proxies", TEXT_LIST, proxies, .dflt = "", .check = &eg_config_check_prefix,
+        .description = "Addresses or prefixes of balancers in front of this listener: their connections must begin with a PROXY protocol header, version 2, whose source counts."),
 };
 
 static const eg_config_row tenant_rows[] = {
@@ -144,6 +146,25 @@ static const eg_config_row account_rows[] = {
         .description = "How long deleted files, directories and filesystems are kept for undelete; 0 = their space comes back at once."),
 };
 
+static const eg_config_row quota_rows[] = {
+    ROW(eg_config_quota, "name", TEXT, name, .check = &eg_config_check_label, .unique = true, .description = "Name of the quota, told to whoever reaches it."),
+    ROW(eg_config_quota, "per", TEXT, per, .dflt = "principal", .check = &eg_config_check_quota_per,
+        .description = "Whose use is bounded: that of each tenant, principal or cluster."),
+    ROW(eg_config_quota, "only", TEXT, only, .dflt = "", .check = &eg_config_check_quota_only,
+        .description = "Id of the one tenant or principal, or name of the one cluster, that it is for; \"\" = each."),
+    ROW(eg_config_quota, "requests_per_second", UINT, requests_per_second, .dflt = "0", .max = 1000000, .unit = "requests/s",
+        .description = "Requests that are signed in; 0 = no bound. As of the next five: reached means refused, with a Retry-After."),
+    ROW(eg_config_quota, "kib_in_per_second", UINT, kib_in_per_second, .dflt = "0", .max = 4194304, .unit = "KiB/s",
+        .description = "Bytes of requests' bodies; what a request brought is paid for by the ones after it."),
+    ROW(eg_config_quota, "kib_out_per_second", UINT, kib_out_per_second, .dflt = "0", .max = 4194304, .unit = "KiB/s",
+        .description = "Bytes of answers of known length, the same way."),
+    ROW(eg_config_quota, "burst_seconds", UINT, burst_seconds, .dflt = "2", .min = 1, .max = 3600, .unit = "s",
+        .description = "How many seconds' worth of the three above may be used at once after a pause."),
+    ROW(eg_config_quota, "jobs", UINT, jobs, .dflt = "0", .max = 2048, .unit = "batches", .description = "Batches that have not ended."),
+    ROW(eg_config_quota, "cores", UINT, cores, .dflt = "0", .max = 1000000, .unit = "cores", .description = "Cores of their executors, and one for each driver."),
+    ROW(eg_config_quota, "memory_mb", UINT, memory_mb, .dflt = "0", .max = 1073741824, .unit = "MiB", .description = "Memory of their executors and drivers."),
+};
+
 static const eg_config_row limit_rows[] = {
     ROW(eg_config, "connections", UINT, limits.connections, .dflt = "4096", .min = 1, .max = 100000, .unit = "connections",
         .description = "Open connections, all workers together."),
@@ -179,6 +200,7 @@ const eg_config_section eg_config_sections[EG_CONFIG_SECTIONS] = {
     LIST("issuers", issuer_rows, eg_config_issuer, issuers, issuer_count, 0, 64, "Outside token issuers, such as Entra ID."),
     LIST("clusters", cluster_rows, eg_config_cluster, clusters, cluster_count, 0, 256, "Spark clusters; they start on demand."),
     LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 256, "Storage accounts."),
+    LIST("quotas", quota_rows, eg_config_quota, quotas, quota_count, 0, 64, "How much tenants, principals and clusters may use."),
     MAP("operations", operations_rows, "How the gateway shows itself to operators."),
     MAP("limits", limit_rows, "Bounds on what a peer can make the gateway hold or wait for."),
 };

@@ -19,7 +19,7 @@ eg_conn *eg_conn_of_deadline(eg_deadline *d) {
     return (eg_conn *)(void *)((char *)d - offsetof(eg_conn, deadline));
 }
 
-static void describe_peer(eg_peer *peer, const struct sockaddr_storage *from) {
+void eg_conn_describe(eg_peer *peer, const struct sockaddr_storage *from) {
     if (from->ss_family == AF_INET) {
         struct sockaddr_in v4;
         memcpy(&v4, from, sizeof v4);
@@ -48,7 +48,7 @@ static bool is_own(int fd, const eg_peer *peer) {
     if (getsockname(fd, (struct sockaddr *)&at, &n) != 0) {
         return false;
     }
-    describe_peer(&own, &at);
+    eg_conn_describe(&own, &at);
     return own.address[0] && strcmp(own.address, peer->address) == 0;
 }
 
@@ -84,10 +84,11 @@ static eg_conn *make(eg_worker *w, int fd, const eg_peer *peer) {
 
 void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, const struct sockaddr_storage *from) {
     eg_peer peer = listener->peer;
-    describe_peer(&peer, from);
+    eg_conn_describe(&peer, from);
     peer.on_this_machine = is_own(fd, &peer);
+    const bool proxied = eg_conn_from_proxy(listener, from);
     eg_metric_add(EG_METRIC_CONNECTIONS_ACCEPTED, 1);
-    if (!w->shared->app.admit(w->shared->app.app, &peer)) {
+    if (!proxied && !w->shared->app.admit(w->shared->app.app, &peer)) {
         eg_metric_add(EG_METRIC_CONNECTIONS_DENIED, 1);
         (void)close(fd);
         return;
@@ -107,6 +108,7 @@ void eg_conn_accept(eg_worker *w, int fd, const eg_door_listener *listener, cons
         return;
     }
     c->address = key;
+    c->in = proxied ? EG_IN_PROXY : EG_IN_HANDSHAKE;
     c->next = w->connections;
     if (c->next != NULL) {
         c->next->prev = c;
@@ -221,7 +223,7 @@ void eg_conn_refuse(eg_conn *c, eg_err why, const eg_problem *p) {
  * heard out. */
 void eg_conn_drain(eg_conn *c) {
     uint8_t next;
-    if (c->in == EG_IN_HANDSHAKE) {
+    if (c->in == EG_IN_HANDSHAKE || c->in == EG_IN_PROXY) {
         eg_conn_close(c);
     } else if (c->in == EG_IN_HEAD && c->early.len == c->early_used && c->pending.len == 0) {
         bool sending = recv(c->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
@@ -260,7 +262,7 @@ void eg_conn_expired(eg_conn *c, eg_wait wait) {
 
 static void arm(eg_conn *c) {
     eg_wait wait = EG_WAIT_NONE;
-    if (c->in == EG_IN_HANDSHAKE) {
+    if (c->in == EG_IN_HANDSHAKE || c->in == EG_IN_PROXY) {
         wait = EG_WAIT_HANDSHAKE;
     } else if (c->in == EG_IN_LINGER) {
         wait = EG_WAIT_LINGER;
@@ -301,10 +303,13 @@ void eg_conn_turn(eg_conn *c) {
         eg_conn_close(c);
         return;
     }
-    if (c->in == EG_IN_HANDSHAKE) {
+    if (c->in == EG_IN_PROXY) {
+        eg_conn_proxy_turn(c);
+    }
+    if (!c->is_closed && c->in == EG_IN_HANDSHAKE) {
         handshake(c);
     }
-    bool moved = !c->is_closed && c->in != EG_IN_HANDSHAKE;
+    bool moved = !c->is_closed && c->in != EG_IN_HANDSHAKE && c->in != EG_IN_PROXY;
     c->in_turn = true;
     for (int i = 0; moved && i < TURN_ROUNDS; i++) {
         c->woken = false;

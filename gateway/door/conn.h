@@ -9,6 +9,7 @@
 /* What is done with bytes from the peer. */
 typedef enum eg_conn_in {
     EG_IN_STOP = 0,    /* never read again */
+    EG_IN_PROXY,       /* a balancer's header is looked for; nobody was admitted yet */
     EG_IN_HANDSHAKE,
     EG_IN_HEAD,        /* a request head is looked for */
     EG_IN_HOLD,        /* the body waits for eg_door_proceed */
@@ -77,6 +78,7 @@ void eg_conn_drain(eg_conn *c);       /* the door stops: close it if it is idle 
 void eg_conn_refuse(eg_conn *c, eg_err why, const eg_problem *p);
 void eg_conn_shut(eg_conn *c);        /* ends TLS and lingers */
 void eg_conn_drop_lane(eg_conn *c);   /* none is harmless */
+void eg_conn_describe(eg_peer *peer, const struct sockaddr_storage *from); /* address and port */
 eg_conn *eg_conn_of_deadline(eg_deadline *d);
 void eg_conn_event(eg_conn *c, uint32_t events, bool lane);
 
@@ -84,6 +86,10 @@ void eg_conn_event(eg_conn *c, uint32_t events, bool lane);
 bool eg_conn_input(eg_conn *c);       /* true when something moved */
 void eg_conn_proceed(eg_conn *c);
 void eg_conn_next_request(eg_conn *c);
+
+/* conn_proxy.c */
+bool eg_conn_from_proxy(const eg_door_listener *l, const struct sockaddr_storage *from);
+void eg_conn_proxy_turn(eg_conn *c);  /* reads the header; the connection is then admitted, and in EG_IN_HANDSHAKE, or closed */
 
 /* conn_output.c */
 bool eg_conn_output(eg_conn *c);

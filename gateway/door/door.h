@@ -3,6 +3,7 @@
 #define EMBERGATE_DOOR_H
 
 #include "door_limits.h"
+#include "proxy_header.h"
 
 #include <embergate/http.h>
 #include <embergate/pool.h>
@@ -10,6 +11,8 @@
 typedef struct eg_door_listener {
     int fd;        /* bound and listening TCP socket; borrowed until eg_door_stop has returned */
     eg_peer peer;  /* template: listener, local_port and subnet are copied into every peer */
+    const eg_proxy_prefix *proxies; /* balancers: their connections begin with a PROXY header, whose source is the peer. Borrowed like fd */
+    size_t proxy_count;
 } eg_door_listener;
 
 typedef struct eg_door_certificate {

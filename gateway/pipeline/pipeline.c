@@ -29,6 +29,8 @@ static const struct {
     {"authenticate", eg_pipeline_authenticate},
     {"job network", eg_pipeline_job_network},
     {"decide", eg_pipeline_authorize},
+    {"comply", eg_pipeline_comply},
+    {"quota", eg_pipeline_quota},
     {"ready", step_ready},
     {"begin", step_begin},
 };
@@ -193,6 +195,7 @@ static void app_gone(void *app, eg_request *rq, bool sent) {
     if (c) {
         eg_pipeline_log(c, sent);
         eg_pipeline_record_broken(c);
+        eg_pipeline_quota_spend(c);
     }
     if (rq->free_state) {
         rq->free_state(rq->state);

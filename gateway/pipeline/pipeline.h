@@ -2,7 +2,9 @@
 #ifndef EMBERGATE_PIPELINE_H
 #define EMBERGATE_PIPELINE_H
 
+#include "compliance_watch.h"
 #include "policy_watch.h"
+#include "quota.h"
 #include "router.h"
 
 #include <embergate/audit.h>
@@ -29,6 +31,8 @@ typedef struct eg_pipeline_options {
     eg_storage_auth storage_auth; /* {0}: bearer tokens alone */
     const eg_pipeline_cluster *clusters; /* those that sit in a subnet */
     size_t cluster_count;
+    eg_quotas *quotas;        /* NULL = none */
+    eg_compliance_watch *compliance; /* NULL = nothing is disabled */
     const char *public_url;   /* "https://…": named in the challenge that tells storage clients where to sign in */
 } eg_pipeline_options;
 

@@ -19,6 +19,7 @@ typedef struct eg_pipeline_request {
     eg_principal *held;            /* our reference to rq->principal */
     size_t step;                   /* the next one */
     bool asked_again;              /* the token, after keys were fetched */
+    bool counted;                  /* the quotas let it in, and hear what it moved */
     bool owes_cluster;             /* the account's network rules deny it, unless it turns out to be a job of a cluster that they name */
     atomic_bool answered;          /* the handler or a step has answered: nothing more is called */
     bool good;                     /* what the handler answered was a success */
@@ -58,6 +59,11 @@ eg_step_verdict eg_pipeline_network(eg_pipeline_request *c);
 eg_step_verdict eg_pipeline_job_network(eg_pipeline_request *c); /* when it is known who asks */
 bool eg_pipeline_admits(eg_pipeline *pl, const eg_peer *peer);   /* before the handshake */
 void eg_pipeline_keep_decision(eg_request *rq, const eg_decision *d);
+/* compliance_step.c */
+eg_step_verdict eg_pipeline_comply(eg_pipeline_request *c);
+/* quota_step.c */
+eg_step_verdict eg_pipeline_quota(eg_pipeline_request *c);
+void eg_pipeline_quota_spend(eg_pipeline_request *c);
 /* authorize.c */
 eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c);
 eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope);

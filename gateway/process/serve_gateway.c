@@ -3,6 +3,7 @@
 
 #include "../api/ops.h"
 #include "../api/whoami.h"
+#include "../api/policy_states.h"
 #include "../door/door.h"
 #include "../pipeline/pipeline.h"
 #include "../pipeline/policy_watch.h"
@@ -11,6 +12,7 @@
 #include "certificate_watch.h"
 #include "clock_watch.h"
 #include "seccomp_filter.h"
+#include "serve_policy.h"
 
 #include <embergate/audit.h>
 #include <embergate/identity.h>
@@ -18,6 +20,7 @@
 #include <embergate/metrics.h>
 #include <embergate/storage.h>
 #include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +46,8 @@ typedef struct gateway {
     eg_storage *storage;
     eg_identity *identity;
     eg_policy_watch *watch;
+    _Atomic(eg_compliance_watch *) compliance;
+    eg_quotas *quotas;
     eg_ops *ops;
     eg_admin *admin;
     eg_router *router;
@@ -83,12 +88,23 @@ static eg_err open_audit(gateway *g, eg_problem *p)
     return eg_audit_open(&o, &g->audit, p);
 }
 
+/* A batch that is due before policies are known waits for them. */
+static eg_err may_start(void *ctx, const char *cluster, eg_problem *p)
+{
+    gateway *g = ctx;
+    eg_compliance_watch *w = atomic_load(&g->compliance);
+    return w ? eg_compliance_watch_check(w, eg_str_of(cluster), NULL, p) : eg_fail(p, EG_ERR_UNAVAILABLE, "the policies are not known yet");
+}
+
 static eg_err open_compute(gateway *g, eg_problem *p)
 {
     const eg_config *c = g->plan->config;
+    const eg_job_quota *quotas = NULL;
+    EG_TRY(eg_serve_job_quotas(c, g->arena, &quotas, p));
     eg_compute_options o = {.clusters_dir = g->plan->clusters_dir, .launcher_socket = g->plan->launcher_socket, .public_url = c->public_url,
                             .trust_store = g->plan->tls_ca, .clusters = g->plan->clusters, .cluster_count = c->cluster_count, .kv = g->kv,
-                            .committer = g->committer, .keys = g->keys, .audit = g->audit, .pool = g->pool, .clock = &eg_clock_system};
+                            .committer = g->committer, .keys = g->keys, .audit = g->audit, .pool = g->pool, .clock = &eg_clock_system,
+                            .quotas = quotas, .quota_count = c->quota_count, .gate = {may_start, g}};
     return eg_compute_open(&o, &g->compute, p);
 }
 
@@ -218,6 +234,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         {eg_storage_blob_routes, g->storage, {EG_SURFACE_BLOB}, 1},
         {eg_storage_routes, g->storage, {EG_SURFACE_DFS}, 1},
         {eg_audit_routes, g->audit, {EG_SURFACE_AUDIT}, 1},
+        {eg_policy_states_routes, atomic_load(&g->compliance), {EG_SURFACE_ARM}, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t n = 0;
@@ -265,13 +282,17 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
 {
     eg_policy_watch_options wo = {.dir = g->plan->policies, .clock = &eg_clock_system};
     EG_TRY(eg_policy_watch_start(&wo, &g->watch, p));
-    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .pool = g->pool, .loopback = g->plan->config->loopback_details};
+    eg_compliance_watch *compliance = NULL;
+    EG_TRY(eg_serve_compliance(g->plan, g->watch, g->storage, g->arena, &compliance, p));
+    atomic_store(&g->compliance, compliance);
+    EG_TRY(eg_serve_quotas(g->plan->config, g->arena, &g->quotas, p));
+    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .compliance = compliance, .pool = g->pool, .loopback = g->plan->config->loopback_details};
     EG_TRY(eg_ops_new(&oo, &g->ops));
     EG_TRY(open_router(g, p));
     EG_TRY(fill_subnets(g, p));
     eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,
                               .clock = &eg_clock_system, .public_url = g->plan->config->public_url,
-                              .clusters = g->cluster_subnets, .cluster_count = g->cluster_subnet_count,
+                              .clusters = g->cluster_subnets, .cluster_count = g->cluster_subnet_count, .quotas = g->quotas, .compliance = compliance,
                               .storage_auth = eg_storage_auth_of(g->storage, g->pool)};
     return eg_pipeline_new(&po, &g->pipeline);
 }
@@ -286,6 +307,7 @@ static eg_err open_door(gateway *g, eg_problem *p)
     for (size_t i = 0; i < c->listener_count; i++) {
         listeners[i] = (eg_door_listener){.fd = g->plan->listener_fds[i], .peer = {.local_port = c->listeners[i].port}};
         (void)snprintf(listeners[i].peer.listener, sizeof listeners[i].peer.listener, "%s", c->listeners[i].name);
+        EG_TRY(eg_serve_proxies(&c->listeners[i], g->arena, &listeners[i], p));
         (void)snprintf(listeners[i].peer.subnet, sizeof listeners[i].peer.subnet, "%s", c->listeners[i].subnet);
     }
     g->certificate = (eg_door_certificate){.chain_file = g->plan->tls_certificate, .key_file = g->plan->tls_key};
@@ -332,7 +354,6 @@ static void close_all(gateway *g)
     eg_pipeline_free(g->pipeline);
     eg_router_free(g->router);
     eg_ops_free(g->ops);
-    eg_policy_watch_stop(g->watch);
     if (g->identity) {
         eg_identity_close(g->identity);
     }
@@ -342,6 +363,9 @@ static void close_all(gateway *g)
     if (g->compute) {
         eg_compute_close(g->compute);
     }
+    eg_compliance_watch_free(atomic_load(&g->compliance));
+    eg_quotas_free(g->quotas);
+    eg_policy_watch_stop(g->watch);
     if (g->audit) {
         eg_audit_close(g->audit);
     }
@@ -432,6 +456,7 @@ int eg_serve_gateway(void *plan, const atomic_int *stop)
         struct timespec t = {0, 100000000};
         nanosleep(&t, NULL);
         eg_certificate_watch_tick(g.certificates);
+        eg_compliance_watch_tick(atomic_load(&g.compliance));
         give_back_memory(&most_connections);
         eg_admin_tick(g.admin);
         if (eg_pipeline_access_changed(g.pipeline)) {

@@ -41,6 +41,7 @@
 #define EG_ACTION_AUDIT_READ "Microsoft.Insights/auditRecords/read"
 
 /* Counters of the running gateway. Control action, Azure's. */
+#define EG_ACTION_POLICY_STATES "Microsoft.PolicyInsights/policyStates/queryResults/action"
 #define EG_ACTION_METRICS_READ "Microsoft.Insights/metrics/read"
 
 /* Taking access back at once. Control actions of ours; the scope is the subscription. */

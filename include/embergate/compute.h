@@ -32,6 +32,23 @@ typedef struct eg_cluster_config {
     const char *const *jars;      /* NULL-terminated: hadoop-azure */
 } eg_cluster_config;
 
+/* A bound on the batches that have not ended: of each tenant, principal or cluster, or of one of them. 0 = none. */
+typedef enum eg_quota_per { EG_QUOTA_PER_TENANT = 0, EG_QUOTA_PER_PRINCIPAL, EG_QUOTA_PER_CLUSTER } eg_quota_per;
+typedef struct eg_job_quota {
+    const char *name;
+    eg_quota_per per;
+    const char *only;             /* id of the tenant or principal, name of the cluster; "" = each has its own */
+    unsigned jobs;
+    unsigned cores;               /* of executors and drivers */
+    unsigned memory_mb;
+} eg_job_quota;
+
+/* Asked before a batch's driver is started; a denial ends the batch, what passes by itself (EG_ERR_UNAVAILABLE) is asked again. Any thread; never blocks. ask NULL = everything may. */
+typedef struct eg_start_gate {
+    eg_err (*ask)(void *ctx, const char *cluster_resource_id, eg_problem *p);
+    void *ctx;
+} eg_start_gate;
+
 typedef struct eg_compute_options {
     const char *clusters_dir;     /* state/clusters */
     const char *launcher_socket;
@@ -45,6 +62,9 @@ typedef struct eg_compute_options {
     eg_audit *audit;              /* records of what happens without a request: job end, cluster start */
     eg_pool *pool;
     const eg_clock *clock;
+    const eg_job_quota *quotas;   /* borrowed for the life of eg_compute */
+    size_t quota_count;
+    eg_start_gate gate;
 } eg_compute_options;
 
 /* Recovers: finds the runners of batches that were alive, settles those that ended meanwhile. Starts the watcher thread. */

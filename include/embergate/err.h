@@ -107,6 +107,7 @@ typedef enum eg_category {
     X(TLS_VERSION, INVALID, "TlsVersionNotPermitted")                                   \
     X(DENIED_NETWORK, DENIED, "AuthorizationSourceAddressMismatch")                     \
     X(DENIED_ACCOUNT_NETWORK, DENIED, "AuthorizationFailure")                           \
+    X(DISALLOWED_POLICY, DENIED, "RequestDisallowedByPolicy")                           \
     X(DENIED_TENANT, DENIED, "TenantMismatch")                                          \
     X(DENIED_JOB_TOKEN, DENIED, "JobTokenNotAccepted")                                  \
     X(DENIED_PROXY_USER, DENIED, "ProxyUserRefused")                                    \

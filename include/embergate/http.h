@@ -177,6 +177,7 @@ struct eg_request {
     eg_bytes body;             /* collected body */
     eg_response response;
     eg_problem problem;        /* where a handler explains the error it returns */
+    unsigned retry_after_s;    /* of a refusal that says when to come again; 0 = 1 s */
 
     /* the handler's */
     void *state;

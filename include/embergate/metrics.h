@@ -30,6 +30,12 @@
     X(AUDIT_SIZE, "embergate_audit_log_size", "gauge", "Entries in the logs' newest checkpoints, added up")     \
     X(AUDIT_FAILED, "embergate_audit_failed_total", "counter", "Records that could not be made durable")        \
     X(POLICY_VERSION, "embergate_policy_version", "gauge", "Version of the policy in force")                    \
+    X(RESOURCES_DISABLED, "embergate_resources_disabled", "gauge", "Clusters and storage accounts that a policy assignment denies")  \
+    X(QUOTA_REQUESTS, "embergate_quota_requests_refused_total", "counter", "Requests refused by a quota of requests") \
+    X(QUOTA_BYTES, "embergate_quota_bytes_refused_total", "counter", "Requests refused by a quota of bytes")     \
+    X(QUOTA_JOBS, "embergate_quota_jobs_refused_total", "counter", "Batches refused by a quota of jobs, cores or memory") \
+    X(QUOTA_SHARED, "embergate_quota_shared_total", "counter", "Requests counted together with others for want of a row of their own") \
+    X(PROXY_REFUSED, "embergate_proxy_refused_total", "counter", "Connections of balancers without a valid PROXY header") \
     X(POLICY_RELOAD_FAILED, "embergate_policy_reload_failed_total", "counter", "Policy directories refused")    \
     X(COMMITS, "embergate_commits_total", "counter", "Durable transactions")                                    \
     X(COMMIT_OPS, "embergate_commit_ops_total", "counter", "Changes grouped into them")                         \

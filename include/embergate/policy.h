@@ -16,7 +16,10 @@ typedef struct eg_policy eg_policy;  /* immutable snapshot, reference-counted */
     X(DENIES, "denyAssignments", "Microsoft.Authorization/denyAssignments")                               \
     X(GROUPS, "networkSecurityGroups", "Microsoft.Network/networkSecurityGroups")                         \
     X(VNETS, "virtualNetworks", "Microsoft.Network/virtualNetworks")                                      \
-    X(ACCOUNTS, "storageAccounts", "Microsoft.Storage/storageAccounts")
+    X(ACCOUNTS, "storageAccounts", "Microsoft.Storage/storageAccounts")                                   \
+    X(RULES, "policyDefinitions", "Microsoft.Authorization/policyDefinitions")                            \
+    X(INITIATIVES, "policySetDefinitions", "Microsoft.Authorization/policySetDefinitions")                \
+    X(RULE_ASSIGNMENTS, "policyAssignments", "Microsoft.Authorization/policyAssignments")
 
 typedef enum eg_policy_kind {
 #define X(id, folder, type) EG_POLICY_##id,

@@ -101,7 +101,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "users: {gateway: embergate, keeper: ember-keeper}\n"
                            "tls: {certificate: /c.pem, key: /k.pem, ca: /ca.pem, minimum_version: 1.3}\n"
                            "listeners:\n"
-                           "  - {name: inside, address: \"::1\", port: 8443, subnet: " SUBNET "}\n"
+                           "  - {name: inside, address: \"::1\", port: 8443, subnet: " SUBNET ", proxies: [192.0.2.7, \"2001:db8::/32\"]}\n"
                            "  - {name: outside, address: 0.0.0.0, port: 443}\n"
                            "tenants: [{id: " TENANT ", name: \"quo\\\"te\\\\ \xc3\xa9\"}]\n"
                            "issuers:\n"
@@ -116,6 +116,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    subscription: " TENANT "\n"
                            "    resource_group: rg\n"
                            "    user: spark-one\n"
+                           "    subnet: " SUBNET "\n"
                            "    workers: 3\n"
                            "    worker_cores: 4\n"
                            "    worker_memory_mb: 2048\n"
@@ -133,6 +134,9 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "accounts:\n"
                            "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true, delete_retention_days: 7, "
                            "allowSharedKeyAccess: true, minimumTlsVersion: TLS1_3, supportsHttpsTrafficOnly: true}\n"
+                           "quotas:\n"
+                           "  - {name: people, per: principal, only: " TENANT ", requests_per_second: 5, kib_in_per_second: 6, kib_out_per_second: 7, burst_seconds: 8, jobs: 9, "
+                           "cores: 10, memory_mb: 11}\n"
                            "operations: {loopback: true, backup_max_age_seconds: 120}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
@@ -167,6 +171,11 @@ static void assert_full(const eg_config *c)
     assert_true(c->accounts[0].is_default);
     assert_true(c->accounts[0].allow_shared_key && c->accounts[0].https_only);
     assert_string_equal(c->accounts[0].minimum_tls, "TLS1_3");
+    assert_string_equal(c->clusters[0].subnet, SUBNET);
+    assert_string_equal(c->listeners[0].proxies[1], "2001:db8::/32");
+    assert_null(c->listeners[0].proxies[2]);
+    assert_true(c->quota_count == 1 && c->quotas[0].requests_per_second == 5 && c->quotas[0].kib_out_per_second == 7 && c->quotas[0].memory_mb == 11);
+    assert_string_equal(c->quotas[0].only, TENANT);
     assert_int_equal(c->limits.connections, 10);
     assert_int_equal(c->limits.stop_seconds, 0);
     assert_int_equal(c->limits.store_mib, 64);
@@ -315,6 +324,12 @@ static void rules(void **state)
            "accounts:\n  - {name: one, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, default: true}\n"
            "  - {name: two, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, default: true}\n",
            12, "accounts[1].default", "at most one");
+    refuse(minimal, "quotas:\n  - {name: q, per: cluster, only: absent, jobs: 1}\n", 11, "quotas[0].only", "the name of an entry of clusters");
+    refuse(minimal, "quotas:\n  - {name: q, per: tenant, only: 22222222-2222-2222-2222-222222222222, jobs: 1}\n", 11, "quotas[0].only", "the id of an entry of tenants");
+    refuse(minimal, "quotas:\n  - {name: q, only: somebody, jobs: 1}\n", 11, "quotas[0].only", "an object id");
+    refuse(minimal, "quotas:\n  - {name: q}\n", 11, "quotas[0]", "at least one bound");
+    refuse(minimal, "quotas:\n  - {name: q, per: person, jobs: 1}\n", 11, "quotas[0].per", "tenant, principal or cluster");
+    refuse("state_dir: s\npublic_url: https://a\nlisteners:\n  - {name: a, port: 1, proxies: [192.0.2.7/24]}\n", "", 4, "listeners[0].proxies", "without bits behind it");
     refuse(minimal, "tls: {certificate: /c}\n", 1, "tls.certificate and tls.key", "both or neither");
     refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: []}\n", 11, "issuers[0].audiences",
            "from 1 to 256");

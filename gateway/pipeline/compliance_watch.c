@@ -1,0 +1,168 @@
+/* Evaluates Azure Policy over the configured resources whenever policies or resources change, and keeps what is disabled. */
+#include "compliance_watch.h"
+
+#include <embergate/log.h>
+#include <embergate/metrics.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOOK_NS 2000000000
+
+/* Why a resource is disabled; "" = it isn't. */
+typedef struct verdict {
+    char rule[192];
+    char message[384];
+} verdict;
+
+struct eg_compliance_watch {
+    eg_compliance_watch_options o;
+    pthread_mutex_t lock;
+    verdict *verdicts;          /* one a resource; guarded */
+    atomic_bool any;
+    uint8_t digest[EG_SHA256_LEN];
+    int64_t looked_ns;
+};
+
+/* The properties of a resource as they are now, in `room`. */
+static eg_resource now_of(const eg_compliance_watch *w, const eg_policy *pol, const eg_watched_resource *m, eg_property room[EG_WATCHED_PROPERTIES_MAX + 3]) {
+    eg_resource r = m->resource;
+    size_t n = m->property_count;
+    memcpy(room, m->properties, n * sizeof *room);
+    if (m->account) {
+        const char *action, *access, *source = w->o.key_source ? w->o.key_source(w->o.ctx, r.name) : NULL;
+        eg_policy_account_properties(pol, r.id, &action, &access);
+        room[n++] = (eg_property){"Microsoft.Storage/storageAccounts/networkAcls.defaultAction", eg_str_of(action)};
+        room[n++] = (eg_property){"Microsoft.Storage/storageAccounts/publicNetworkAccess", eg_str_of(access)};
+        room[n++] = (eg_property){"Microsoft.Storage/storageAccounts/encryption.keySource", eg_str_of(source)};
+    }
+    r.properties = room;
+    r.property_count = n;
+    return r;
+}
+
+static void judge(const eg_compliance_watch *w, const eg_policy *pol, const eg_watched_resource *m, verdict *ret) {
+    eg_property room[EG_WATCHED_PROPERTIES_MAX + 3];
+    const eg_resource r = now_of(w, pol, m, room);
+    eg_compliance c;
+    *ret = (verdict){""};
+    if (eg_policy_resource_denied(pol, &r, &c)) {
+        snprintf(ret->rule, sizeof ret->rule, "policyAssignment %.*s (%.*s)", EG_FMT(c.assignment_name), EG_FMT(c.definition_name));
+        snprintf(ret->message, sizeof ret->message, "Resource '%.*s' was disallowed by policy: \"%.*s\" (policy assignment '%.*s').%s%.*s", EG_FMT(r.name),
+                 EG_FMT(c.definition_name), EG_FMT(c.assignment_name), c.message.len ? " " : "", EG_FMT(c.message));
+    }
+}
+
+static void tell(const eg_watched_resource *m, const verdict *was, const verdict *is) {
+    char id[512];
+    snprintf(id, sizeof id, "%.*s", EG_FMT(m->resource.id));
+    if (is->rule[0] && strcmp(was->rule, is->rule) != 0) {
+        eg_log(EG_LOG_WARN, "resource.disabled", "resource", id, "rule", is->rule, NULL);
+    } else if (was->rule[0] && !is->rule[0]) {
+        eg_log(EG_LOG_INFO, "resource.enabled", "resource", id, NULL);
+    }
+}
+
+static void look(eg_compliance_watch *w, const eg_policy *pol) {
+    int64_t disabled = 0;
+    for (size_t i = 0; i < w->o.count; i++) {
+        verdict is;
+        judge(w, pol, &w->o.resources[i], &is);
+        tell(&w->o.resources[i], &w->verdicts[i], &is); /* only this thread writes them */
+        pthread_mutex_lock(&w->lock);
+        w->verdicts[i] = is;
+        pthread_mutex_unlock(&w->lock);
+        disabled += is.rule[0] != '\0';
+        if (disabled) {
+            atomic_store(&w->any, true); /* before the first request that could slip through */
+        }
+    }
+    atomic_store(&w->any, disabled > 0);
+    eg_metric_set(EG_METRIC_RESOURCES_DISABLED, disabled);
+    eg_policy_digest(pol, w->digest);
+    w->looked_ns = eg_mono_ns(w->o.clock);
+}
+
+eg_err eg_compliance_watch_new(const eg_compliance_watch_options *o, eg_compliance_watch **ret) {
+    eg_compliance_watch *w = calloc(1, sizeof *w);
+    if (!w || !(w->verdicts = calloc(o->count + 1, sizeof *w->verdicts))) {
+        free(w);
+        return EG_ERR_NO_MEMORY;
+    }
+    w->o = *o;
+    (void)pthread_mutex_init(&w->lock, NULL);
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_watch_get(o->policies);
+    look(w, pol);
+    *ret = w;
+    return EG_OK;
+}
+
+void eg_compliance_watch_free(eg_compliance_watch *w) {
+    if (w) {
+        (void)pthread_mutex_destroy(&w->lock);
+        free(w->verdicts);
+        free(w);
+    }
+}
+
+void eg_compliance_watch_tick(eg_compliance_watch *w) {
+    uint8_t digest[EG_SHA256_LEN];
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_watch_get(w->o.policies);
+    eg_policy_digest(pol, digest);
+    if (memcmp(digest, w->digest, sizeof digest) != 0 || eg_mono_ns(w->o.clock) - w->looked_ns > LOOK_NS) {
+        look(w, pol);
+    }
+}
+
+eg_err eg_compliance_watch_check(eg_compliance_watch *w, eg_str resource_id, char *rule, eg_problem *p) {
+    if (!w || !atomic_load_explicit(&w->any, memory_order_acquire)) {
+        return EG_OK;
+    }
+    for (size_t i = 0; i < w->o.count; i++) {
+        if (!eg_str_ieq(w->o.resources[i].resource.id, resource_id)) {
+            continue;
+        }
+        pthread_mutex_lock(&w->lock);
+        const verdict v = w->verdicts[i];
+        pthread_mutex_unlock(&w->lock);
+        if (v.rule[0] && rule) {
+            memcpy(rule, v.rule, sizeof v.rule);
+        }
+        return v.rule[0] ? eg_fail(p, EG_ERR_DISALLOWED_POLICY, "%s", v.message) : EG_OK;
+    }
+    return EG_OK;
+}
+
+typedef struct report {
+    const eg_resource *resource;
+    json_t *list;
+    bool disabled;
+} report;
+
+static void add(void *ctx, const eg_compliance *c) {
+    report *r = ctx;
+    if (r->disabled && !c->denies) {
+        return;
+    }
+    json_array_append_new(r->list, json_pack("{s:s%, s:s%, s:s%, s:s%, s:s%, s:s%, s:s, s:s, s:b, s:b}", "resourceId", r->resource->id.ptr, r->resource->id.len, "resourceType",
+                                             r->resource->type.ptr, r->resource->type.len, "policyAssignmentId", c->assignment_id.ptr, c->assignment_id.len,
+                                             "policyAssignmentName", c->assignment_name.ptr, c->assignment_name.len, "policyDefinitionId", c->definition_id.ptr, c->definition_id.len,
+                                             "policyDefinitionName", c->definition_name.ptr, c->definition_name.len, "policyDefinitionAction", c->effect, "complianceState",
+                                             c->compliant ? "Compliant" : "NonCompliant", "isCompliant", c->compliant, "disabled", c->denies));
+}
+
+json_t *eg_compliance_watch_report(eg_compliance_watch *w, eg_str scope, bool disabled) {
+    json_t *list = json_array();
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_watch_get(w->o.policies);
+    for (size_t i = 0; list && i < w->o.count; i++) {
+        eg_property room[EG_WATCHED_PROPERTIES_MAX + 3];
+        const eg_resource r = now_of(w, pol, &w->o.resources[i], room);
+        report to = {.resource = &r, .list = list, .disabled = disabled};
+        if (scope.len == 0 || (r.id.len > scope.len && eg_str_ieq((eg_str){r.id.ptr, scope.len}, scope) && r.id.ptr[scope.len] == '/')) {
+            eg_policy_compliance(pol, &r, add, &to);
+        }
+    }
+    return list;
+}

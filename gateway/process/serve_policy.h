@@ -1,0 +1,20 @@
+/* What the configuration says of quotas, balancers and properties that policies look at, in the shapes of the rooms that use it. */
+#ifndef EMBERGATE_SERVE_POLICY_H
+#define EMBERGATE_SERVE_POLICY_H
+
+#include "serve_plan.h"
+
+#include "../door/door.h"
+#include "../pipeline/compliance_watch.h"
+#include "../pipeline/quota.h"
+
+#include <embergate/storage.h>
+
+/* All live as long as the arena. */
+eg_err eg_serve_job_quotas(const eg_config *c, eg_arena *arena, const eg_job_quota **ret, eg_problem *p) EG_MUST_CHECK;
+/* *ret NULL: no quota bounds requests or bytes. */
+eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_serve_proxies(const eg_config_listener *l, eg_arena *arena, eg_door_listener *ret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_serve_compliance(const eg_serve_plan *plan, eg_policy_watch *policies, eg_storage *storage, eg_arena *arena, eg_compliance_watch **ret, eg_problem *p) EG_MUST_CHECK;
+
+#endif
