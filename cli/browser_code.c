@@ -1,8 +1,6 @@
 /* Signs in by a browser on this machine: authorization code with PKCE (RFC 6749 section 4.1, RFC 7636, RFC 8252). */
 #include "sign_in.h"
 
-#include <embergate/crypto.h>
-#include <embergate/encoding.h>
 #include <embergate/secret.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,14 +9,12 @@
 #include <unistd.h>
 
 #define WAIT_SECONDS 300u
-#define RANDOM_LEN 32
-#define TEXT_LEN 44 /* base64url of it, with NUL */
 
 typedef struct attempt {
     eg_loopback loopback;
     char redirect[64];
-    char state[TEXT_LEN], nonce[TEXT_LEN], challenge[TEXT_LEN];
-    char verifier[TEXT_LEN];       /* secret: never leaves this process but to the token endpoint */
+    char state[EG_RANDOM_TEXT_LEN], nonce[EG_RANDOM_TEXT_LEN], challenge[EG_RANDOM_TEXT_LEN];
+    char verifier[EG_RANDOM_TEXT_LEN];       /* secret: never leaves this process but to the token endpoint */
 } attempt;
 
 static void attempt_done(attempt *a)
@@ -27,35 +23,14 @@ static void attempt_done(attempt *a)
     eg_cleanse(a, sizeof *a);
 }
 
-static eg_err encode(eg_bytes b, char ret[TEXT_LEN])
-{
-    EG_CLEANUP(eg_buf_done) eg_buf text;
-    eg_buf_init(&text, TEXT_LEN - 1);
-    EG_TRY(eg_base64url(b, &text));
-    memcpy(ret, text.ptr, text.len + 1);
-    eg_cleanse(text.ptr, text.cap);
-    return EG_OK;
-}
-
-static eg_err random_text(char ret[TEXT_LEN])
-{
-    uint8_t raw[RANDOM_LEN];
-    eg_random(raw, sizeof raw);
-    eg_err e = encode((eg_bytes){raw, sizeof raw}, ret);
-    eg_cleanse(raw, sizeof raw);
-    return e;
-}
-
 static eg_err begin(attempt *a, eg_problem *p)
 {
-    uint8_t digest[EG_SHA256_LEN];
     EG_TRY(eg_loopback_open(&a->loopback, p));
     (void)snprintf(a->redirect, sizeof a->redirect, "http://127.0.0.1:%u/callback", a->loopback.port);
-    EG_TRY(random_text(a->state));
-    EG_TRY(random_text(a->nonce));
-    EG_TRY(random_text(a->verifier));
-    eg_sha256(eg_str_bytes(eg_str_of(a->verifier)), digest); /* RFC 7636 section 4.2: S256 */
-    return encode((eg_bytes){digest, sizeof digest}, a->challenge);
+    EG_TRY(eg_random_text(a->state));
+    EG_TRY(eg_random_text(a->nonce));
+    EG_TRY(eg_random_text(a->verifier));
+    return eg_pkce_challenge(a->verifier, a->challenge);
 }
 
 static eg_err write_url(const eg_profile *profile, const eg_provider *provider, const attempt *a, eg_buf *ret)

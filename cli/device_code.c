@@ -14,6 +14,7 @@ typedef struct device {
     char user_code[64];
     char uri[1024];
     char complete[1024];           /* "" = none */
+    char verifier[EG_RANDOM_TEXT_LEN]; /* secret */
     int64_t until_s;               /* monotonic */
     int64_t interval_s;
 } device;
@@ -68,11 +69,17 @@ static eg_err refused(long status, const json_t *v, eg_problem *p)
     return eg_token_refused(&a, "the sign-in by device code", p);
 }
 
-/* Section 3.1. A confidential client proves itself here too. */
+/* Section 3.1. A confidential client proves itself here too. PKCE isn't asked for here by any RFC, but Keycloak insists on it for clients that must use it;
+ * others ignore it (RFC 6749 section 3.1). */
 static eg_err begin(const eg_profile *profile, const eg_provider *provider, device *ret, eg_problem *p)
 {
     EG_CLEANUP(eg_buf_done) eg_buf form, body = {0}, authorization = {0};
+    char challenge[EG_RANDOM_TEXT_LEN];
     eg_buf_init(&form, EG_FORM_BYTES_MAX);
+    EG_TRY(eg_random_text(ret->verifier));
+    EG_TRY(eg_pkce_challenge(ret->verifier, challenge));
+    EG_TRY(eg_form_add(&form, "code_challenge", challenge));
+    EG_TRY(eg_form_add(&form, "code_challenge_method", "S256"));
     EG_TRY(eg_form_add(&form, "scope", eg_provider_scope(profile, EG_CLI_GATEWAY)));
     EG_TRY(eg_form_add(&form, "resource", profile->resource));
     EG_TRY(eg_client_proof_add(profile, provider, &form, &authorization, p));
@@ -114,6 +121,7 @@ static eg_err poll_once(const eg_profile *profile, const eg_provider *provider, 
     eg_buf_init(&form, EG_FORM_BYTES_MAX);
     EG_TRY(eg_form_add(&form, "grant_type", GRANT));
     EG_TRY(eg_form_add(&form, "device_code", d->code));
+    EG_TRY(eg_form_add(&form, "code_verifier", d->verifier));
     EG_TRY(eg_form_add(&form, "resource", profile->resource));
     return eg_token_ask(profile, provider, provider->token, &form, ret, p);
 }

@@ -100,6 +100,12 @@ eg_err eg_sign_in_refresh(const eg_profile *profile, const eg_provider *provider
 typedef enum eg_sign_in_way { EG_SIGN_IN_NONE = 0, EG_SIGN_IN_CLIENT, EG_SIGN_IN_DEVICE, EG_SIGN_IN_BROWSER } eg_sign_in_way;
 eg_err eg_sign_in_way_of(const eg_profile *profile, eg_sign_in_way *ret, eg_problem *p) EG_MUST_CHECK;
 
+/* pkce.c. 256 random bits as base64url, with NUL: for state, nonce and verifiers. */
+#define EG_RANDOM_TEXT_LEN 44
+eg_err eg_random_text(char ret[EG_RANDOM_TEXT_LEN]) EG_MUST_CHECK;
+/* RFC 7636 section 4.2, S256. */
+eg_err eg_pkce_challenge(const char *verifier, char ret[EG_RANDOM_TEXT_LEN]) EG_MUST_CHECK;
+
 /* id_token.c. An ID token that came straight from the token endpoint (OpenID Connect Core 1.0 section 3.1.3.7: TLS stands for its signature): issuer,
  * audience, time and nonce are checked. ret_name is for people; "" when it names nobody. */
 typedef struct eg_id_token_expected {

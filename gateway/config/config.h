@@ -24,6 +24,15 @@ typedef struct eg_config_issuer {
     const char *discovery_url;
     const char *ca_file;
     const char *const *audiences;
+    const char *const *required_claims; /* "claim=value" */
+    const char *const *scopes;
+    const char *const *app_roles;
+    const char *claim_object_id;
+    const char *claim_name;
+    const char *claim_groups;
+    const char *claim_roles;
+    unsigned skew_seconds;
+    unsigned key_grace_seconds;
 } eg_config_issuer;
 
 typedef struct eg_config_cluster {

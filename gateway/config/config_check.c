@@ -44,6 +44,12 @@ static bool account_name(eg_str v)
 static bool tenant_name(eg_str v) { return v.len > 0 && v.len < 128; }
 static bool nonempty(eg_str v) { return v.len > 0; }
 
+static bool claim_value(eg_str v)
+{
+    eg_str name = eg_str_cut(&v, '=');
+    return name.len > 0 && name.len < 256 && v.ptr && v.len > 0;
+}
+
 static bool address(eg_str v)
 {
     char text[INET6_ADDRSTRLEN];
@@ -228,4 +234,5 @@ const eg_config_check eg_config_check_isolation = {isolation, "cluster (this ver
 const eg_config_check eg_config_check_prefix = {prefix, "an address such as 192.0.2.7, or a prefix such as 192.0.2.0/24 without bits behind it"};
 const eg_config_check eg_config_check_quota_per = {quota_per, "tenant, principal or cluster"};
 const eg_config_check eg_config_check_quota_only = {quota_only, "a GUID, or the name of a cluster"};
+const eg_config_check eg_config_check_claim_value = {claim_value, "CLAIM=VALUE"};
 const eg_config_check eg_config_check_nonempty = {nonempty, "a text that is not empty"};

@@ -24,5 +24,6 @@ extern const eg_config_check eg_config_check_prefix;         /* an address, or a
 extern const eg_config_check eg_config_check_quota_per;
 extern const eg_config_check eg_config_check_quota_only;     /* a GUID, or a cluster's name */
 extern const eg_config_check eg_config_check_nonempty;
+extern const eg_config_check eg_config_check_claim_value;    /* CLAIM=VALUE */
 
 #endif

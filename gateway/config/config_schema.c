@@ -81,6 +81,22 @@ static const eg_config_row issuer_rows[] = {
         .description = "PEM file of the CA of that URL; \"\" = the system's."),
     ROW(eg_config_issuer, "audiences", TEXT_LIST, audiences, .check = &eg_config_check_nonempty,
         .description = "Values of the aud claim that are accepted; at least one."),
+    ROW(eg_config_issuer, "required_claims", TEXT_LIST, required_claims, .dflt = "", .check = &eg_config_check_claim_value,
+        .description = "What each of its tokens must have, as CLAIM=VALUE; a claim within others by its path: realm_access.roles."),
+    ROW(eg_config_issuer, "scopes", TEXT_LIST, scopes, .dflt = "", .check = &eg_config_check_nonempty,
+        .description = "A user's token must have one of these in scp or scope; none = any does."),
+    ROW(eg_config_issuer, "app_roles", TEXT_LIST, app_roles, .dflt = "", .check = &eg_config_check_nonempty,
+        .description = "An application's token must have one of these in roles; none = any does."),
+    ROW(eg_config_issuer, "claim_object_id", TEXT, claim_object_id, .dflt = "",
+        .description = "Claim that makes the principal's id, in place of oid and sub. Only one that the issuer alone decides, and never gives to another person."),
+    ROW(eg_config_issuer, "claim_name", TEXT, claim_name, .dflt = "", .description = "Claim with the name for people; \"\" = the first of name, preferred_username, …"),
+    ROW(eg_config_issuer, "claim_groups", TEXT, claim_groups, .dflt = "", .description = "Claim with the list of groups; \"\" = groups."),
+    ROW(eg_config_issuer, "claim_roles", TEXT, claim_roles, .dflt = "",
+        .description = "Claim with a list of roles that count as groups too, each with an id of its own; \"\" = they don't."),
+    ROW(eg_config_issuer, "skew_seconds", UINT, skew_seconds, .dflt = "300", .min = 1, .max = 300, .unit = "s",
+        .description = "How far its clock may be from this one."),
+    ROW(eg_config_issuer, "key_grace_seconds", UINT, key_grace_seconds, .dflt = "300", .max = 86400, .unit = "s",
+        .description = "How long a key that it has withdrawn verifies on; 0 = not at all. A key that was stolen is believed for so long too."),
 };
 
 static const eg_config_row cluster_rows[] = {

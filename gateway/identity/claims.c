@@ -27,6 +27,30 @@ static eg_str claim(const check *c, const char *name) {
     return eg_json_str(c->claims, name);
 }
 
+static const char *mapped(const char *name) {
+    return name && name[0] != '\0' ? name : NULL;
+}
+
+/* The claim of that name, else what the path leads to through objects: "realm_access.roles", as Keycloak nests them. */
+static const json_t *claim_at(const json_t *claims, const char *path) {
+    const json_t *whole = json_object_get(claims, path);
+    eg_str rest = eg_str_of(path);
+    for (const json_t *at = claims; !whole;) {
+        const eg_str part = eg_str_cut(&rest, '.');
+        char name[TEXT_MAX];
+        if (part.len == 0 || part.len >= sizeof name) {
+            return NULL;
+        }
+        memcpy(name, part.ptr, part.len);
+        name[part.len] = '\0';
+        at = json_object_get(at, name);
+        if (!at || !rest.ptr) {
+            return at;
+        }
+    }
+    return whole;
+}
+
 static eg_err refuse(eg_problem *p, const char *name, const char *why) {
     return eg_fail(p, EG_ERR_TOKEN_CLAIM, "The token's claim \"%s\" %s.", name, why);
 }
@@ -243,11 +267,64 @@ static eg_err check_template(check *c, eg_problem *p) {
     return eg_str_ieq(in_iss, tid) ? EG_OK : eg_fail(p, EG_ERR_TOKEN_ISSUER, "The token's issuer and its tenant differ.");
 }
 
+static bool text_is(const json_t *v, eg_str wanted) {
+    char number[32];
+    if (json_is_string(v)) {
+        return eg_str_eq((eg_str){json_string_value(v), json_string_length(v)}, wanted);
+    }
+    if (json_is_integer(v)) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+        return eg_str_is(wanted, number);
+    }
+    return json_is_boolean(v) && eg_str_is(wanted, json_is_true(v) ? "true" : "false");
+}
+
+/* A text, number or truth, or a list that holds it. */
+static bool holds(const json_t *v, eg_str wanted) {
+    size_t i;
+    const json_t *one;
+    json_array_foreach(v, i, one) {
+        if (text_is(one, wanted)) {
+            return true;
+        }
+    }
+    return text_is(v, wanted);
+}
+
+static eg_err check_required(check *c, eg_problem *p) {
+    const char *const *rows = c->rules->outside ? c->rules->outside->required : NULL;
+    for (; rows && *rows; rows++) {
+        eg_str value = eg_str_of(*rows);
+        const eg_str path = eg_str_cut(&value, '=');
+        char name[TEXT_MAX];
+        snprintf(name, sizeof name, "%.*s", EG_FMT(path));
+        if (!value.ptr || !holds(claim_at(c->claims, name), value)) {
+            return refuse(p, name, "does not have the value that this issuer's tokens must have here");
+        }
+    }
+    return EG_OK;
+}
+
+/* What the configuration names in place of oid and sub. Its value never is an id itself, whatever it looks like: an issuer that may say what it likes there
+ * would else speak for another issuer's people. */
+static eg_err mapped_object(check *c, const char *name, eg_problem *p) {
+    const json_t *v = claim_at(c->claims, name);
+    const eg_str text = {json_string_value(v), json_string_length(v)};
+    if (!json_is_string(v) || text.len == 0 || text.len > TEXT_MAX) {
+        return refuse(p, name, "is missing or too long");
+    }
+    eg_claims_derived_id(claim(c, "iss"), "subject", text, c->who->object_id);
+    return EG_OK;
+}
+
 /* `oid` is believed only in Entra's shape; elsewhere it may be whatever a user typed into a profile. */
 static eg_err check_object(check *c, eg_problem *p) {
     eg_str sub = claim(c, "sub");
     if (c->entra && !c->rules->own && !json_object_get(c->claims, "azp") && !json_object_get(c->claims, "appid")) {
         return eg_fail(p, EG_ERR_TOKEN_TYPE, "The token is not an access token: it names no client."); /* Entra's ID tokens */
+    }
+    if (c->rules->outside && mapped(c->rules->outside->claim_object_id)) {
+        return mapped_object(c, c->rules->outside->claim_object_id, p);
     }
     if (c->entra && json_object_get(c->claims, "oid")) {
         return copy_guid(claim(c, "oid"), c->who->object_id) ? EG_OK : refuse(p, "oid", "is not a GUID");
@@ -273,6 +350,14 @@ static eg_err check_app(check *c, eg_problem *p) {
     return EG_OK;
 }
 
+/* Keycloak's clients have a user of their own as subject; `client_id` stands in their tokens alone, beside that user's name. */
+static bool is_service_account(const check *c, eg_str client) {
+    static const char prefix[] = "service-account-";
+    const eg_str name = claim(c, "preferred_username");
+    return eg_str_eq(claim(c, "client_id"), client) && eg_str_starts(name, prefix) && name.len > sizeof prefix - 1 &&
+           eg_str_ieq((eg_str){name.ptr + sizeof prefix - 1, name.len - (sizeof prefix - 1)}, client);
+}
+
 /* An application's own token is not a user's: Entra says it by idtyp, or by having no scp. Elsewhere a client's subject is itself. */
 static eg_err check_kind(check *c, eg_problem *p) {
     eg_str idtyp = claim(c, "idtyp");
@@ -293,51 +378,93 @@ static eg_err check_kind(check *c, eg_problem *p) {
     } else {
         eg_str azp = claim(c, "azp");
         eg_str client = azp.len > 0 ? azp : claim(c, "client_id");
-        app = client.len > 0 && eg_str_eq(client, claim(c, "sub"));
+        app = client.len > 0 && (eg_str_eq(client, claim(c, "sub")) || is_service_account(c, client));
     }
     c->who->kind = app ? EG_PRINCIPAL_SERVICE : EG_PRINCIPAL_USER;
     return EG_OK;
 }
 
-static eg_err add_groups(check *c, const json_t *groups, eg_problem *p) {
-    size_t n = json_array_size(groups);
+/* RFC 8693 section 4.2: words with one blank between; some issuers give a list. */
+static bool has_word(const json_t *v, const char *wanted) {
+    eg_str rest = {json_string_value(v), json_string_length(v)};
+    while (rest.ptr) {
+        if (eg_str_is(eg_str_cut(&rest, ' '), wanted)) {
+            return true;
+        }
+    }
+    return json_is_array(v) && holds(v, eg_str_of(wanted));
+}
+
+static bool has_one_of(const json_t *v, const char *const *wanted) {
+    for (; *wanted; wanted++) {
+        if (has_word(v, *wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a user has delegated stands in scp, what an application was given in roles: neither is taken for the other. */
+static eg_err check_permission(check *c, eg_problem *p) {
+    const eg_outside_issuer *o = c->rules->outside;
+    const bool app = c->who->kind == EG_PRINCIPAL_SERVICE;
+    const char *const *wanted = o ? (app ? o->app_roles : o->scopes) : NULL;
+    if (!wanted || !*wanted) {
+        return EG_OK;
+    }
+    const char *name = app ? "roles" : json_object_get(c->claims, "scp") ? "scp" : "scope";
+    return has_one_of(json_object_get(c->claims, name), wanted) ? EG_OK : refuse(p, name, "has none of the permissions that this issuer's tokens must have here");
+}
+
+/* kind "group": a GUID stays itself; "role": an id of its own, so that a role is no group of the same name. */
+static eg_err add_names(check *c, const json_t *names, const char *claimed, const char *kind, eg_problem *p) {
+    const bool group = strcmp(kind, "group") == 0;
+    size_t i;
+    const json_t *g;
+    json_array_foreach(names, i, g) {
+        eg_str name = {json_string_value(g), json_string_length(g)};
+        if (!json_is_string(g) || name.len == 0 || name.len > TEXT_MAX) {
+            return refuse(p, claimed, "holds something that is not a name");
+        }
+        char *to = c->who->groups[c->who->group_count++];
+        if (group && copy_guid(name, to)) {
+            continue;
+        }
+        if (group && c->entra) {
+            return refuse(p, claimed, "holds something that is not a GUID");
+        }
+        eg_claims_derived_id(claim(c, "iss"), kind, name, to);
+    }
+    return EG_OK;
+}
+
+static eg_err add_groups(check *c, const json_t *groups, const json_t *roles, eg_problem *p) {
+    const size_t n = json_array_size(groups) + json_array_size(roles);
     c->who->groups = n > 0 ? calloc(n, sizeof c->who->groups[0]) : NULL;
     if (n > 0 && !c->who->groups) {
         return EG_ERR_NO_MEMORY;
     }
-    size_t i;
-    const json_t *g;
-    json_array_foreach(groups, i, g) {
-        eg_str name = {json_string_value(g), json_string_length(g)};
-        if (!json_is_string(g) || name.len == 0 || name.len > TEXT_MAX) {
-            return refuse(p, "groups", "holds something that is not a name");
-        }
-        char *to = c->who->groups[c->who->group_count++];
-        if (copy_guid(name, to)) {
-            continue;
-        }
-        if (c->entra) {
-            return refuse(p, "groups", "holds something that is not a GUID");
-        }
-        eg_claims_derived_id(claim(c, "iss"), "group", name, to);
-    }
+    EG_TRY(add_names(c, groups, "groups", "group", p));
+    EG_TRY(add_names(c, roles, "roles", "role", p));
     eg_principal_index_groups(c->who);
     return EG_OK;
 }
 
 /* Entra leaves groups out when there are too many (_claim_names, hasgroups): that is "unknown", never "none". */
 static eg_err check_groups(check *c, eg_problem *p) {
-    const json_t *groups = json_object_get(c->claims, "groups");
-    if (groups && !json_is_array(groups)) {
-        return refuse(p, "groups", "is not a list");
+    const eg_outside_issuer *o = c->rules->outside;
+    const json_t *groups = claim_at(c->claims, o && mapped(o->claim_groups) ? o->claim_groups : "groups");
+    const json_t *roles = o && mapped(o->claim_roles) ? claim_at(c->claims, o->claim_roles) : NULL;
+    if ((groups && !json_is_array(groups)) || (roles && !json_is_array(roles))) {
+        return refuse(p, groups && !json_is_array(groups) ? "groups" : "roles", "is not a list");
     }
     const json_t *elsewhere = json_object_get(c->claims, "_claim_names");
     bool overage = json_object_get(elsewhere, "groups") || (elsewhere && !json_is_object(elsewhere)) || json_object_get(c->claims, "hasgroups");
-    if (overage || json_array_size(groups) > EG_PRINCIPAL_GROUPS_MAX) {
+    if (overage || json_array_size(groups) + json_array_size(roles) > EG_PRINCIPAL_GROUPS_MAX) {
         c->who->groups_unknown = true;
         return EG_OK;
     }
-    return groups ? add_groups(c, groups, p) : EG_OK;
+    return groups || roles ? add_groups(c, groups, roles, p) : EG_OK;
 }
 
 /* Cut to fit, without control characters and without half a character at the end. */
@@ -356,7 +483,11 @@ static void copy_for_people(eg_str s, char *to, size_t size) {
 static eg_err check_name(check *c, eg_problem *p) {
     static const char *const names[] = {"name", "preferred_username", "unique_name", "upn", "app_displayname", "sub"};
     (void)p;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    if (c->rules->outside && mapped(c->rules->outside->claim_name)) {
+        const json_t *v = claim_at(c->claims, c->rules->outside->claim_name);
+        copy_for_people((eg_str){json_string_value(v), json_string_length(v)}, c->who->name, sizeof c->who->name);
+    }
+    for (size_t i = 0; c->who->name[0] == '\0' && i < sizeof names / sizeof names[0]; i++) {
         if (claim(c, names[i]).len > 0) {
             copy_for_people(claim(c, names[i]), c->who->name, sizeof c->who->name);
             break;
@@ -409,7 +540,8 @@ static eg_err check_emergency(check *c, eg_problem *p) {
 /* In this order: later rows use what earlier ones found. */
 static eg_err (*const checks[])(check *c, eg_problem *p) = {
     check_iss,    check_type, check_aud,  check_exp,    check_nbf,  check_iat,      check_tenant, check_template,
-    check_object, check_app,  check_kind, check_groups, check_name, check_token_id, check_job, check_emergency,
+    check_required, check_object, check_app, check_kind, check_permission, check_groups, check_name, check_token_id, check_job,
+    check_emergency,
 };
 
 eg_err eg_claims_check(const json_t *claims, const eg_issuer_rules *rules, int64_t now_s, const uint8_t digest[EG_SHA256_LEN],
@@ -420,7 +552,7 @@ eg_err eg_claims_check(const json_t *claims, const eg_issuer_rules *rules, int64
     }
     eg_checked_claims out = {0};
     check c = {.claims = claims, .rules = rules, .digest = digest, .now_s = now_s, .who = who, .out = &out};
-    c.skew_s = rules->own ? EG_OWN_SKEW_S : EG_OUTSIDE_SKEW_S;
+    c.skew_s = rules->own ? EG_OWN_SKEW_S : rules->outside && rules->outside->skew_s ? rules->outside->skew_s : EG_OUTSIDE_SKEW_S;
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         EG_TRY(checks[i](&c, p));
     }

@@ -16,6 +16,7 @@ typedef struct eg_issuer_rules {
     bool own;                      /* the gateway's own issuer: only such a token can be a job's */
     const char *const *audiences;  /* of an outside issuer, NULL-terminated */
     const char *public_url;        /* an audience of own tokens */
+    const eg_outside_issuer *outside; /* what the configuration wants of its tokens; NULL = nothing more */
 } eg_issuer_rules;
 
 /* True when `iss` is this issuer's. A template fits only with a GUID in its place. */

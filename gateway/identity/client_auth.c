@@ -1,6 +1,7 @@
-/* Checks client secrets against scrypt, few at a time, with failures slowed down and successes remembered. */
+/* Checks what clients prove themselves by: secrets against scrypt, few at a time, and assertions; with failures slowed down and successes remembered. */
 #include "client_auth.h"
 
+#include "client_assertion.h"
 #include "failure_table.h"
 
 #include <arpa/inet.h>
@@ -13,11 +14,13 @@
 #define ADDRESS_FAILURES_MAX 120u
 #define SECRET_MAX ((size_t)512)
 #define REMEMBERED 1024u
+#define ASSERTIONS ((size_t)16384)
 
 struct eg_client_auth {
     eg_kv *kv;
     const eg_clock *clock;
     eg_failure_table *failures;
+    eg_assertion_memory *assertions; /* that were taken */
     unsigned running;            /* atomic */
     pthread_mutex_t lock;        /* guards proven */
     uint8_t key[32];             /* of this process: what is remembered is of no use elsewhere */
@@ -34,7 +37,8 @@ eg_client_auth *eg_client_auth_new(eg_kv *kv, const eg_clock *clock) {
     a->clock = clock;
     a->failures = eg_failure_table_new(8192, WINDOW_S);
     eg_random(a->key, sizeof a->key);
-    if (!a->failures) {
+    a->assertions = eg_assertion_memory_new(ASSERTIONS);
+    if (!a->failures || !a->assertions) {
         eg_client_auth_free(a);
         return NULL;
     }
@@ -44,6 +48,7 @@ eg_client_auth *eg_client_auth_new(eg_kv *kv, const eg_clock *clock) {
 void eg_client_auth_free(eg_client_auth *a) {
     if (a) {
         eg_failure_table_free(a->failures);
+        eg_assertion_memory_free(a->assertions);
         pthread_mutex_destroy(&a->lock);
         eg_cleanse(a->key, sizeof a->key);
         free(a);
@@ -153,6 +158,51 @@ eg_err eg_client_auth_check(eg_client_auth *a, eg_str tenant, eg_str client_id, 
         return eg_fail(p, EG_ERR_OAUTH_CLIENT, "The client is unknown in this tenant, or its secret is wrong.");
     }
     remember(a, proof);
+    *ret = r;
+    return EG_OK;
+}
+
+/* RFC 7523 section 3, item 7. MSAL sends one assertion for several resources while it is good, so that what is taken once is the pair. */
+static eg_err take_once(eg_client_auth *a, const eg_client_proof *proof, const char *id, int64_t expires_s, eg_problem *p) {
+    uint8_t digest[EG_SHA256_LEN];
+    bool first = false;
+    const eg_bytes parts[] = {eg_str_bytes(proof->client_id), eg_str_bytes(EG_LIT("\n")), eg_str_bytes(eg_str_of(id)), eg_str_bytes(EG_LIT("\n")),
+                              eg_str_bytes(proof->purpose)};
+    eg_sha256_v(parts, sizeof parts / sizeof parts[0], digest);
+    eg_err e = eg_assertion_memory_take(a->assertions, (eg_bytes){digest, sizeof digest}, expires_s, eg_wall_s(a->clock), &first);
+    if (e != EG_OK) {
+        return eg_fail(p, e, "Too many sign-ins by assertion; try again in a minute.");
+    }
+    return first ? EG_OK : eg_fail(p, EG_ERR_OAUTH_CLIENT, "The client assertion was used before.");
+}
+
+static eg_err check_key(eg_client_auth *a, eg_str tenant, const eg_client_proof *proof, eg_local_principal *r, eg_problem *p) {
+    char id[129];
+    int64_t expires_s = 0;
+    const eg_assertion_question q = {.kv = a->kv, .client_id = proof->client_id, .audiences = proof->audiences, .now_s = eg_wall_s(a->clock)};
+    EG_TRY(eg_client_assertion_check(proof->assertion, &q, id, &expires_s, p));
+    eg_err e = eg_local_principal_find(a->kv, proof->client_id, r);
+    if (e == EG_ERR_NOT_FOUND || (e == EG_OK && (r->disabled || !eg_str_eq(tenant, eg_str_of(r->tenant))))) {
+        return eg_fail(p, EG_ERR_OAUTH_CLIENT, "The client assertion is not signed by a key of this client.");
+    }
+    EG_TRY(e);
+    return take_once(a, proof, id, expires_s, p);
+}
+
+eg_err eg_client_auth_check_key(eg_client_auth *a, eg_str tenant, const eg_client_proof *proof, eg_local_principal *ret, eg_problem *p) {
+    eg_local_principal r = {0};
+    uint8_t prefix[16];
+    const eg_bytes address = address_key(proof->address, prefix);
+    const int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
+    /* A signature can't be guessed, so that a client's own failures need no bound: it could only lock the client out. */
+    if (eg_failure_table_count(a->failures, address, now_s) >= ADDRESS_FAILURES_MAX) {
+        return eg_fail(p, EG_ERR_TOO_MANY_REQUESTS, "Too many failed sign-ins; try again in a minute.");
+    }
+    eg_err e = check_key(a, tenant, proof, &r, p);
+    if (e == EG_ERR_OAUTH_CLIENT) {
+        eg_failure_table_add(a->failures, address, now_s);
+    }
+    EG_TRY(e);
     *ret = r;
     return EG_OK;
 }

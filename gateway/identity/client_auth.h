@@ -15,4 +15,14 @@ void eg_client_auth_free(eg_client_auth *a);
 eg_err eg_client_auth_check(eg_client_auth *a, eg_str tenant, eg_str client_id, eg_bytes secret, const char *address, eg_local_principal *ret,
                             eg_problem *p) EG_MUST_CHECK;
 
+/* The same by an assertion that the client's key has signed. `purpose` is what it is used for: a second time for the same is refused. */
+typedef struct eg_client_proof {
+    eg_str client_id;
+    eg_str assertion;
+    eg_str purpose;
+    const char *const *audiences;  /* names of the token endpoint; NULL-terminated */
+    const char *address;
+} eg_client_proof;
+eg_err eg_client_auth_check_key(eg_client_auth *a, eg_str tenant, const eg_client_proof *proof, eg_local_principal *ret, eg_problem *p) EG_MUST_CHECK;
+
 #endif

@@ -88,7 +88,7 @@ static eg_err make_rules(eg_identity *i, const eg_identity_options *o, eg_proble
     for (size_t n = 0; n < o->issuer_count; n++) {
         const eg_outside_issuer *out = &o->issuers[n];
         EG_TRY(check_outside(i, out, p));
-        i->rules[i->own_count + n] = (eg_issuer_rules){.issuer = out->issuer, .tenant = out->tenant, .audiences = out->audiences};
+        i->rules[i->own_count + n] = (eg_issuer_rules){.issuer = out->issuer, .tenant = out->tenant, .audiences = out->audiences, .outside = out};
         EG_TRY(eg_jwks_cache_new(out, o->pool, o->clock, &i->outside[n]));
     }
     return EG_OK;
@@ -138,6 +138,17 @@ void eg_identity_close(eg_identity *i) {
     eg_token_cache_free(i->cache);
     eg_client_auth_free(i->clients);
     free(i);
+}
+
+void eg_identity_tell_metrics(const eg_identity *i) {
+    int64_t oldest = 0, missing = 0;
+    for (size_t n = i->own_count; n < i->rule_count; n++) {
+        const int64_t age = eg_jwks_cache_age_s(i->outside[n - i->own_count]);
+        oldest = age > oldest ? age : oldest;
+        missing += age == -1;
+    }
+    eg_metric_set(EG_METRIC_JWKS_AGE, oldest);
+    eg_metric_set(EG_METRIC_JWKS_MISSING, missing);
 }
 
 static uint32_t generation_of(const eg_identity *i, uint32_t row) {

@@ -198,6 +198,31 @@ eg_err eg_jwk_set_parse(eg_str json, eg_jwk_set **ret, eg_problem *p) {
     return EG_OK;
 }
 
+static void copy_key(const eg_jwk *from, eg_jwk_set *to) {
+    EVP_PKEY_up_ref(from->key);
+    to->keys[to->count++] = *from;
+}
+
+eg_jwk_set *eg_jwk_set_keep(const eg_jwk_set *fresh, const eg_jwk_set *old, int64_t now_ns, int64_t until_ns) {
+    eg_jwk_set *set = calloc(1, sizeof *set + (fresh->count + old->count) * sizeof set->keys[0]);
+    if (!set) {
+        return NULL;
+    }
+    set->refs = 1;
+    for (size_t i = 0; i < fresh->count; i++) {
+        copy_key(&fresh->keys[i], set);
+    }
+    for (size_t i = 0; i < old->count && set->count < EG_JWK_SET_KEYS_MAX; i++) {
+        const eg_jwk *k = &old->keys[i];
+        const int64_t until = k->good_until_ns ? k->good_until_ns : until_ns;
+        if (until > now_ns && !eg_jwk_set_find(fresh, eg_str_of(k->kid))) {
+            copy_key(k, set);
+            set->keys[set->count - 1].good_until_ns = until;
+        }
+    }
+    return set;
+}
+
 eg_jwk_set *eg_jwk_set_ref(eg_jwk_set *s) {
     __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
     return s;

@@ -30,6 +30,8 @@ struct eg_jwks_cache {
     pthread_cond_t idle;
     eg_jwk_set *set;
     uint32_t generation;  /* atomic for readers */
+    int64_t grace_ends_ns; /* the next time that a withdrawn key goes; INT64_MAX = none. Atomic for readers */
+    int64_t fetched_ns;    /* with set */
     int64_t tried_ns;
     bool tried;
     bool fetching;        /* a fetch whose waiters were not called yet */
@@ -47,6 +49,7 @@ eg_err eg_jwks_cache_new(const eg_outside_issuer *issuer, eg_pool *pool, const e
     c->issuer = issuer;
     c->pool = pool;
     c->clock = clock;
+    c->grace_ends_ns = INT64_MAX;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->idle, NULL);
     *ret = c;
@@ -116,6 +119,54 @@ static bool same_keys(const eg_jwk_set *a, const eg_jwk_set *b) {
     return true;
 }
 
+/* The lock is held. */
+static void put_in_force(eg_jwks_cache *c, eg_jwk_set *set) {
+    int64_t ends_ns = INT64_MAX;
+    for (size_t i = 0; i < set->count; i++) {
+        const int64_t until = set->keys[i].good_until_ns;
+        ends_ns = until && until < ends_ns ? until : ends_ns;
+    }
+    c->set = set;
+    __atomic_store_n(&c->grace_ends_ns, ends_ns, __ATOMIC_RELEASE);
+}
+
+/* The lock is held. What a provider left out, by mistake or because it signs with the next one already, verifies for its grace. Takes fresh; gives what to drop. */
+static eg_jwk_set *replace_keys(eg_jwks_cache *c, eg_jwk_set *fresh) {
+    const int64_t now_ns = eg_mono_ns(c->clock);
+    eg_jwk_set *old = c->set;
+    eg_jwk_set *kept = old && c->issuer->key_grace_s ? eg_jwk_set_keep(fresh, old, now_ns, now_ns + c->issuer->key_grace_s * SECOND) : NULL;
+    if (kept) {
+        eg_jwk_set_unref(fresh);
+        fresh = kept;
+    }
+    if (!same_keys(old, fresh)) {
+        __atomic_add_fetch(&c->generation, 1, __ATOMIC_RELEASE);
+    }
+    c->fetched_ns = now_ns;
+    put_in_force(c, fresh);
+    return old;
+}
+
+/* The lock is held. The end of a grace is a change of keys like any other. */
+static void end_grace(eg_jwks_cache *c) {
+    static const eg_jwk_set none;
+    const int64_t now_ns = eg_mono_ns(c->clock);
+    if (now_ns < c->grace_ends_ns) {
+        return;
+    }
+    eg_jwk_set *old = c->set;
+    eg_jwk_set *left = eg_jwk_set_keep(&none, old, now_ns, INT64_MAX);
+    if (!left) {
+        return; /* without memory nothing verifies anyway */
+    }
+    for (size_t i = 0; i < left->count; i++) {
+        left->keys[i].good_until_ns = left->keys[i].good_until_ns == INT64_MAX ? 0 : left->keys[i].good_until_ns;
+    }
+    put_in_force(c, left);
+    __atomic_add_fetch(&c->generation, 1, __ATOMIC_RELEASE);
+    eg_jwk_set_unref(old);
+}
+
 /* In the pool. A failed fetch leaves the keys that are there. */
 static void fetch_task(void *arg) {
     eg_jwks_cache *c = arg;
@@ -129,11 +180,7 @@ static void fetch_task(void *arg) {
     pthread_mutex_lock(&c->lock);
     eg_jwk_set *old = NULL;
     if (e == EG_OK) {
-        if (!same_keys(c->set, fresh)) {
-            __atomic_add_fetch(&c->generation, 1, __ATOMIC_RELEASE);
-        }
-        old = c->set;
-        c->set = fresh;
+        old = replace_keys(c, fresh);
     }
     c->tried_ns = eg_mono_ns(c->clock);
     c->tried = true;
@@ -189,6 +236,7 @@ static eg_err wait_for_fetch(eg_jwks_cache *c, void (*later)(void *), void *ctx)
 
 /* The lock is held. */
 static eg_err find_locked(eg_jwks_cache *c, eg_str kid, eg_problem *p) {
+    end_grace(c);
     int64_t age = eg_mono_ns(c->clock) - c->tried_ns;
     if (c->set && eg_jwk_set_find(c->set, kid)) {
         if (age >= REFRESH_NS) {
@@ -226,5 +274,17 @@ eg_err eg_jwks_cache_find(eg_jwks_cache *c, eg_str kid, void (*later)(void *), v
 }
 
 uint32_t eg_jwks_cache_generation(eg_jwks_cache *c) {
+    if (eg_mono_ns(c->clock) >= __atomic_load_n(&c->grace_ends_ns, __ATOMIC_ACQUIRE)) {
+        pthread_mutex_lock(&c->lock);
+        end_grace(c);
+        pthread_mutex_unlock(&c->lock);
+    }
     return __atomic_load_n(&c->generation, __ATOMIC_ACQUIRE);
+}
+
+int64_t eg_jwks_cache_age_s(eg_jwks_cache *c) {
+    pthread_mutex_lock(&c->lock);
+    const int64_t age = c->set ? (eg_mono_ns(c->clock) - c->fetched_ns) / SECOND : c->tried ? -1 : -2;
+    pthread_mutex_unlock(&c->lock);
+    return age;
 }

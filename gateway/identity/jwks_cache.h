@@ -18,7 +18,9 @@ void eg_jwks_cache_free(eg_jwks_cache *c);
  * key and was asked within the last minute; EG_ERR_UNAVAILABLE when its keys could never be fetched. */
 eg_err eg_jwks_cache_find(eg_jwks_cache *c, eg_str kid, void (*later)(void *), void *later_ctx, eg_jwk_set **ret_set, uint32_t *ret_generation,
                           eg_problem *p) EG_MUST_CHECK;
-/* Changes when the issuer's keys do: what an older generation verified is to be verified again. */
+/* Seconds since the keys were fetched; -1: they could not be until now; -2: nobody has needed them. Any thread. */
+int64_t eg_jwks_cache_age_s(eg_jwks_cache *c);
+/* Changes when the issuer's keys do, also when the grace of a withdrawn one is over: what an older generation verified is to be verified again. */
 uint32_t eg_jwks_cache_generation(eg_jwks_cache *c);
 
 #endif

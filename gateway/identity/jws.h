@@ -46,6 +46,8 @@ typedef struct eg_jws {
 
 /* EG_ERR_TOKEN_MALFORMED, _ALGORITHM or _TYPE. jws_parse.c */
 eg_err eg_jws_parse(eg_str token, eg_jws *ret, eg_problem *p) EG_MUST_CHECK;
+/* The same for a client's assertion: its header may bring the certificate along (x5c), as MSAL's does. It is not looked at. */
+eg_err eg_jws_parse_assertion(eg_str token, eg_jws *ret, eg_problem *p) EG_MUST_CHECK;
 void eg_jws_done(eg_jws *j); /* {0} is harmless */
 
 /* A public key with the one algorithm that it may be used with. jwk.c */
@@ -53,6 +55,7 @@ typedef struct eg_jwk {
     char kid[EG_JWK_KID_MAX];
     char issuer[256];    /* Entra's common keys name their issuer; "" = none */
     eg_jws_alg alg;
+    int64_t good_until_ns; /* monotonic: of a key that its issuer has withdrawn; 0 = it has not */
     void *key;           /* EVP_PKEY */
 } eg_jwk;
 
@@ -65,6 +68,8 @@ typedef struct eg_jwk_set {
 /* RFC 7517. Keys that can't verify tokens for us (of another use, type or curve, too short, without kid) are left out.
  * EG_ERR_INVALID when none is left. */
 eg_err eg_jwk_set_parse(eg_str json, eg_jwk_set **ret, eg_problem *p) EG_MUST_CHECK;
+/* `fresh`, and those of `old` that it leaves out and that were not withdrawn before `now_ns`: each until its time, or until_ns when it goes only now. NULL without memory. */
+eg_jwk_set *eg_jwk_set_keep(const eg_jwk_set *fresh, const eg_jwk_set *old, int64_t now_ns, int64_t until_ns);
 eg_jwk_set *eg_jwk_set_ref(eg_jwk_set *s);
 void eg_jwk_set_unref(eg_jwk_set *s);
 EG_DEFINE_CLEANUP(eg_jwk_set, eg_jwk_set_unref)

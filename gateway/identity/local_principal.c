@@ -106,9 +106,10 @@ eg_err eg_local_principal_each(eg_kv *kv, eg_err (*fn)(void *ctx, const eg_local
     eg_bytes value;
     eg_err e;
     EG_TRY(eg_kv_read_begin(kv, &t));
-    EG_TRY(eg_kv_cursor_open(t, EG_DB_PRINCIPAL, (eg_bytes){NULL, 0}, &opened));
+    EG_TRY(eg_kv_cursor_open(t, EG_DB_PRINCIPAL, eg_str_bytes(EG_LIT("client/")), &opened));
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = opened;
-    while ((e = eg_kv_cursor_next(c, &key, &value)) == EG_OK) {
+    /* Behind them stand their public keys (client_key.c). */
+    while ((e = eg_kv_cursor_next(c, &key, &value)) == EG_OK && eg_str_starts(eg_bytes_str(key), "client/")) {
         eg_local_principal r;
         EG_TRY(read_record(value, &r));
         EG_TRY(fn(ctx, &r));

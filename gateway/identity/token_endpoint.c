@@ -1,6 +1,7 @@
-/* The token endpoint: client_credentials, proven by a secret or by a job's credential (RFC 6749 section 4.4, RFC 7521 section 4.2). */
+/* The token endpoint: client_credentials, proven by a secret, a signed assertion or a job's credential (RFC 6749 section 4.4, RFC 7521 section 4.2). */
 #include "token_endpoint.h"
 
+#include "client_assertion.h"
 #include "identity_state.h"
 #include "local_admin.h"
 #include "token_issue.h"
@@ -68,9 +69,6 @@ static eg_err prove_job(eg_request *rq, const eg_token_request *t, const char *t
     if (!job) {
         return EG_ERR_LIMIT;
     }
-    if (!eg_str_is(t->client_assertion_type, ASSERTION_TYPE)) {
-        return fail(rq, EG_ERR_OAUTH_REQUEST, "The client assertion's type is not " ASSERTION_TYPE ".");
-    }
     eg_err e = EG_ERR_OAUTH_CLIENT;
     if (i->compute && t->client_assertion.len > 0 && t->client_assertion.len <= ASSERTION_MAX) {
         e = eg_compute_job_by_credential(i->compute, eg_str_bytes(t->client_assertion), job);
@@ -105,6 +103,45 @@ static eg_err prove_client(eg_request *rq, const eg_token_request *t, const char
     return EG_OK;
 }
 
+/* RFC 7521 section 4.2: the request may leave the client's id to the assertion. */
+static eg_err prove_key(eg_request *rq, const eg_token_request *t, const char *tenant, eg_str purpose, eg_token_subject *ret) {
+    eg_identity *i = rq->room;
+    const char *const names[] = {
+        eg_arena_printf(rq->arena, "%s/%s/oauth2/v2.0/token", i->public_url, tenant).ptr,
+        eg_arena_printf(rq->arena, "%s/%s/oauth2/token", i->public_url, tenant).ptr,
+        eg_arena_printf(rq->arena, "%s/%s/v2.0", i->public_url, tenant).ptr,
+        NULL,
+    };
+    eg_client_proof proof = {.client_id = t->client_id, .assertion = t->client_assertion, .purpose = purpose, .audiences = names, .address = rq->peer.address};
+    eg_local_principal *client = eg_arena_alloc(rq->arena, sizeof *client);
+    if (!client || !names[0] || !names[1] || !names[2]) {
+        return EG_ERR_LIMIT;
+    }
+    if (!proof.client_id.len) {
+        EG_TRY(eg_client_assertion_subject(rq->arena, t->client_assertion, &proof.client_id, &rq->problem));
+    }
+    EG_TRY(eg_client_auth_check_key(i->clients, eg_str_of(tenant), &proof, client, &rq->problem));
+    ret->client = client;
+    return EG_OK;
+}
+
+/* A job's credential is opaque; a JWT is a client's assertion. */
+static eg_err prove(eg_request *rq, const eg_token_request *t, const char *tenant, eg_token_subject *ret) {
+    if (!t->client_assertion.ptr) {
+        return prove_client(rq, t, tenant, ret);
+    }
+    if (!eg_str_is(t->client_assertion_type, ASSERTION_TYPE)) {
+        return fail(rq, EG_ERR_OAUTH_REQUEST, "The client assertion's type is not " ASSERTION_TYPE ".");
+    }
+    if (!eg_client_assertion_is_jwt(t->client_assertion)) {
+        return prove_job(rq, t, tenant, ret);
+    }
+    /* What it is used for is settled first, so that a scope that isn't served uses nothing up. */
+    eg_str aud;
+    EG_TRY(eg_token_audience(rq->room, t->scope, t->resource, false, &aud, &rq->problem));
+    return prove_key(rq, t, tenant, aud, ret);
+}
+
 static eg_err grant(eg_request *rq, const eg_token_request *t, eg_str *ret_aud, eg_buf *ret_token) {
     eg_identity *i = rq->room;
     eg_token_subject who = {0};
@@ -117,7 +154,7 @@ static eg_err grant(eg_request *rq, const eg_token_request *t, eg_str *ret_aud, 
     if (!eg_str_is(t->grant_type, "client_credentials")) {
         return fail(rq, t->grant_type.len ? EG_ERR_OAUTH_GRANT : EG_ERR_OAUTH_REQUEST, "The grant type must be client_credentials.");
     }
-    EG_TRY(t->client_assertion.ptr ? prove_job(rq, t, tenant, &who) : prove_client(rq, t, tenant, &who));
+    EG_TRY(prove(rq, t, tenant, &who));
     EG_TRY(eg_token_audience(i, t->scope, t->resource, who.job != NULL, ret_aud, &rq->problem));
     EG_TRY(eg_token_issue(i, tenant, &who, *ret_aud, token_id, ret_token));
     return name_actor(rq, tenant, &who, token_id);

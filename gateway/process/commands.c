@@ -45,11 +45,12 @@ const eg_command eg_process_commands[] = {
      "  --keep-jobs            leave clusters and jobs running: the next `embergate serve` finds them again\n",
      eg_command_stop},
     {"principal", "add, disable, enable, rotate, remove and list local principals",
-     "usage: embergate principal add --state DIR --name NAME [--kind service|user] [--tenant NAME] [--role ROLE…] [--scope SCOPE]\n"
+     "usage: embergate principal add --state DIR --name NAME [--kind service|user] [--tenant NAME] [--role ROLE…] [--scope SCOPE] [--public-key FILE]\n"
      "       embergate principal disable|enable|rotate|remove --state DIR --name NAME|CLIENT-ID [--tenant NAME]\n"
      "       embergate principal list --state DIR [--tenant NAME]\n\n"
      "add and rotate write a profile with a new secret to DIR/profiles/NAME.json; roles are assigned at the tenant's subscription or at SCOPE. disable and\n"
-     "remove also revoke all that was issued. add works with the server stopped, too; all others need it running. In force at once, and recorded.\n",
+     "remove also revoke all that was issued. add works with the server stopped, too; all others need it running. In force at once, and recorded.\n"
+     "With a public key or certificate (PEM) it signs in by assertions of its private key and there is no secret; that is added with the server stopped.\n",
      eg_command_principal},
     {"breakglass", "an administrator for when nobody else can sign in",
      "usage: embergate breakglass arm|disarm --state DIR [--tenant NAME]\n\n"

@@ -40,6 +40,7 @@ typedef struct eg_new_principal {
     const char *roles[EG_INIT_LIST_MAX];
     const char *scope;                            /* NULL = the subscription */
     const char *kind;                             /* "service" (NULL), "user" */
+    const char *public_key;                       /* PEM file: it proves itself by that key, and nobody learns a secret. NULL = by a secret */
 } eg_new_principal;
 eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_problem *p) EG_MUST_CHECK;
 

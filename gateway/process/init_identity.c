@@ -52,6 +52,9 @@ static eg_err write_profile(const eg_config *c, const eg_new_principal *n, const
                                client_id, "object_id", object_id, "client_secret", secret->ptr, secret->len, "ca", ca, "cluster",
                                c->cluster_count > 0 ? c->clusters[0].name : "", "account", account ? account->name : "", "container", "data",
                                "subscription", n->subscription, "state_dir", n->state_dir);
+    if (v && n->public_key && json_object_del(v, "client_secret") != 0) {
+        return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
+    }
     char *text = v ? json_dumps(v, JSON_INDENT(2)) : NULL;
     if (!text) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
@@ -72,6 +75,16 @@ eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *
         EG_TRY(eg_policy_grant_write(*c->policies_dir ? c->policies_dir : policies, &g, p));
     }
     return EG_OK;
+}
+
+#define PUBLIC_KEY_MAX 65536
+
+static eg_err add_key(eg_committer *c, const char *file, const char *client_id, eg_problem *p)
+{
+    EG_CLEANUP(eg_buf_done) eg_buf pem;
+    eg_buf_init(&pem, PUBLIC_KEY_MAX);
+    EG_TRY(eg_file_read(AT_FDCWD, file, PUBLIC_KEY_MAX, &pem, p));
+    return eg_identity_add_key(c, eg_str_of(client_id), eg_buf_str(&pem), p);
 }
 
 /* The same in a running server: its reply is client id, object id, name, secret. */
@@ -118,6 +131,10 @@ eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_probl
     if (!*n->name || strspn(n->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(n->name) || strlen(n->name) > 64) {
         return eg_fail(p, EG_ERR_INVALID, "a principal's name has 1 to 64 letters, digits, '-' and '_'");
     }
+    if (eg_state_holder(n->state_dir) > 0 && n->public_key) {
+        (void)eg_fail(p, EG_ERR_INVALID, "a principal with a public key is added while the server is stopped");
+        return eg_fail_hint(p, "embergate stop --keep-jobs --state %s", n->state_dir);
+    }
     if (eg_state_holder(n->state_dir) > 0) {
         return add_running(c, n, p);
     }
@@ -131,6 +148,7 @@ eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_probl
         EG_TRY(eg_kv_open(&ko, &s.kv, p));
         EG_TRY(eg_committer_start(s.kv, &s.committer));
         EG_TRY(eg_identity_add_local(s.kv, s.committer, eg_str_of(n->tenant), eg_str_of(n->name), n->kind && strcmp(n->kind, "user") == 0 ? EG_PRINCIPAL_USER : EG_PRINCIPAL_SERVICE, client_id, object_id, &secret, p));
+        EG_TRY(n->public_key ? add_key(s.committer, n->public_key, client_id, p) : EG_OK);
     }
     eg_err e = write_profile(c, n, client_id, object_id, &secret, p);
     eg_cleanse(secret.ptr, secret.len);

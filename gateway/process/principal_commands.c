@@ -90,7 +90,8 @@ int eg_command_principal(int argc, char **argv)
 {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'},
                                           {"tenant", required_argument, NULL, 't'}, {"role", required_argument, NULL, 'r'},
-                                          {"scope", required_argument, NULL, 'S'}, {"kind", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
+                                          {"scope", required_argument, NULL, 'S'}, {"kind", required_argument, NULL, 'k'},
+                                          {"public-key", required_argument, NULL, 'K'}, {NULL, 0, NULL, 0}};
     static const char *const acts[] = {"add", "disable", "enable", "rotate", "remove", "list"};
     eg_new_principal n = {0};
     const char *tenant = NULL, *act = NULL;
@@ -102,6 +103,7 @@ int eg_command_principal(int argc, char **argv)
         case 't': tenant = optarg; break;
         case 'S': n.scope = optarg; break;
         case 'k': n.kind = optarg; break;
+        case 'K': n.public_key = optarg; break;
         case 'r':
             if (roles + 1 >= EG_INIT_LIST_MAX) {
                 return usage("principal", "too many roles");

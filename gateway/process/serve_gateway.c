@@ -163,8 +163,12 @@ static eg_err open_identity(gateway *g, eg_problem *p)
         tenants[i] = c->tenants[i].id;
     }
     for (size_t i = 0; i < c->issuer_count; i++) {
-        issuers[i] = (eg_outside_issuer){.issuer = c->issuers[i].issuer, .tenant = c->issuers[i].tenant, .discovery_url = c->issuers[i].discovery_url,
-                                         .ca_file = c->issuers[i].ca_file, .audiences = c->issuers[i].audiences};
+        const eg_config_issuer *from = &c->issuers[i];
+        issuers[i] = (eg_outside_issuer){.issuer = from->issuer, .tenant = from->tenant, .discovery_url = from->discovery_url, .ca_file = from->ca_file,
+                                         .audiences = from->audiences, .required = from->required_claims, .scopes = from->scopes,
+                                         .app_roles = from->app_roles, .claim_object_id = from->claim_object_id, .claim_name = from->claim_name,
+                                         .claim_groups = from->claim_groups, .claim_roles = from->claim_roles, .skew_s = from->skew_seconds,
+                                         .key_grace_s = from->key_grace_seconds};
     }
     eg_identity_options o = {.public_url = c->public_url, .tenants = tenants, .issuers = issuers, .issuer_count = c->issuer_count, .kv = g->kv,
                              .committer = g->committer, .keys = g->keys, .pool = g->pool, .clock = &eg_clock_system, .compute = g->compute};
@@ -462,6 +466,7 @@ int eg_serve_gateway(void *plan, const atomic_int *stop)
         if (eg_pipeline_access_changed(g.pipeline)) {
             eg_door_sweep(g.door); /* streams of whom lost what they were let in by end here */
         }
+        eg_identity_tell_metrics(g.identity);
         int64_t jumped = eg_clock_watch_jump(&clock);
         if (jumped != 0) {
             tell_clock_jump(&g, jumped);

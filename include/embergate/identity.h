@@ -16,6 +16,16 @@ typedef struct eg_outside_issuer {
     const char *discovery_url;    /* https only */
     const char *ca_file;          /* "" = the system's */
     const char *const *audiences; /* NULL-terminated */
+    /* All below may be NULL or 0. A claim within others is named by a path: "realm_access.roles". */
+    const char *const *required;  /* "claim=value": each must be there; NULL-terminated */
+    const char *const *scopes;    /* a user's token must have one of them in scp or scope */
+    const char *const *app_roles; /* an application's token must have one of them in roles */
+    const char *claim_object_id;  /* whose value makes the principal's id, in place of oid and sub */
+    const char *claim_name;       /* what people are called by */
+    const char *claim_groups;     /* in place of groups */
+    const char *claim_roles;      /* roles become groups too, with ids of their own; NULL = they don't */
+    unsigned skew_s;              /* 0 = 300 */
+    unsigned key_grace_s;         /* a withdrawn key still verifies for so long */
 } eg_outside_issuer;
 
 typedef struct eg_identity_options {
@@ -34,6 +44,8 @@ typedef struct eg_identity_options {
 
 eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_problem *p) EG_MUST_CHECK;
 void eg_identity_close(eg_identity *i);
+/* Sets the metrics of outside issuers' keys; for a thread that comes by several times a second. */
+void eg_identity_tell_metrics(const eg_identity *i);
 
 /* What the audience of a token must be for a surface: storage takes "https://storage.azure.com[/]", livy and arm take the gateway's own
  * ("https://management.azure.com[/]", "https://management.core.windows.net[/]", {public_url}); a token for one is refused on the other. */
@@ -80,6 +92,9 @@ eg_err eg_identity_check_in(eg_kv_txn *t, const eg_principal *who, eg_problem *p
  * returned once (base64url of 256 bits); scrypt of it is stored. */
 eg_err eg_identity_add_local(eg_kv *kv, eg_committer *c, eg_str tenant, eg_str name, eg_principal_kind kind,
                              char ret_client_id[EG_UUID_LEN], char ret_object_id[EG_UUID_LEN], eg_buf *ret_secret, eg_problem *p) EG_MUST_CHECK;
+/* A public key (PEM, or a certificate's) with which that client may sign assertions (RFC 7523) instead of giving its secret; at most 8 a client.
+ * EG_ERR_INVALID, EG_ERR_LIMIT. */
+eg_err eg_identity_add_key(eg_committer *c, eg_str client_id, eg_str pem, eg_problem *p) EG_MUST_CHECK;
 /* Of a store that no identity is open on. */
 eg_err eg_identity_disable_local(eg_kv *kv, eg_committer *c, eg_str client_id, eg_problem *p) EG_MUST_CHECK;
 

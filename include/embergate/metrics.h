@@ -26,6 +26,8 @@
     X(TOKENS_ISSUED, "embergate_tokens_issued_total", "counter", "Tokens issued by the gateway's own issuer")   \
     X(JWKS_FETCHES, "embergate_jwks_fetches_total", "counter", "Fetches of an outside issuer's keys")           \
     X(JWKS_FETCH_FAILED, "embergate_jwks_fetch_failed_total", "counter", "Fetches of keys that failed")         \
+    X(JWKS_AGE, "embergate_jwks_age_seconds", "gauge", "Seconds since the keys of an outside issuer were fetched; of the issuer whose are oldest") \
+    X(JWKS_MISSING, "embergate_jwks_missing", "gauge", "Outside issuers whose keys were asked for and could never be fetched") \
     X(AUDIT_RECORDS, "embergate_audit_records_total", "counter", "Audit records made durable")                  \
     X(AUDIT_SIZE, "embergate_audit_log_size", "gauge", "Entries in the logs' newest checkpoints, added up")     \
     X(AUDIT_FAILED, "embergate_audit_failed_total", "counter", "Records that could not be made durable")        \

@@ -111,7 +111,7 @@ class Front:
         if not self.backend:
             return 404, {}, b"", 0
         passed = {n: headers[n] for n in ("Authorization", "Content-Type", "Cookie", "Accept") if headers.get(n)}
-        c = http.client.HTTPConnection("127.0.0.1", self.backend, timeout=20)
+        c = http.client.HTTPConnection("127.0.0.1", self.backend, timeout=120)
         try:
             c.request(method, path, body, {**passed, "Host": f"localhost:{self.port}", "X-Forwarded-Proto": "https",
                                            "X-Forwarded-Host": f"localhost:{self.port}", "X-Forwarded-Port": str(self.port)})
@@ -270,7 +270,7 @@ class OwnIssuer:
     """An issuer made here, beneath a path of a front, for what no real provider would do."""
 
     def __init__(self, front, name):
-        self.front, self.name = front, name
+        self.front, self.name, self.configured = front, name, {"key_grace_seconds": 0}
         self.issuer = f"{front.url}/{name}"
         self.discovery_path, self.keys_path = f"/{name}/.well-known/openid-configuration", f"/{name}/keys"
         self.discovery = front.url + self.discovery_path
@@ -292,10 +292,10 @@ class OwnIssuer:
         return jwt.encode({**usual, **claims}, self.key, "RS256", {"kid": self.kid, **(headers or {})})
 
 
-def derived_id(issuer, subject):
-    """The object id of docs/IDENTITY.md for a subject that has no GUID."""
+def derived_id(issuer, subject, kind="subject"):
+    """The object id of docs/IDENTITY.md for a subject, group or role that has no GUID."""
     a, b = issuer.encode(), subject.encode()
-    digest = bytearray(hashlib.sha256(b"embergate derived id v1 subject" + struct.pack(">II", len(a), len(b)) + a + b).digest()[:16])
+    digest = bytearray(hashlib.sha256(b"embergate derived id v1 " + kind.encode() + struct.pack(">II", len(a), len(b)) + a + b).digest()[:16])
     digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80
     return str(uuid.UUID(bytes=bytes(digest)))
 
@@ -304,7 +304,7 @@ def configure(gateway, ca, issuers):
     """Adds them to the gateway's configuration; it is not running."""
     tenant = gateway.profile()["tenant"]
     rows = [{"issuer": i.issuer, "tenant": tenant, "discovery_url": i.discovery, "ca_file": ca.file,
-             "audiences": [AUDIENCE, "https://storage.azure.com/"]} for i in issuers]
+             "audiences": [AUDIENCE, "https://storage.azure.com/"], **getattr(i, "configured", {})} for i in issuers]
     path = f"{gateway.state}/embergate.yaml"
     with open(path) as f:
         text = f.read()

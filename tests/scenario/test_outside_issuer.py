@@ -9,13 +9,13 @@ import time
 
 import acts
 import pytest
-from outside_issuer import Front, Keycloak, MockOauth2, OidcProvider, OwnIssuer, ProviderCa, configure
+from outside_issuer import Front, Keycloak, MockOauth2, OidcProvider, OwnIssuer, ProviderCa, configure, derived_id
 from server import finish, make_state_folder, new_gateway
 
 LONG = os.environ.get("EG_LONG") == "1"
 FLOOD = 10000
 HOSTILE = ("redirect-discovery", "redirect-keys", "other-host", "other-issuer", "huge", "endless-header", "nameless-key")
-OWN = ("plain", "turning", "absent", "slow", *HOSTILE)
+OWN = ("plain", "turning", "lingering", "mapped", "absent", "slow", *HOSTILE)
 
 if not os.environ.get("EG_PROVIDERS"):
     pytest.skip("./dev test installs the providers and says where they are", allow_module_level=True)
@@ -31,6 +31,9 @@ def world():
     w.ca = ProviderCa(folder)
     w.front, w.elsewhere = Front(w.ca), Front(w.ca)
     w.own = {name: OwnIssuer(w.front, name) for name in OWN}
+    w.own["lingering"].configured = {"key_grace_seconds": 8}
+    w.own["mapped"].configured = {"claim_object_id": "employee", "claim_groups": "realm_access.roles", "claim_roles": "entitlements", "claim_name": "known_as",
+                                  "required_claims": ["acr=high"], "scopes": ["storage.use"], "app_roles": ["Loader"], "skew_seconds": 30}
     w.real, w.gateway = {}, None
     try:
         makers = [MockOauth2, OidcProvider] + ([Keycloak] if LONG else [])
@@ -44,7 +47,9 @@ def world():
         for name in OWN:
             w.gateway.run("policy", "assign", "--role", "Storage Blob Data Reader", "--principal", w.own[name].object_id, "--scope", scope)
         w.old = [w.own["turning"].token(), w.own["turning"].token()]
+        w.lingering = w.own["lingering"].token()
         assert eventually(lambda: ask(w, w.old[0])[0] == 200)
+        assert eventually(lambda: ask(w, w.lingering)[0] == 200)
         w.asked = time.monotonic()
         yield w
     finally:
@@ -106,6 +111,34 @@ def test_entra_shapes(world):
     on_storage = entra.token("storage")  # Azure's own name of storage opens storage alone; the application's opens both
     assert ask(world, on_storage)[0] == 200 and ask(world, on_storage, "/livy/batches")[0] == 401
     assert ask(world, entra.token())[0] == 200 and ask(world, entra.token(), "/livy/batches")[0] == 403
+
+
+def test_what_the_configuration_wants_of_an_issuers_tokens(world):
+    """Required claims, scopes of people, roles of applications, and claims that are taken for id, name, groups and roles."""
+    mapped, scope = world.own["mapped"], "/subscriptions/" + world.gateway.profile()["subscription"]
+    right = {"employee": "e-7", "known_as": "Ann", "acr": "high", "scp": "x storage.use", "realm_access": {"roles": ["readers"]}, "entitlements": ["readers"]}
+    refused = ({"acr": "low"}, {"acr": None}, {"scp": "storage.used"}, {"scp": "", "roles": ["Loader"]}, {"employee": None}, {"realm_access": {"roles": "readers"}})
+    for wrong in refused:
+        assert ask(world, mapped.token(**{**right, **wrong})) == (401, "TokenClaimInvalid"), wrong
+    program = {**right, "scp": "", "azp": "somebody"}
+    assert ask(world, mapped.token(**{**program, "scp": "storage.use"})) == (401, "TokenClaimInvalid")
+    assert ask(world, mapped.token(**{**program, "roles": ["Loader"]}))[0] == 403
+    assert ask(world, mapped.token(**right))[0] == 403
+    tenant = world.gateway.profile()["tenant"]
+    me = world.gateway.json("GET", f"/{tenant}/oauth2/v2.0/whoami", mapped.token(**right))[1]
+    assert me["object_id"] == derived_id(mapped.issuer, "e-7") and me["name"] == "Ann" and me["kind"] == "user"
+    assert me["groups"] == [derived_id(mapped.issuer, "readers", "group"), derived_id(mapped.issuer, "readers", "role")]
+    world.gateway.run("policy", "assign", "--role", "Storage Blob Data Reader", "--principal", me["groups"][1], "--principal-type", "Group", "--scope", scope)
+    assert eventually(lambda: ask(world, mapped.token(**right))[0] == 200)
+    assert ask(world, mapped.token(**{**right, "entitlements": ["others"]}))[0] == 403
+    now = int(time.time())
+    assert ask(world, mapped.token(**{**right, "exp": now - 20, "iat": now - 600}))[0] == 200
+    assert ask(world, mapped.token(**{**right, "exp": now - 40, "iat": now - 600})) == (401, "TokenExpired")
+
+
+def test_how_old_keys_are_stands_in_metrics(world):
+    ask(world, world.own["plain"].token())
+    assert eventually(lambda: metric(world, "embergate_jwks_age_seconds") > 0)
 
 
 def test_one_issuer_does_not_speak_for_another(world):
@@ -196,6 +229,7 @@ def test_a_provider_that_is_away(world):
     absent = world.own["absent"]
     absent.say(absent.discovery_path, b"", 500)
     assert ask(world, absent.token()) == (503, "ServiceUnavailable")
+    assert eventually(lambda: metric(world, "embergate_jwks_missing") >= 1)
     assert ask(world, world.own["plain"].token())[0] == 200
     assert world.gateway.json("GET", "/livy/batches", world.gateway.token())[0] == 200
 
@@ -244,10 +278,16 @@ def test_new_keys_are_found_and_old_ones_go(world):
     """Last, because the gateway asks for the keys of an issuer again only after a minute, which the other tests fill."""
     turning, real = world.own["turning"], world.real["OidcProvider"]
     assert ask(world, world.old[0])[0] == 200
+    lingering = world.own["lingering"]
     turning.new_key()
+    lingering.new_key()
     real.new_key()
     assert ask(world, world.old[1])[0] == 200  # until the keys are fetched again
     time.sleep(max(0, world.asked + 61 - time.monotonic()))
     assert ask(world, turning.token())[0] == 200
     assert ask(world, world.old[0]) == (401, "TokenKeyUnknown")  # withdrawn: neither the key nor the cache knows it
+    assert ask(world, lingering.token())[0] == 200
+    assert ask(world, world.lingering)[0] == 200  # withdrawn, but within its grace
+    assert eventually(lambda: ask(world, world.lingering) == (401, "TokenKeyUnknown"), 20)
+    assert ask(world, lingering.token())[0] == 200
     assert eventually(lambda: ask(world, real.token())[0] == 200, 60)

@@ -1,4 +1,4 @@
-/* What a provider says of itself and of tokens is taken strictly. covers: token_grant.c client_proof.c */
+/* What a provider says of itself and of tokens is taken strictly. covers: token_grant.c client_proof.c pkce.c */
 #include "sign_in.h"
 
 #include <setjmp.h>
@@ -98,6 +98,19 @@ static void test_scopes(void **state)
     assert_string_equal(eg_provider_scope(&p, EG_CLI_GATEWAY), "s");
 }
 
+/* RFC 7636, appendix B. */
+static void test_challenge(void **state)
+{
+    (void)state;
+    char challenge[EG_RANDOM_TEXT_LEN], a[EG_RANDOM_TEXT_LEN], b[EG_RANDOM_TEXT_LEN];
+    assert_int_equal(eg_pkce_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", challenge), EG_OK);
+    assert_string_equal(challenge, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    assert_int_equal(eg_random_text(a), EG_OK);
+    assert_int_equal(eg_random_text(b), EG_OK);
+    assert_int_equal(strlen(a), EG_RANDOM_TEXT_LEN - 1);
+    assert_string_not_equal(a, b);
+}
+
 static void test_proofs(void **state)
 {
     (void)state;
@@ -129,6 +142,6 @@ static void test_proofs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_documents), cmocka_unit_test(test_answers), cmocka_unit_test(test_refusals_say_what_to_do),
-                                       cmocka_unit_test(test_scopes), cmocka_unit_test(test_proofs)};
+                                       cmocka_unit_test(test_scopes), cmocka_unit_test(test_challenge), cmocka_unit_test(test_proofs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

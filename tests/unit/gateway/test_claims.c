@@ -219,6 +219,94 @@ static void audiences(void **state) {
     assert_int_equal(eg_claims_audience(EG_LIT(""), ""), EG_AUDIENCE_NONE);
 }
 
+/* What the configuration wants of an issuer's tokens, and which of their claims it takes for what. */
+static const char *const required[] = {"acr=high", "org.unit=7", "org.trusted=true", "amr=mfa", NULL};
+static const char *const scopes[] = {"storage.use", "jobs.use", NULL};
+static const char *const app_roles[] = {"Loader", NULL};
+static const eg_outside_issuer demanding_issuer = {.required = required, .scopes = scopes, .app_roles = app_roles};
+static const eg_issuer_rules demanding = {.issuer = "https://idp.example/realms/a", .tenant = TID, .audiences = outside_audiences, .outside = &demanding_issuer};
+#define RIGHT "\"acr\":\"high\",\"org\":{\"unit\":7,\"trusted\":true},\"amr\":[\"pwd\",\"mfa\"]"
+
+static void demands(void **state) {
+    (void)state;
+    static const struct {
+        const char *json;
+        eg_err expected;
+    } cases[] = {
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"ann\",\"scp\":\"x jobs.use\"}", EG_OK},
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"ann\",\"scope\":\"storage.use\"}", EG_OK},
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"ann\",\"scope\":[\"storage.use\"]}", EG_OK},
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"cli\",\"azp\":\"cli\",\"roles\":[\"Loader\"]}", EG_OK},
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"ann\"}", EG_ERR_TOKEN_CLAIM},
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"ann\",\"scp\":\"storage.used\"}", EG_ERR_TOKEN_CLAIM},
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"ann\",\"roles\":[\"Loader\"]}", EG_ERR_TOKEN_CLAIM},                     /* an application's, in a user's token */
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"cli\",\"azp\":\"cli\",\"scp\":\"storage.use\"}", EG_ERR_TOKEN_CLAIM}, /* and the other way round */
+        {"{" GENERIC_BASE RIGHT ",\"sub\":\"cli\",\"azp\":\"cli\",\"roles\":[\"Other\"]}", EG_ERR_TOKEN_CLAIM},
+        {"{" GENERIC_BASE "\"acr\":\"low\",\"org\":{\"unit\":7,\"trusted\":true},\"amr\":\"mfa\",\"sub\":\"ann\",\"scp\":\"jobs.use\"}", EG_ERR_TOKEN_CLAIM},
+        {"{" GENERIC_BASE "\"acr\":\"high\",\"org\":{\"unit\":8,\"trusted\":true},\"amr\":\"mfa\",\"sub\":\"ann\",\"scp\":\"jobs.use\"}", EG_ERR_TOKEN_CLAIM},
+        {"{" GENERIC_BASE "\"acr\":\"high\",\"org\":{\"unit\":7,\"trusted\":false},\"amr\":\"mfa\",\"sub\":\"ann\",\"scp\":\"jobs.use\"}", EG_ERR_TOKEN_CLAIM},
+        {"{" GENERIC_BASE "\"acr\":\"high\",\"org\":\"unit\",\"amr\":\"mfa\",\"sub\":\"ann\",\"scp\":\"jobs.use\"}", EG_ERR_TOKEN_CLAIM},
+        {"{" GENERIC_BASE "\"acr\":\"high\",\"org\":{\"unit\":7,\"trusted\":true},\"amr\":[],\"sub\":\"ann\",\"scp\":\"jobs.use\"}", EG_ERR_TOKEN_CLAIM},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_checked_claims c = {0};
+        eg_err e = check(&demanding, cases[i].json, &c);
+        if (e != cases[i].expected) {
+            print_error("case %zu: %s\n", i, cases[i].json);
+        }
+        assert_int_equal(e, cases[i].expected);
+        eg_principal_unref(c.principal);
+    }
+}
+
+static void keycloaks_service_accounts(void **state) {
+    (void)state;
+    static const struct {
+        const char *json;
+        eg_principal_kind kind;
+    } cases[] = {
+        {"{" GENERIC_BASE "\"sub\":\"u-1\",\"azp\":\"Loader\",\"client_id\":\"Loader\",\"preferred_username\":\"service-account-loader\"}", EG_PRINCIPAL_SERVICE},
+        {"{" GENERIC_BASE "\"sub\":\"u-1\",\"azp\":\"loader\",\"preferred_username\":\"service-account-loader\"}", EG_PRINCIPAL_USER},
+        {"{" GENERIC_BASE "\"sub\":\"u-1\",\"azp\":\"loader\",\"client_id\":\"loader\",\"preferred_username\":\"service-account-other\"}", EG_PRINCIPAL_USER},
+        {"{" GENERIC_BASE "\"sub\":\"u-1\",\"azp\":\"loader\",\"client_id\":\"loader\",\"preferred_username\":\"ann\"}", EG_PRINCIPAL_USER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_checked_claims c = {0};
+        assert_int_equal(check(&generic, cases[i].json, &c), EG_OK);
+        assert_int_equal(c.principal->kind, cases[i].kind);
+        eg_principal_unref(c.principal);
+    }
+}
+
+static void mapping(void **state) {
+    (void)state;
+    static const eg_outside_issuer o = {.claim_object_id = "employee", .claim_name = "profile.display", .claim_groups = "teams", .claim_roles = "realm_access.roles",
+                                        .skew_s = 10};
+    static const eg_issuer_rules mapped = {.issuer = "https://idp.example/realms/a", .tenant = TID, .audiences = outside_audiences, .outside = &o};
+    eg_checked_claims c = {0};
+    char id[EG_UUID_LEN];
+    assert_int_equal(check(&mapped, "{" GENERIC_BASE "\"sub\":\"x\",\"employee\":\"" OID "\",\"profile\":{\"display\":\"Ann\"},\"teams\":[\"data\",\"" OTHER "\"],"
+                                    "\"groups\":[\"not these\"],\"realm_access\":{\"roles\":[\"data\"]}}", &c), EG_OK);
+    eg_claims_derived_id(EG_LIT("https://idp.example/realms/a"), "subject", EG_LIT(OID), id);
+    assert_string_equal(c.principal->object_id, id); /* never the GUID itself: it may be somebody's */
+    assert_string_equal(c.principal->name, "Ann");
+    assert_int_equal(c.principal->group_count, 3);
+    eg_claims_derived_id(EG_LIT("https://idp.example/realms/a"), "group", EG_LIT("data"), id);
+    assert_string_equal(c.principal->groups[0], id);
+    assert_string_equal(c.principal->groups[1], OTHER);
+    eg_claims_derived_id(EG_LIT("https://idp.example/realms/a"), "role", EG_LIT("data"), id);
+    assert_string_equal(c.principal->groups[2], id);
+    assert_string_not_equal(c.principal->groups[0], c.principal->groups[2]);
+    assert_int_equal(c.good_until_s, 1800003610); /* the configured skew */
+    eg_principal_unref(c.principal);
+    c.principal = NULL;
+    assert_int_equal(check(&mapped, "{" GENERIC_BASE "\"sub\":\"x\"}", &c), EG_ERR_TOKEN_CLAIM);
+    assert_int_equal(check(&mapped, "{" GENERIC_BASE "\"sub\":\"x\",\"employee\":7}", &c), EG_ERR_TOKEN_CLAIM);
+    assert_int_equal(check(&mapped, "{" GENERIC_BASE "\"sub\":\"x\",\"employee\":\"e\",\"teams\":\"data\"}", &c), EG_ERR_TOKEN_CLAIM);
+    assert_int_equal(check(&mapped, "{" GENERIC_BASE "\"sub\":\"x\",\"employee\":\"e\",\"realm_access\":{\"roles\":{}}}", &c), EG_ERR_TOKEN_CLAIM);
+    assert_null(c.principal);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refusals),
     cmocka_unit_test(own_tokens),
@@ -227,6 +315,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(groups_that_are_elsewhere_are_unknown),
     cmocka_unit_test(ids_are_derived_for_other_issuers),
     cmocka_unit_test(audiences),
+    cmocka_unit_test(demands),
+    cmocka_unit_test(keycloaks_service_accounts),
+    cmocka_unit_test(mapping),
 };
 
 int main(void) {

@@ -110,6 +110,15 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    discovery_url: https://login.example/.well-known/openid-configuration\n"
                            "    ca_file: /ca.pem\n"
                            "    audiences: [api://one, two]\n"
+                           "    required_claims: [acr=high, a.b=c=d]\n"
+                           "    scopes: [use]\n"
+                           "    app_roles: [Loader]\n"
+                           "    claim_object_id: employee\n"
+                           "    claim_groups: realm_access.roles\n"
+                           "    claim_name: known_as\n"
+                           "    claim_roles: entitlements\n"
+                           "    skew_seconds: 60\n"
+                           "    key_grace_seconds: 0\n"
                            "clusters:\n"
                            "  - name: spark\n"
                            "    tenant: " TENANT "\n"
@@ -155,6 +164,15 @@ static void assert_full(const eg_config *c)
     assert_string_equal(c->issuers[0].audiences[0], "api://one");
     assert_string_equal(c->issuers[0].audiences[1], "two");
     assert_null(c->issuers[0].audiences[2]);
+    assert_string_equal(c->issuers[0].required_claims[1], "a.b=c=d");
+    assert_string_equal(c->issuers[0].scopes[0], "use");
+    assert_string_equal(c->issuers[0].app_roles[0], "Loader");
+    assert_string_equal(c->issuers[0].claim_object_id, "employee");
+    assert_string_equal(c->issuers[0].claim_groups, "realm_access.roles");
+    assert_string_equal(c->issuers[0].claim_name, "known_as");
+    assert_string_equal(c->issuers[0].claim_roles, "entitlements");
+    assert_int_equal(c->issuers[0].skew_seconds, 60);
+    assert_int_equal(c->issuers[0].key_grace_seconds, 0);
     assert_int_equal(c->clusters[0].workers, 3);
     assert_int_equal(c->clusters[0].worker_memory_mb, 2048);
     assert_false(c->clusters[0].csrf);
@@ -331,6 +349,8 @@ static void rules(void **state)
     refuse(minimal, "quotas:\n  - {name: q, per: person, jobs: 1}\n", 11, "quotas[0].per", "tenant, principal or cluster");
     refuse("state_dir: s\npublic_url: https://a\nlisteners:\n  - {name: a, port: 1, proxies: [192.0.2.7/24]}\n", "", 4, "listeners[0].proxies", "without bits behind it");
     refuse(minimal, "tls: {certificate: /c}\n", 1, "tls.certificate and tls.key", "both or neither");
+    refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: [a], required_claims: [acr]}\n", 11,
+           "issuers[0].required_claims", "CLAIM=VALUE");
     refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: []}\n", 11, "issuers[0].audiences",
            "from 1 to 256");
 }

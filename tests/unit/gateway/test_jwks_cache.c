@@ -82,6 +82,45 @@ static void fetched_once_and_kept(void **state) {
     EVP_PKEY_free(key);
 }
 
+/* A key that its issuer left out verifies for its grace and no longer; the end of the grace is a change of keys. */
+static void a_withdrawn_key_has_its_grace(void **state) {
+    fixture *f = *state;
+    provider p;
+    provider_start(&p, f->dir);
+    EVP_PKEY *key = maker_key(maker_named("ES256"));
+    provider_keys(&p, key, "one");
+    eg_outside_issuer o = issuer_of(&p);
+    o.key_grace_s = 120;
+    eg_jwks_cache *c = NULL;
+    called l = {0};
+    assert_int_equal(eg_jwks_cache_new(&o, f->pool, &f->clock, &c), EG_OK);
+    assert_int_equal(eg_jwks_cache_age_s(c), -2);
+    assert_int_equal(find(c, "one", &l), EG_ERR_BUSY);
+    wait_for(&l, 1);
+    provider_keys(&p, key, "two");
+    f->offset_s += 61;
+    assert_in_range(eg_jwks_cache_age_s(c), 61, 75);
+    assert_int_equal(find(c, "two", &l), EG_ERR_BUSY);
+    wait_for(&l, 2);
+    const uint32_t both = eg_jwks_cache_generation(c);
+    assert_int_equal(find(c, "two", NULL), EG_OK);
+    assert_int_equal(find(c, "one", NULL), EG_OK);
+    f->offset_s += 61; /* fetched again within the grace: it is not begun anew */
+    assert_int_equal(find(c, "three", &l), EG_ERR_BUSY);
+    wait_for(&l, 3);
+    assert_int_equal(find(c, "one", NULL), EG_OK);
+    assert_int_equal(eg_jwks_cache_generation(c), both);
+    provider_stop(&p);
+    f->offset_s += 61;
+    assert_int_not_equal(eg_jwks_cache_generation(c), both); /* what the key had verified is to be verified again */
+    assert_int_equal(find(c, "two", NULL), EG_OK);
+    assert_int_equal(find(c, "one", &l), EG_ERR_BUSY);       /* asked for, a minute after the last time */
+    wait_for(&l, 4);
+    assert_int_equal(find(c, "one", NULL), EG_ERR_TOKEN_KEY_UNKNOWN);
+    eg_jwks_cache_free(c);
+    EVP_PKEY_free(key);
+}
+
 static void refuse_document(fixture *f, const eg_outside_issuer *o) {
     eg_jwks_cache *c = NULL;
     called l = {0};
@@ -89,6 +128,7 @@ static void refuse_document(fixture *f, const eg_outside_issuer *o) {
     assert_int_equal(find(c, "one", &l), EG_ERR_BUSY);
     wait_for(&l, 1);
     assert_int_equal(find(c, "one", &l), EG_ERR_UNAVAILABLE);
+    assert_int_equal(eg_jwks_cache_age_s(c), -1);
     eg_jwks_cache_free(c);
 }
 
@@ -164,7 +204,8 @@ static void an_outside_issuers_token(void **state) {
     eg_buf token;
     eg_buf_init(&token, 16384);
     assert_int_equal(fixture_open_identity(f, &o, 1), EG_OK);
-    snprintf(claims, sizeof claims, "{\"iss\":\"%s\",\"aud\":\"api://embergate\",\"sub\":\"ann\",\"exp\":%ld}", p.issuer, (long)eg_wall_s(&f->clock) + 86400);
+    snprintf(claims, sizeof claims, "{\"iss\":\"%s\",\"aud\":\"api://embergate\",\"sub\":\"ann\",\"iat\":%ld,\"exp\":%ld}", p.issuer,
+             (long)eg_wall_s(&f->clock), (long)eg_wall_s(&f->clock) + 86400);
     maker_token(es, key, "{\"alg\":\"ES256\",\"kid\":\"one\"}", claims, &token);
     assert_int_equal(verify(f, token.ptr, &l), EG_ERR_BUSY);
     wait_for(&l, 1);
@@ -194,6 +235,7 @@ static void an_outside_issuers_token(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(fetched_once_and_kept, fixture_open, fixture_close),
+    cmocka_unit_test_setup_teardown(a_withdrawn_key_has_its_grace, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(documents_that_are_refused, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(an_outside_issuers_token, fixture_open, fixture_close),
 };
