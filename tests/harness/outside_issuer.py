@@ -6,6 +6,7 @@ import http.server
 import ipaddress
 import json
 import os
+import signal
 import socketserver
 import ssl
 import struct
@@ -137,7 +138,8 @@ class Provider:
 
     def run(self, command, env=None, wait=60):
         self.log = open(f"{self.folder}/{type(self).__name__}.log", "ab")
-        self.process = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        start_new_session=True)
         end = time.monotonic() + wait
         path = urllib.parse.urlsplit(self.discovery).path
         while True:
@@ -152,13 +154,21 @@ class Provider:
 
     def end_process(self):
         if self.process:
-            self.process.terminate()
+            # The whole group: Keycloak's is a shell and the Java that it started, which outlives it.
+            self.signal_group(signal.SIGTERM)
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(15)
+                pass
+            self.signal_group(signal.SIGKILL)
+            self.process.wait(15)
             self.process = None
+
+    def signal_group(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
 
     def stop(self):
         self.end_process()
