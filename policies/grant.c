@@ -29,15 +29,21 @@ static void name_grant(const eg_policy_grant *g, grant_file *f)
                    d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13], d[14], d[15]);
 }
 
-static eg_err find_file(const char *dir, const eg_policy_grant *g, grant_file *ret, eg_problem *p)
+static eg_err resolve(const eg_policy *pol, const eg_policy_grant *g, grant_file *ret, eg_problem *p)
 {
-    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
-    EG_TRY(eg_policy_load(dir, 1, &pol, p));
     if (eg_policy_role_id(pol, eg_str_of(g->role), ret->role) != EG_OK) {
         (void)eg_fail(p, EG_ERR_INVALID, "there is no role '%s'", g->role);
         return p ? eg_fail_hint(p, "docs/POLICIES.md lists the built-in roles; roleDefinitions/ in the policy directory may add others") : EG_ERR_INVALID;
     }
     name_grant(g, ret);
+    return EG_OK;
+}
+
+static eg_err find_file(const char *dir, const eg_policy_grant *g, grant_file *ret, eg_problem *p)
+{
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
+    EG_TRY(eg_policy_load(dir, 1, &pol, p));
+    EG_TRY(resolve(pol, g, ret, p));
     int n = snprintf(ret->path, sizeof ret->path, "%s/roleAssignments/%s.json", dir, ret->name);
     return n > 0 && (size_t)n < sizeof ret->path ? EG_OK : eg_fail(p, EG_ERR_INVALID, "the policy directory's path is too long");
 }
@@ -53,6 +59,13 @@ static eg_err render(const eg_policy_grant *g, const grant_file *f, eg_buf *ret,
     eg_err e = text ? eg_buf_adds(ret, text) : eg_fail(p, EG_ERR_INVALID, "role, principal and scope must be plain text");
     free(text);
     return e;
+}
+
+eg_err eg_policy_grant_text(const eg_policy *pol, const eg_policy_grant *g, eg_buf *ret, eg_problem *p)
+{
+    grant_file f;
+    EG_TRY(resolve(pol, g, &f, p));
+    return render(g, &f, ret, p);
 }
 
 eg_err eg_policy_grant_write(const char *dir, const eg_policy_grant *g, eg_problem *p)

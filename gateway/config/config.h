@@ -104,6 +104,10 @@ typedef struct eg_config {
     const char *domain;
     const char *const *storage_domains; /* NULL-terminated */
     const char *policies_dir;      /* "" = {state_dir}/policies */
+    const char *policies_source;   /* "store" or "files" */
+    bool policies_require_ticket;
+    bool policies_two_person;
+    bool policies_separation_of_duties;
     const char *log_level;         /* debug, info, warn, error */
     const char *user_gateway;      /* UNIX users; "" = whoever starts it */
     const char *user_keeper;

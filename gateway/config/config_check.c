@@ -203,6 +203,8 @@ static bool log_level(eg_str v)
 
 static bool account_tls(eg_str v) { return eg_str_is(v, "TLS1_2") || eg_str_is(v, "TLS1_3"); }
 
+static bool policies_source(eg_str v) { return eg_str_is(v, "store") || eg_str_is(v, "files"); }
+
 static bool isolation(eg_str v) { return eg_str_is(v, "cluster"); }
 
 static bool prefix(eg_str v)
@@ -235,4 +237,5 @@ const eg_config_check eg_config_check_prefix = {prefix, "an address such as 192.
 const eg_config_check eg_config_check_quota_per = {quota_per, "tenant, principal or cluster"};
 const eg_config_check eg_config_check_quota_only = {quota_only, "a GUID, or the name of a cluster"};
 const eg_config_check eg_config_check_claim_value = {claim_value, "CLAIM=VALUE"};
+const eg_config_check eg_config_check_policies_source = {policies_source, "store or files"};
 const eg_config_check eg_config_check_nonempty = {nonempty, "a text that is not empty"};

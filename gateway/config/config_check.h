@@ -23,6 +23,7 @@ extern const eg_config_check eg_config_check_isolation;
 extern const eg_config_check eg_config_check_prefix;         /* an address, or a prefix without bits behind it */
 extern const eg_config_check eg_config_check_quota_per;
 extern const eg_config_check eg_config_check_quota_only;     /* a GUID, or a cluster's name */
+extern const eg_config_check eg_config_check_policies_source;
 extern const eg_config_check eg_config_check_nonempty;
 extern const eg_config_check eg_config_check_claim_value;    /* CLAIM=VALUE */
 

@@ -26,6 +26,17 @@ static const eg_config_row top_rows[] = {
         .description = "Threads for what can block: commits, file reads, keys; 0 = 32."),
 };
 
+static const eg_config_row policies_rows[] = {
+    ROW(eg_config, "source", TEXT, policies_source, .dflt = "files", .check = &eg_config_check_policies_source,
+        .description = "Where policies are changed: store = by `embergate policy` and the API, each change a version with its audit record; files = in policies_dir, which is watched."),
+    ROW(eg_config, "require_ticket", BOOL, policies_require_ticket, .dflt = "false",
+        .description = "A change owes a ticket and a justification. Of the store alone."),
+    ROW(eg_config, "two_person", BOOL, policies_two_person, .dflt = "false",
+        .description = "A change waits until a second person approves it who may make it too. Of the store alone."),
+    ROW(eg_config, "separation_of_duties", BOOL, policies_separation_of_duties, .dflt = "false",
+        .description = "No change gives both data actions and the right to write policies to one principal or group. Of the store alone."),
+};
+
 static const eg_config_row operations_rows[] = {
     ROW(eg_config, "loopback", BOOL, loopback_details, .dflt = "false",
         .description = "Whoever is on this machine, jobs too, sees /metrics and the details of /healthz without a token."),
@@ -217,6 +228,7 @@ const eg_config_section eg_config_sections[EG_CONFIG_SECTIONS] = {
     LIST("clusters", cluster_rows, eg_config_cluster, clusters, cluster_count, 0, 256, "Spark clusters; they start on demand."),
     LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 256, "Storage accounts."),
     LIST("quotas", quota_rows, eg_config_quota, quotas, quota_count, 0, 64, "How much tenants, principals and clusters may use."),
+    MAP("policies", policies_rows, "How policies are kept and changed."),
     MAP("operations", operations_rows, "How the gateway shows itself to operators."),
     MAP("limits", limit_rows, "Bounds on what a peer can make the gateway hold or wait for."),
 };

@@ -1,4 +1,4 @@
-/* Watches the policy directory by comparing what stat() says of its files, five times a second. */
+/* Watches the policy directory by comparing what stat() says of its files, five times a second; or stands before the store, which needs no watching. */
 #include "policy_watch.h"
 
 #include <embergate/encoding.h>
@@ -20,7 +20,8 @@
 #define SETTLE_NS 50000000
 
 struct eg_policy_watch {
-    char *dir;
+    char *dir;                 /* NULL: the store's policies */
+    eg_policy_store *store;
     const eg_clock *clock;
     unsigned poll_ms;
     pthread_t thread;
@@ -102,14 +103,23 @@ static void log_loaded(const eg_policy *policy) {
     eg_log(EG_LOG_INFO, "policy_loaded", "version", version, "digest", hex, NULL);
 }
 
-static void put_in_force(eg_policy_watch *w, eg_policy *taken) {
+/* The directory becomes a version of the store first: what isn't recorded isn't put in force. The reference is taken on EG_OK. */
+static eg_err put_in_force(eg_policy_watch *w, eg_policy *taken, eg_problem *p) {
+    eg_policy *own = w->store ? eg_policy_ref(taken) : NULL;
+    const eg_err e = w->store ? eg_policy_store_mirror(w->store, w->dir, own, p) : EG_OK;
+    if (e != EG_OK) {
+        eg_policy_unref(own);
+        return e;
+    }
     pthread_mutex_lock(&w->lock);
     eg_policy *old = w->policy;
     w->policy = taken;
     w->refusal = (eg_problem){0};
     pthread_mutex_unlock(&w->lock);
+    w->version = eg_policy_version(taken);
     eg_policy_unref(old);
     log_loaded(taken);
+    return EG_OK;
 }
 
 static bool same(const eg_policy *a, const eg_policy *b) {
@@ -119,21 +129,25 @@ static bool same(const eg_policy *a, const eg_policy *b) {
     return memcmp(x, y, sizeof x) == 0;
 }
 
+static void refused(eg_policy_watch *w, eg_err e, eg_problem *p) {
+    p->code = e;
+    pthread_mutex_lock(&w->lock);
+    bool news = memcmp(&w->refusal, p, sizeof *p) != 0;
+    w->refusal = *p;
+    pthread_mutex_unlock(&w->lock);
+    if (news) {
+        eg_metric_add(EG_METRIC_POLICY_RELOAD_FAILED, 1);
+        eg_log_problem(EG_LOG_ERROR, "policy_refused", p);
+    }
+}
+
 /* Only this thread replaces w->policy, so it reads it without the lock. */
 static void reload(eg_policy_watch *w) {
     eg_policy *next = NULL;
     eg_problem p = {0};
     eg_err e = eg_policy_load(w->dir, w->version + 1, &next, &p);
     if (e != EG_OK) {
-        p.code = e;
-        pthread_mutex_lock(&w->lock);
-        bool news = memcmp(&w->refusal, &p, sizeof p) != 0;
-        w->refusal = p;
-        pthread_mutex_unlock(&w->lock);
-        if (news) {
-            eg_metric_add(EG_METRIC_POLICY_RELOAD_FAILED, 1);
-            eg_log_problem(EG_LOG_ERROR, "policy_refused", &p);
-        }
+        refused(w, e, &p);
         return;
     }
     if (same(next, w->policy)) {
@@ -143,8 +157,12 @@ static void reload(eg_policy_watch *w) {
         pthread_mutex_unlock(&w->lock);
         return;
     }
-    w->version++;
-    put_in_force(w, next);
+    e = put_in_force(w, next, &p);
+    if (e != EG_OK) {
+        eg_policy_unref(next);
+        w->unsettled = true; /* tried again at the next look */
+        refused(w, e, &p);
+    }
 }
 
 static void check(eg_policy_watch *w) {
@@ -189,6 +207,17 @@ static void done(eg_policy_watch *w) {
     free(w);
 }
 
+static eg_err first_load(eg_policy_watch *w, eg_problem *p) {
+    eg_policy *first = NULL;
+    (void)look(w->dir, w->seen); /* before reading, so that what changes meanwhile is seen */
+    EG_TRY(eg_policy_load(w->dir, w->version, &first, p));
+    const eg_err e = put_in_force(w, first, p);
+    if (e != EG_OK) {
+        eg_policy_unref(first);
+    }
+    return e;
+}
+
 eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch **ret, eg_problem *p) {
     eg_policy_watch *w = calloc(1, sizeof *w);
     if (!w) {
@@ -197,16 +226,16 @@ eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch *
     *w = (eg_policy_watch){.clock = o->clock, .poll_ms = o->poll_ms ? o->poll_ms : POLL_MS, .version = (uint64_t)eg_wall_s(o->clock), .unsettled = true};
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->woken, NULL);
-    w->dir = strdup(o->dir);
-    eg_err e = w->dir ? EG_OK : eg_fail(p, EG_ERR_NO_MEMORY, "There is no memory to watch the policies.");
-    if (e == EG_OK) {
-        (void)look(w->dir, w->seen); /* before reading, so that what changes meanwhile is seen */
-        e = eg_policy_load(w->dir, w->version, &w->policy, p);
-    }
-    if (e == EG_OK) {
+    w->store = o->store;
+    w->dir = o->dir ? strdup(o->dir) : NULL;
+    eg_err e = EG_OK;
+    if (o->dir) {
+        e = w->dir ? first_load(w, p) : eg_fail(p, EG_ERR_NO_MEMORY, "There is no memory to watch the policies.");
+    } else {
+        w->policy = eg_policy_store_snapshot(o->store);
         log_loaded(w->policy);
     }
-    if (e == EG_OK && pthread_create(&w->thread, NULL, run, w) != 0) {
+    if (e == EG_OK && w->dir && pthread_create(&w->thread, NULL, run, w) != 0) {
         e = eg_fail(p, EG_ERR_NO_MEMORY, "No thread can be started to watch the policies.");
     }
     if (e != EG_OK) {
@@ -221,15 +250,20 @@ void eg_policy_watch_stop(eg_policy_watch *w) {
     if (!w) {
         return;
     }
-    pthread_mutex_lock(&w->lock);
-    w->stop = true;
-    pthread_cond_signal(&w->woken);
-    pthread_mutex_unlock(&w->lock);
-    pthread_join(w->thread, NULL);
+    if (w->dir) {
+        pthread_mutex_lock(&w->lock);
+        w->stop = true;
+        pthread_cond_signal(&w->woken);
+        pthread_mutex_unlock(&w->lock);
+        pthread_join(w->thread, NULL);
+    }
     done(w);
 }
 
 eg_policy *eg_policy_watch_get(eg_policy_watch *w) {
+    if (w->store) {
+        return eg_policy_store_snapshot(w->store);
+    }
     pthread_mutex_lock(&w->lock);
     eg_policy *p = eg_policy_ref(w->policy);
     pthread_mutex_unlock(&w->lock);

@@ -1,20 +1,20 @@
-/* Keeps the policy in force the one that lies in the directory: reloads on change, and keeps the old one when the new is refused. */
+/* The policy in force: the store's, or the one that lies in the directory, which is reloaded on change; the old one stays when the new is refused. */
 #ifndef EMBERGATE_POLICY_WATCH_H
 #define EMBERGATE_POLICY_WATCH_H
 
 #include <embergate/clock.h>
-#include <embergate/policy.h>
+#include <embergate/policy_store.h>
 
 typedef struct eg_policy_watch eg_policy_watch;
 
 typedef struct eg_policy_watch_options {
-    const char *dir;
+    const char *dir;             /* NULL: the store's policies are in force, and nothing is watched */
+    eg_policy_store *store;      /* borrowed; takes every directory that is in force over as a version. NULL: nobody does */
     const eg_clock *clock;
     unsigned poll_ms;   /* 0 = 200 */
 } eg_policy_watch_options;
 
-/* The first load must succeed. Versions begin at the clock's seconds, so that they also grow over restarts, and go up by one
- * with each change. Logs "policy_loaded" and "policy_refused". */
+/* The first load must succeed. Versions are the store's; without one they begin at the clock's seconds and go up by one with each change. Logs "policy_loaded" and "policy_refused". */
 eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch **ret, eg_problem *p) EG_MUST_CHECK;
 void eg_policy_watch_stop(eg_policy_watch *w);   /* NULL is harmless */
 /* The policy in force; a reference for the caller. Any thread. */

@@ -27,7 +27,8 @@
     X(REVOKE_UNDO, 31, "revoke_undo", 1024)           \
     X(REVOKE_LIST, 32, "revoke_list", 256)            \
     X(PRINCIPAL, 33, "principal", 1024)               \
-    X(PRINCIPAL_LIST, 34, "principal_list", 256)
+    X(PRINCIPAL_LIST, 34, "principal_list", 256)      \
+    X(POLICY_GRANT, 40, "policy_grant", 4096)
 
 enum {
 #define X(id, number, name, max) EG_ADMIN_MSG_##id = number,

@@ -1,6 +1,7 @@
 /* The permission table of run/admin.sock. Whatever changes something is an audit record of the server's log. */
 #include "admin_server.h"
 
+#include "../policy/policy_open.h"
 #include "admin_identity.h"
 #include "admin_protocol.h"
 #include "erasure.h"
@@ -284,6 +285,23 @@ static eg_err on_PRINCIPAL(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_p
     const eg_err e = eg_admin_principal(&a->o, in, reply, p);
     pthread_mutex_unlock(&a->lock);
     return e;
+}
+
+/* A role of a principal that the operator adds: its record is the version's. */
+static eg_err on_POLICY_GRANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str f[4]; /* role, principal, its type, scope */
+    char texts[4][1100];
+    EG_TRY(take_all(in, f, 4));
+    for (size_t i = 0; i < 4; i++) {
+        if (snprintf(texts[i], sizeof texts[i], "%.*s", EG_FMT(f[i])) >= (int)sizeof texts[i]) {
+            return eg_fail(p, EG_ERR_INVALID, "a role, a principal or a scope is too long");
+        }
+    }
+    const eg_policy_grant g = {.role = texts[0], .principal = texts[1], .principal_type = texts[2], .scope = texts[3]};
+    EG_TRY(eg_policy_store_grant(a->o.policies, &g, "operator", p));
+    return eg_ipc_put(reply, eg_str_bytes(f[1]));
 }
 
 static eg_err on_PRINCIPAL_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_principal_list(&((eg_admin *)ctx)->o, in, reply, p); }

@@ -4,6 +4,7 @@
 
 #include <embergate/audit.h>
 #include <embergate/compute.h>
+#include <embergate/policy_store.h>
 #include <embergate/identity.h>
 #include <embergate/storage.h>
 
@@ -16,6 +17,7 @@ typedef struct eg_admin_options {
     eg_audit *audit;
     eg_compute *compute;
     eg_identity *identity;
+    eg_policy_store *policies;
     const eg_keys *keys;
     const char *origin;        /* of the server's own log, whose key signs */
     uint32_t backup_max_age_s; /* without a backup for so long it is said in the log and by a metric; 0 = never */

@@ -33,6 +33,7 @@ const eg_command eg_process_commands[] = {
      "  --python FILE          the Python that jobs run with (/usr/bin/python3)\n"
      "  --jar FILE             hadoop-azure, and others that every job gets; may be repeated\n"
      "  --workers N, --worker-cores N, --worker-memory-mb N   (2, 1, 2048)\n"
+     "  --policies store|files policies in the store, changed by `embergate policy` and the API (store), or as files in DIR/policies\n"
      "  --one-user             no UNIX users of their own for the processes, even as root\n",
      eg_command_init},
     {"serve", "run the gateway",

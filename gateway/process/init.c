@@ -1,6 +1,7 @@
 /* `embergate init`: makes a state directory with everything that `embergate serve` needs. */
 #include "init.h"
 
+#include "../policy/policy_open.h"
 #include "state_dir.h"
 
 #include <embergate/durable_file.h>
@@ -101,7 +102,7 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
     }
     eg_config_account account = {.name = o->account, .minimum_tls = "TLS1_2", .https_only = true, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,
                                  .resource_group = "embergate", .is_default = true};
-    eg_config c = {.state_dir = o->state_dir, .public_url = plan->public_url, .domain = o->domain, .storage_domains = o->storage_domains, .policies_dir = "", .log_level = "info",
+    eg_config c = {.state_dir = o->state_dir, .public_url = plan->public_url, .domain = o->domain, .storage_domains = o->storage_domains, .policies_dir = "", .policies_source = o->policies_source, .log_level = "info",
                    .user_gateway = o->make_users ? "embergate" : "", .user_keeper = o->make_users ? "embergate-keeper" : "", .tls_certificate = "",
                    .tls_key = "", .tls_ca = "", .tls_minimum_version = "1.2", .listeners = &listener, .listener_count = 1, .tenants = tenants,
                    .tenant_count = plan->tenant_count, .clusters = clusters, .cluster_count = cluster_count, .accounts = &account, .account_count = 1,
@@ -146,6 +147,43 @@ static eg_err init_storage(const init_plan *plan, eg_problem *p)
         eg_kv_close(kv);
     }
     return e;
+}
+
+static eg_err take_document(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p)
+{
+    eg_policy_changed done;
+    const eg_policy_put put = {kind, text, file};
+    const eg_policy_change c = {.by = "init", .puts = &put, .put_count = 1, .settled = true};
+    return eg_policy_store_change(ctx, &c, NULL, &done, p);
+}
+
+/* What was written as files becomes the store's first versions, and the files go: they would be believed to be in force. */
+static eg_err init_policies(const init_plan *plan, const eg_config *c, eg_problem *p)
+{
+    char dir[EG_STATE_PATH_MAX];
+    if (strcmp(c->policies_source, "store") != 0) {
+        return EG_OK;
+    }
+    EG_TRY(eg_state_path(plan->o.state_dir, "policies", dir, p));
+    EG_CLEANUP(eg_policy_offline_done) eg_policy_offline store = {0};
+    EG_TRY(eg_policy_offline_open(c, &store, p));
+    EG_TRY(eg_policy_read_dir(dir, (eg_policy_sink){take_document, store.store}, p));
+    static const char *const gone[] = {"policies/networkSecurityGroups/default.json", "policies/virtualNetworks/default.json"};
+    for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
+        char path[EG_STATE_PATH_MAX];
+        EG_TRY(eg_state_path(plan->o.state_dir, gone[i], path, p));
+        (void)unlink(path);
+    }
+    for (size_t i = sizeof state_folders / sizeof state_folders[0]; i-- > 0;) {
+        char path[EG_STATE_PATH_MAX];
+        if (strncmp(state_folders[i].path, "policies", 8) == 0) {
+            EG_TRY(eg_state_path(plan->o.state_dir, state_folders[i].path, path, p));
+            if (rmdir(path) != 0) {
+                return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be removed: %s", path, strerror(errno));
+            }
+        }
+    }
+    return EG_OK;
 }
 
 static eg_err init_administrator(const init_plan *plan, const eg_config *c, eg_problem *p)
@@ -200,6 +238,7 @@ static eg_err init_all(init_plan *plan, eg_buf *ret_recovery, eg_problem *p)
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     EG_TRY(eg_config_load(path, &c, p));
     EG_TRY(init_storage(plan, p));
+    EG_TRY(init_policies(plan, c, p));
     EG_TRY(init_administrator(plan, c, p));
     EG_TRY(put_format(plan->o.state_dir, p));
     return eg_init_owners(c, p);
@@ -212,7 +251,8 @@ static const struct option init_long[] = {
     {"cluster", required_argument, NULL, 'c'},     {"account", required_argument, NULL, 'A'}, {"container", required_argument, NULL, 'C'},
     {"spark-home", required_argument, NULL, 'S'},  {"python", required_argument, NULL, 'P'},  {"jar", required_argument, NULL, 'j'},
     {"workers", required_argument, NULL, 'w'},     {"worker-cores", required_argument, NULL, 'k'}, {"worker-memory-mb", required_argument, NULL, 'm'},
-    {"one-user", no_argument, NULL, 'u'},          {NULL, 0, NULL, 0},
+    {"one-user", no_argument, NULL, 'u'},          {"policies", required_argument, NULL, 'o'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool append(const char **list, const char *value)
@@ -263,6 +303,7 @@ static bool take_option(eg_init_options *o, int c)
     case 'w': return number(optarg, 64, &o->workers);
     case 'k': return number(optarg, 256, &o->worker_cores);
     case 'm': return number(optarg, 1048576, &o->worker_memory_mb);
+    case 'o': o->policies_source = optarg; return strcmp(optarg, "store") == 0 || strcmp(optarg, "files") == 0;
     case 'u': o->make_users = false; return true;
     default: return false;
     }
@@ -294,7 +335,7 @@ int eg_command_init(int argc, char **argv)
     static init_plan plan; /* large, and there is one */
     plan.o = (eg_init_options){.address = "127.0.0.1", .port = 8443, .domain = "embergate.internal", .account = "lake",
                                .container = "data", .spark_home = "", .python = "/usr/bin/python3", .workers = 2, .worker_cores = 1,
-                               .worker_memory_mb = 2048, .make_users = geteuid() == 0};
+                               .worker_memory_mb = 2048, .policies_source = "store", .make_users = geteuid() == 0};
     eg_problem p = {0};
     for (int c; (c = getopt_long(argc, argv, "", init_long, NULL)) != -1;) {
         if (!take_option(&plan.o, c)) {

@@ -23,6 +23,7 @@ typedef struct eg_init_options {
     const char *tenants[EG_INIT_LIST_MAX];        /* names; the first owns cluster and account */
     const char *jars[EG_INIT_LIST_MAX];
     unsigned workers, worker_cores, worker_memory_mb;
+    const char *policies_source;                  /* "store" or "files" */
     bool make_users;                              /* own UNIX users for the processes; needs root */
 } eg_init_options;
 

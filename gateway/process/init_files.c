@@ -154,6 +154,9 @@ eg_err eg_init_owners(const eg_config *c, eg_problem *p)
         if (state_owners[i].whole_tree) {
             EG_TRY(eg_unix_user_own_tree(path, &u, p));
         }
+        if (strcmp(state_owners[i].path, "policies") == 0 && access(path, F_OK) != 0) {
+            continue; /* they are in the store */
+        }
         if (lchown(path, u.uid, u.gid) != 0 || chmod(path, state_owners[i].mode) != 0) {
             return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be given its owner and mode: %s", path, strerror(errno));
         }

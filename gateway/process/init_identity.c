@@ -1,6 +1,7 @@
 /* Makes a local principal with its profile file and its role assignments: in the store of a stopped server, or through a running one. */
 #include "init.h"
 
+#include "../policy/policy_open.h"
 #include "admin_protocol.h"
 #include "state_dir.h"
 
@@ -65,14 +66,26 @@ static eg_err write_profile(const eg_config *c, const eg_new_principal *n, const
     return e;
 }
 
+static eg_err grant_in_server(const char *state_dir, const eg_policy_grant *g, eg_problem *p)
+{
+    const eg_admin_call call = {state_dir, EG_ADMIN_MSG_POLICY_GRANT, {eg_str_of(g->role), eg_str_of(g->principal), eg_str_of(g->principal_type), eg_str_of(g->scope)}, 4, 0};
+    return eg_admin_ask(&call, NULL, p);
+}
+
 eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p)
 {
     char scope[128], policies[EG_STATE_PATH_MAX];
     (void)snprintf(scope, sizeof scope, "/subscriptions/%s", n->subscription);
     EG_TRY(eg_state_path(n->state_dir, "policies", policies, p));
+    const bool files = strcmp(c->policies_source, "files") == 0;
+    EG_CLEANUP(eg_policy_offline_done) eg_policy_offline store = {0};
+    const eg_err opened = files || !n->roles[0] ? EG_OK : eg_policy_offline_open(c, &store, p);
+    EG_TRY(opened == EG_ERR_LOCKED ? EG_OK : opened);
     for (size_t i = 0; i < EG_INIT_LIST_MAX && n->roles[i]; i++) {
         eg_policy_grant g = {.role = n->roles[i], .principal = object_id, .principal_type = n->kind && strcmp(n->kind, "user") == 0 ? "User" : "ServicePrincipal", .scope = n->scope ? n->scope : scope};
-        EG_TRY(eg_policy_grant_write(*c->policies_dir ? c->policies_dir : policies, &g, p));
+        EG_TRY(files                       ? eg_policy_grant_write(*c->policies_dir ? c->policies_dir : policies, &g, p)
+               : opened == EG_ERR_LOCKED ? grant_in_server(n->state_dir, &g, p)
+                                           : eg_policy_store_grant(store.store, &g, "operator", p));
     }
     return EG_OK;
 }

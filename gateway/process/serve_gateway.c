@@ -7,6 +7,7 @@
 #include "../door/door.h"
 #include "../pipeline/pipeline.h"
 #include "../pipeline/policy_watch.h"
+#include "../policy/policy_open.h"
 #include "../pipeline/router.h"
 #include "admin_server.h"
 #include "certificate_watch.h"
@@ -45,6 +46,7 @@ typedef struct gateway {
     eg_compute *compute;
     eg_storage *storage;
     eg_identity *identity;
+    eg_policy_store *policies;
     eg_policy_watch *watch;
     _Atomic(eg_compliance_watch *) compliance;
     eg_quotas *quotas;
@@ -146,7 +148,7 @@ static eg_err open_admin(gateway *g, eg_problem *p)
         return no_memory(p);
     }
     const eg_admin_options o = {.listen_fd = g->plan->admin_fd, .allowed_uid = g->plan->user_us.uid, .storage = g->storage, .audit = g->audit, .compute = g->compute,
-                                .identity = g->identity, .keys = g->keys, .origin = origin.ptr, .backup_max_age_s = g->plan->config->backup_max_age_s,
+                                .identity = g->identity, .policies = g->policies, .keys = g->keys, .origin = origin.ptr, .backup_max_age_s = g->plan->config->backup_max_age_s,
                                 .erasures_dir = g->plan->erasures};
     return eg_admin_start(&o, &g->admin, p);
 }
@@ -239,6 +241,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         {eg_storage_routes, g->storage, {EG_SURFACE_DFS}, 1},
         {eg_audit_routes, g->audit, {EG_SURFACE_AUDIT}, 1},
         {eg_policy_states_routes, atomic_load(&g->compliance), {EG_SURFACE_ARM}, 1},
+        {eg_policy_routes, g->policies, {EG_SURFACE_ARM}, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t n = 0;
@@ -284,7 +287,10 @@ static eg_err fill_subnets(gateway *g, eg_problem *p)
 
 static eg_err open_pipeline(gateway *g, eg_problem *p)
 {
-    eg_policy_watch_options wo = {.dir = g->plan->policies, .clock = &eg_clock_system};
+    const eg_policy_open_options so = {.config = g->plan->config, .arena = g->arena, .kv = g->kv, .committer = g->committer, .audit = g->audit};
+    EG_TRY(eg_policy_open(&so, &g->policies, p));
+    const bool files = strcmp(g->plan->config->policies_source, "files") == 0;
+    eg_policy_watch_options wo = {.dir = files ? g->plan->policies : NULL, .store = g->policies, .clock = &eg_clock_system};
     EG_TRY(eg_policy_watch_start(&wo, &g->watch, p));
     eg_compliance_watch *compliance = NULL;
     EG_TRY(eg_serve_compliance(g->plan, g->watch, g->storage, g->arena, &compliance, p));
@@ -370,6 +376,7 @@ static void close_all(gateway *g)
     eg_compliance_watch_free(atomic_load(&g->compliance));
     eg_quotas_free(g->quotas);
     eg_policy_watch_stop(g->watch);
+    eg_policy_store_close(g->policies);
     if (g->audit) {
         eg_audit_close(g->audit);
     }

@@ -153,8 +153,10 @@ eg_err eg_serve_plan_make(const eg_config *c, eg_serve_plan *ret, eg_problem *p)
     EG_TRY(resolve_paths(c, ret, p));
     EG_TRY(make_clusters(c, ret, p));
     /* The gateway reloads them itself; here a person is told at once what would keep it from starting. */
-    eg_policy *policies = NULL;
-    EG_TRY(eg_policy_load(ret->policies, 1, &policies, p));
-    eg_policy_unref(policies);
+    if (strcmp(c->policies_source, "files") == 0) {
+        eg_policy *policies = NULL;
+        EG_TRY(eg_policy_load(ret->policies, 1, &policies, p));
+        eg_policy_unref(policies);
+    }
     return bind_all(c, ret, p);
 }

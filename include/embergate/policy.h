@@ -185,6 +185,8 @@ typedef struct eg_policy_grant {
     const char *principal_type;  /* "User", "ServicePrincipal", "Group" */
     const char *scope;           /* resource id of a subscription or of what lies below it */
 } eg_policy_grant;
+/* The document alone, of a role that pol has. */
+eg_err eg_policy_grant_text(const eg_policy *pol, const eg_policy_grant *g, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_policy_grant_write(const char *dir, const eg_policy_grant *g, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_policy_grant_remove(const char *dir, const eg_policy_grant *g, eg_problem *p) EG_MUST_CHECK;
 
