@@ -31,6 +31,7 @@ typedef struct eg_profile {
     char account[64];
     char container[64];
     char state_dir[512];     /* "" when the gateway is on another machine */
+    char subscription[64];   /* under which policies are administered */
     char login[16];          /* "client", "device", "browser"; "" = what fits */
     char authority[512];     /* issuer of the tokens; "" = the gateway's own */
     char authority_ca[512];  /* PEM file for the authority; "" = the system's */

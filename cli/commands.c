@@ -37,23 +37,34 @@ const eg_command eg_cli_commands[] = {
      "verify recomputes every hash and signature beneath a log's folder without asking a server: exit 0 when it is whole,\n"
      "1 when not, naming the damaged record.\n",
      eg_cli_audit},
-    {"policy", "assign roles; check, explain, compare and test policies",
-     "usage: embergate policy assign   --role ROLE --principal OBJECT-ID --scope SCOPE [--principal-type TYPE]\n"
-     "       embergate policy unassign --role ROLE --principal OBJECT-ID --scope SCOPE\n"
-     "       embergate policy validate\n"
+    {"policy", "change, look back at, check, explain, compare and test policies",
+     "usage: embergate policy apply    DIR|FILE… [--ticket T] [--justification J] [--dry-run]\n"
+     "       embergate policy assign|unassign --role ROLE --principal OBJECT-ID --scope SCOPE [--principal-type TYPE]\n"
+     "       embergate policy history | show VERSION | rollback VERSION | export DIR\n"
+     "       embergate policy pending | approve ID | reject ID\n"
+     "       embergate policy activate ROLE --scope SCOPE --duration PT4H --justification J\n"
+     "       embergate policy validate [DIR]\n"
      "       embergate policy check-access --principal OBJECT-ID --scope SCOPE (--action A | --data-action A)\n"
-     "       embergate policy what-if  NEW-DIR\n"
-     "       embergate policy prove    --no-new-access OLD-DIR NEW-DIR [--json]\n"
+     "       embergate policy who-can  ACTION --scope SCOPE\n"
+     "       embergate policy what-if  NEW-DIR [--replay [--since TIME]]\n"
+     "       embergate policy prove    --no-new-access OLD-DIR NEW-DIR\n"
      "       embergate policy test     FILE\n"
-     "       embergate policy flow     --subnet ID --source ADDRESS:PORT [--destination ADDRESS:PORT] [--json]\n"
+     "       embergate policy flow     --subnet ID --source ADDRESS:PORT [--destination ADDRESS:PORT]\n"
      "       embergate policy flow     --account ID --source ADDRESS [--subnet ID]   which rule decides; 1 when it denies\n"
-     "       embergate policy compliance --scope /subscriptions/ID [--json]   what complies with which policy; 1 when something doesn't\n\n"
-     "  --policies DIR   the policy directory; else the one of the profile's state directory\n"
-     "  --tenant ID      the tenant; else the profile's\n\n"
-     "what-if tells in words what NEW-DIR would change. prove decides over all requests whether NEW-DIR allows anything that OLD-DIR\n"
-     "denies: exit 0 when it doesn't, 1 with a request that only it allows, or when it can't be decided. test asks the decisions that a\n"
-     "JSON file expects. check and explain are other names of validate and check-access.\n"
-     "A running gateway takes a change over within a second.\n",
+     "       embergate policy compliance --scope /subscriptions/ID   what complies with which policy; 1 when something doesn't\n"
+     "       embergate policy import   [--role-assignments FILE] [--nsgs FILE] [--role-definitions FILE] --to DIR\n\n"
+     "  --ticket T, --justification J   of a change; owed when the configuration says so\n"
+     "  --author NAME    who asks for a change that the operator makes, without a token\n"
+     "  --dry-run        only say what would change\n"
+     "  --state DIR      the policies of this state directory while its server is stopped; else the profile's\n"
+     "  --policies DIR   a policy directory instead\n"
+     "  --tenant ID      the tenant; else the profile's\n"
+     "  --json\n\n"
+     "apply makes the policies those of DIR, or adds FILEs, in one transaction; it says first what that changes. rollback makes them what they were in a\n"
+     "version, as a new version. approve and reject are for changes that wait for a second person. what-if tells in words what NEW-DIR would change, with\n"
+     "--replay which recorded requests it would decide otherwise. prove decides over all requests whether NEW-DIR allows anything that OLD-DIR denies: exit 0\n"
+     "when it doesn't, 1 with a request that only it allows, or when it can't be decided. test asks the decisions that a JSON file expects. import makes\n"
+     "documents of what az lists, and names each thing that doesn't translate. check and explain are other names of validate and check-access.\n",
      eg_cli_policy},
     {"login", "sign in: by device code, browser, secret, key or federated token",
      "usage: embergate login [--device | --browser | --client] [OPTIONS]\n\n"

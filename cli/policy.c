@@ -1,27 +1,34 @@
-/* `embergate policy`: assigns and removes roles in the policy directory, checks it, and explains who may do what. */
-#include "cli.h"
+/* `embergate policy`: changes policies, looks back, asks what they allow, and compares them. */
+#include "policy_place.h"
 
 #include "policy_compare.h"
 
-#include <embergate/policy.h>
+#include <embergate/policy_desk.h>
 #include <getopt.h>
+#include <unistd.h>
+
+#define OPERANDS_MAX 64
 
 typedef struct policy_options {
-    const char *dir, *role, *principal, *type, *scope, *action, *tenant, *subnet, *source, *destination, *account;
-    bool data_action, no_new_access, json;
-    const char *operands[2];   /* after the verb */
-    int status;                /* of a verb that can say no */
+    const char *dir, *state, *role, *principal, *type, *scope, *action, *tenant, *ticket, *justification, *author, *since, *duration, *subnet, *source, *destination, *account;
+    bool data_action, no_new_access, json, dry_run, replay;
+    eg_policy_import import;
+    const char *operands[OPERANDS_MAX + 1];   /* after the verb; NULL-terminated */
+    eg_policy_place place;
+    int status;                               /* of a verb that can say no */
 } policy_options;
 
 static const struct option policy_long[] = {
-    {"profile", required_argument, NULL, 'P'},   {"policies", required_argument, NULL, 'd'},
-    {"role", required_argument, NULL, 'r'},      {"principal", required_argument, NULL, 'p'},
-    {"principal-type", required_argument, NULL, 't'}, {"scope", required_argument, NULL, 's'},
-    {"action", required_argument, NULL, 'a'},    {"data-action", required_argument, NULL, 'D'},
-    {"tenant", required_argument, NULL, 'T'},    {"no-new-access", no_argument, NULL, 'n'},
-    {"json", no_argument, NULL, 'j'},            {"subnet", required_argument, NULL, 'S'},
-    {"source", required_argument, NULL, 'o'},    {"destination", required_argument, NULL, 'e'},
-    {"account", required_argument, NULL, 'A'},   {NULL, 0, NULL, 0},
+    {"profile", required_argument, NULL, 'P'},       {"policies", required_argument, NULL, 'd'},   {"state", required_argument, NULL, 'S'},
+    {"role", required_argument, NULL, 'r'},          {"principal", required_argument, NULL, 'p'},  {"principal-type", required_argument, NULL, 't'},
+    {"scope", required_argument, NULL, 's'},         {"action", required_argument, NULL, 'a'},     {"data-action", required_argument, NULL, 'D'},
+    {"tenant", required_argument, NULL, 'T'},        {"no-new-access", no_argument, NULL, 'n'},    {"json", no_argument, NULL, 'j'},
+    {"ticket", required_argument, NULL, 'k'},        {"justification", required_argument, NULL, 'J'}, {"author", required_argument, NULL, 'A'},
+    {"dry-run", no_argument, NULL, 'N'},             {"replay", no_argument, NULL, 'R'},           {"since", required_argument, NULL, 'c'},
+    {"duration", required_argument, NULL, 'u'},      {"role-assignments", required_argument, NULL, '1'}, {"nsgs", required_argument, NULL, '2'},
+    {"role-definitions", required_argument, NULL, '3'}, {"to", required_argument, NULL, '4'},      {"subnet", required_argument, NULL, '5'},
+    {"source", required_argument, NULL, '6'},       {"destination", required_argument, NULL, '7'}, {"account", required_argument, NULL, '8'},
+    {NULL, 0, NULL, 0},
 };
 
 static eg_policy_grant grant_of(const policy_options *o)
@@ -29,38 +36,51 @@ static eg_policy_grant grant_of(const policy_options *o)
     return (eg_policy_grant){.role = o->role, .principal = o->principal, .principal_type = o->type ? o->type : "ServicePrincipal", .scope = o->scope};
 }
 
+static eg_err order(policy_options *o, eg_err (*run)(const eg_policy_orders *o, eg_problem *p), eg_problem *p)
+{
+    const eg_policy_grant g = grant_of(o);
+    const eg_policy_orders orders = {.place = &o->place, .ticket = o->ticket, .justification = o->justification, .author = o->author, .operands = o->operands, .grant = &g,
+                                     .duration = o->duration, .dry_run = o->dry_run, .json = o->json};
+    return run(&orders, p);
+}
+
+static eg_err assign_in_store(const eg_policy_orders *o, eg_problem *p) { return eg_cli_policy_assign_in(o, true, p); }
+static eg_err unassign_in_store(const eg_policy_orders *o, eg_problem *p) { return eg_cli_policy_assign_in(o, false, p); }
+
 static eg_err policy_assign(policy_options *o, eg_problem *p)
 {
     eg_policy_grant g = grant_of(o);
-    EG_TRY(eg_policy_grant_write(o->dir, &g, p));
-    printf("assigned %s to %s at %s\n", o->role, o->principal, o->scope);
+    EG_TRY(o->place.dir[0] ? eg_policy_grant_write(o->place.dir, &g, p) : order(o, assign_in_store, p));
+    if (!o->json) {
+        printf("assigned %s to %s at %s\n", o->role, o->principal, o->scope);
+    }
     return EG_OK;
 }
 
 static eg_err policy_unassign(policy_options *o, eg_problem *p)
 {
     eg_policy_grant g = grant_of(o);
-    EG_TRY(eg_policy_grant_remove(o->dir, &g, p));
-    printf("removed %s from %s at %s\n", o->role, o->principal, o->scope);
+    EG_TRY(o->place.dir[0] ? eg_policy_grant_remove(o->place.dir, &g, p) : order(o, unassign_in_store, p));
+    if (!o->json) {
+        printf("removed %s from %s at %s\n", o->role, o->principal, o->scope);
+    }
     return EG_OK;
 }
 
 static eg_err policy_check(policy_options *o, eg_problem *p)
 {
-    eg_policy *loaded = NULL;
-    EG_TRY(eg_policy_load(o->dir, 1, &loaded, p));
-    eg_policy_unref(loaded);
-    printf("%s: valid\n", o->dir);
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
+    EG_TRY(o->operands[0] ? eg_policy_load(o->operands[0], 1, &loaded, p) : eg_policy_place_load(&o->place, &loaded, NULL, p));
+    printf("%s: valid\n", o->operands[0] ? o->operands[0] : o->place.dir[0] ? o->place.dir : "the policies in force");
     return EG_OK;
 }
 
 static eg_err policy_explain(policy_options *o, eg_problem *p)
 {
-    eg_policy *loaded = NULL;
-    EG_TRY(eg_policy_load(o->dir, 1, &loaded, p));
-    eg_principal *who = eg_principal_new();
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
+    EG_CLEANUP(eg_principal_unref_p) eg_principal *who = eg_principal_new();
+    EG_TRY(eg_policy_place_load(&o->place, &loaded, NULL, p));
     if (!who) {
-        eg_policy_unref(loaded);
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
     }
     who->kind = EG_PRINCIPAL_SERVICE;
@@ -72,17 +92,58 @@ static eg_err policy_explain(policy_options *o, eg_problem *p)
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, 1u << 20);
     eg_policy_decide(loaded, &a, &d);
-    eg_err e = eg_policy_explain(loaded, &a, &text);
+    EG_TRY(eg_policy_explain(loaded, &a, &text));
+    if (o->json) {
+        EG_JSON_AUTO v = json_pack("{s:b, s:s, s:s, s:s%}", "allowed", d.allowed, "rule", d.rule, "reason", d.reason, "assignments", text.ptr ? text.ptr : "", text.len);
+        eg_cli_print_json(v);
+        return EG_OK;
+    }
     printf("%s: %s\n%.*s", d.allowed ? "allowed" : "denied", d.reason, (int)text.len, text.ptr ? text.ptr : "");
-    eg_principal_unref(who);
-    eg_policy_unref(loaded);
-    return e;
+    return EG_OK;
+}
+
+/* Principals and groups, each with the assignments by which it may; deny assignments go before them and are told too. */
+static eg_err policy_who_can(policy_options *o, eg_problem *p)
+{
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, 16u << 20);
+    EG_TRY(eg_policy_place_load(&o->place, &loaded, NULL, p));
+    const char *action = o->operands[0] ? o->operands[0] : o->action;
+    if (!action || !o->scope) {
+        return eg_fail(p, EG_ERR_INVALID, "an action and --scope are owed");
+    }
+    const bool bits[] = {false, true};
+    EG_JSON_AUTO list = json_array();
+    for (size_t i = 0; i < 2; i++) {
+        eg_access a = {.resource_tenant = eg_str_of(o->tenant), .action = eg_str_of(action), .data_action = bits[i], .scope = eg_str_of(o->scope)};
+        eg_buf_reset(&text);
+        EG_TRY(eg_policy_explain(loaded, &a, &text));
+        eg_str rest = eg_buf_str(&text);
+        while (rest.ptr && rest.len > 0) {
+            const eg_str line = eg_str_cut(&rest, '\n');
+            json_array_append_new(list, json_sprintf("%.*s", EG_FMT(line)));
+        }
+    }
+    if (o->json) {
+        eg_cli_print_json(list);
+        return EG_OK;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        eg_cli_put_inert(stdout, eg_str_of(json_string_value(json_array_get(list, i))));
+        putchar('\n');
+    }
+    if (json_array_size(list) == 0) {
+        puts("nobody");
+    }
+    return EG_OK;
 }
 
 static eg_err policy_what_if(policy_options *o, eg_problem *p)
 {
-    const eg_policy_pair pair = {o->dir, o->operands[0]};
-    return eg_cli_policy_what_if(&pair, p);
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *now = NULL;
+    EG_TRY(eg_policy_place_load(&o->place, &now, NULL, p));
+    return o->replay ? eg_cli_policy_replay(now, o->operands[0], o->since, o->json, p) : eg_cli_policy_what_if(now, o->operands[0], p);
 }
 
 static eg_err policy_prove(policy_options *o, eg_problem *p)
@@ -93,12 +154,16 @@ static eg_err policy_prove(policy_options *o, eg_problem *p)
 
 static eg_err policy_test(policy_options *o, eg_problem *p)
 {
-    return eg_cli_policy_test(o->dir, o->tenant, o->operands[0], &o->status, p);
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
+    EG_TRY(eg_policy_place_load(&o->place, &pol, NULL, p));
+    return eg_cli_policy_test(pol, o->tenant, o->operands[0], &o->status, p);
 }
 
 static eg_err policy_flow(policy_options *o, eg_problem *p)
 {
-    const eg_policy_flow_question q = {.dir = o->dir, .subnet = o->subnet, .source = o->source, .destination = o->destination, .account = o->account, .json = o->json};
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
+    EG_TRY(eg_policy_place_load(&o->place, &pol, NULL, p));
+    const eg_policy_flow_question q = {.policy = pol, .subnet = o->subnet, .source = o->source, .destination = o->destination, .account = o->account, .json = o->json};
     return eg_cli_policy_flow(&q, &o->status, p);
 }
 
@@ -117,8 +182,21 @@ static eg_err policy_compliance(policy_options *o, eg_problem *p)
     return eg_cli_policy_compliance(subscription, o->json, &o->status, p);
 }
 
-enum { NEEDS_FLOW = 32, NEEDS_SCOPE = 64 };
-enum { NEEDS_GRANT = 1, NEEDS_ACTION = 2, NEEDS_ONE = 4, NEEDS_TWO = 8, NEEDS_TENANT = 16 };
+static eg_err policy_import(policy_options *o, eg_problem *p) { return eg_cli_policy_import(&o->import, &o->status, p); }
+
+#define ORDER(name) \
+    static eg_err policy_##name(policy_options *o, eg_problem *p) { return order(o, eg_cli_policy_##name, p); }
+ORDER(apply)
+ORDER(export)
+ORDER(history)
+ORDER(show)
+ORDER(rollback)
+ORDER(pending)
+ORDER(approve)
+ORDER(reject)
+ORDER(activate)
+
+enum { NEEDS_GRANT = 1, NEEDS_ACTION = 2, NEEDS_ONE = 4, NEEDS_TWO = 8, NEEDS_TENANT = 16, NEEDS_STORE = 32, NEEDS_NOTHING = 64, NEEDS_FLOW = 128, NEEDS_SCOPE = 256 };
 static const struct {
     const char *name;
     unsigned needs;
@@ -126,12 +204,23 @@ static const struct {
 } policy_verbs[] = {
     {"assign", NEEDS_GRANT, policy_assign},
     {"unassign", NEEDS_GRANT, policy_unassign},
+    {"apply", NEEDS_STORE, policy_apply},
+    {"export", NEEDS_STORE, policy_export},
+    {"history", NEEDS_STORE, policy_history},
+    {"show", NEEDS_STORE, policy_show},
+    {"rollback", NEEDS_STORE, policy_rollback},
+    {"pending", NEEDS_STORE, policy_pending},
+    {"approve", NEEDS_STORE, policy_approve},
+    {"reject", NEEDS_STORE, policy_reject},
+    {"activate", NEEDS_STORE, policy_activate},
+    {"import", NEEDS_NOTHING, policy_import},
     {"check", 0, policy_check},
     {"validate", 0, policy_check},
     {"explain", NEEDS_ACTION | NEEDS_TENANT, policy_explain},
     {"check-access", NEEDS_ACTION | NEEDS_TENANT, policy_explain},
+    {"who-can", NEEDS_TENANT, policy_who_can},
     {"what-if", NEEDS_ONE, policy_what_if},
-    {"prove", NEEDS_TWO, policy_prove},
+    {"prove", NEEDS_TWO | NEEDS_NOTHING, policy_prove},
     {"test", NEEDS_ONE | NEEDS_TENANT, policy_test},
     {"flow", NEEDS_FLOW, policy_flow},
     {"compliance", NEEDS_SCOPE, policy_compliance},
@@ -142,6 +231,7 @@ static bool take_policy_option(policy_options *o, int c)
     switch (c) {
     case 'P': eg_cli_use_profile(optarg); return true;
     case 'd': o->dir = optarg; return true;
+    case 'S': o->state = optarg; return true;
     case 'r': o->role = optarg; return true;
     case 'p': o->principal = optarg; return true;
     case 't': o->type = optarg; return true;
@@ -151,10 +241,21 @@ static bool take_policy_option(policy_options *o, int c)
     case 'T': o->tenant = optarg; return true;
     case 'n': o->no_new_access = true; return true;
     case 'j': o->json = true; return true;
-    case 'S': o->subnet = optarg; return true;
-    case 'o': o->source = optarg; return true;
-    case 'e': o->destination = optarg; return true;
-    case 'A': o->account = optarg; return true;
+    case 'k': o->ticket = optarg; return true;
+    case 'J': o->justification = optarg; return true;
+    case 'A': o->author = optarg; return true;
+    case 'N': o->dry_run = true; return true;
+    case 'R': o->replay = true; return true;
+    case 'c': o->since = optarg; return true;
+    case 'u': o->duration = optarg; return true;
+    case '1': o->import.assignments = optarg; return true;
+    case '2': o->import.groups = optarg; return true;
+    case '3': o->import.roles = optarg; return true;
+    case '4': o->import.to = optarg; return true;
+    case '5': o->subnet = optarg; return true;
+    case '6': o->source = optarg; return true;
+    case '7': o->destination = optarg; return true;
+    case '8': o->account = optarg; return true;
     default: return false;
     }
 }
@@ -177,35 +278,59 @@ static const char *missing(const policy_options *o, unsigned needs)
     if ((needs & NEEDS_ONE) && (!o->operands[0] || o->operands[1])) {
         return "one file or directory is owed after the verb";
     }
-    if ((needs & NEEDS_TWO) && (!o->operands[1] || !o->no_new_access)) {
+    if ((needs & NEEDS_TWO) && (!o->operands[0] || !o->operands[1] || !o->no_new_access)) {
         return "--no-new-access OLD NEW is owed: two policy directories";
     }
-    return NULL;
+    return (needs & NEEDS_STORE) && o->dir ? "--policies names a directory; this verb is for the policies that a gateway keeps" : NULL;
 }
 
-/* Directory and tenant that were not named are those of the profile. */
-static eg_err use_profile(policy_options *o, unsigned needs, eg_profile *profile, char dir[600], eg_problem *p)
+/* Where the policies are: --policies, or what the state directory (--state, else the profile's) or the gateway of the profile has. */
+static eg_err find_place(policy_options *o, unsigned needs, eg_profile *profile, eg_problem *p)
 {
-    if ((needs & NEEDS_TWO) || (o->dir && (o->tenant || !(needs & NEEDS_TENANT)))) {
+    eg_policy_place *w = &o->place;
+    bool files = false;
+    (void)snprintf(w->dir, sizeof w->dir, "%s", o->dir ? o->dir : "");
+    if ((needs & NEEDS_NOTHING) || (o->dir && (o->tenant || !(needs & NEEDS_TENANT)))) {
         return EG_OK;
     }
-    EG_TRY(eg_profile_load(eg_cli_profile_path(), profile, p));
-    (void)snprintf(dir, 600, "%s/policies", profile->state_dir);
-    o->dir = o->dir ? o->dir : dir;
-    o->tenant = o->tenant ? o->tenant : profile->tenant;
+    (void)snprintf(w->state_dir, sizeof w->state_dir, "%s", o->state ? o->state : "");
+    if (!o->state || (needs & NEEDS_TENANT)) {
+        EG_TRY(eg_profile_load(eg_cli_profile_path(), profile, p));
+        o->tenant = o->tenant ? o->tenant : profile->tenant;
+        (void)snprintf(w->subscription, sizeof w->subscription, "%s", profile->subscription);
+        (void)snprintf(w->state_dir, sizeof w->state_dir, "%s", o->state ? o->state : profile->state_dir);
+    } else {
+        eg_problem unused = {0};
+        if (eg_profile_load(eg_cli_profile_path(), profile, &unused) == EG_OK) {
+            (void)snprintf(w->subscription, sizeof w->subscription, "%s", profile->subscription);
+        }
+    }
+    char yaml[700];
+    (void)snprintf(yaml, sizeof yaml, "%s/embergate.yaml", w->state_dir);
+    if (o->dir || !w->state_dir[0] || access(yaml, R_OK) != 0) {
+        return EG_OK;
+    }
+    EG_TRY(eg_policy_source_of(w->state_dir, &files, w->dir, p));
+    if (needs & NEEDS_STORE) {
+        w->dir[0] = '\0'; /* the server has the history, and says why it changes nothing */
+    }
     return EG_OK;
 }
 
 int eg_cli_policy(int argc, char **argv)
 {
-    policy_options o = {.status = EG_EXIT_OK};
+    static policy_options o; /* large, and there is one */
+    o.status = EG_EXIT_OK;
     for (int c; (c = getopt_long(argc, argv, "", policy_long, NULL)) != -1;) {
         if (!take_policy_option(&o, c)) {
             return eg_cli_usage("policy", "an option is unknown");
         }
     }
     const char *verb = optind < argc ? argv[optind] : "";
-    for (int i = 0; i < 2 && optind + 1 + i < argc; i++) {
+    if (argc - optind - 1 > OPERANDS_MAX) {
+        return eg_cli_usage("policy", "at most %d files are taken at a time; a directory may hold more", OPERANDS_MAX);
+    }
+    for (int i = 0; optind + 1 + i < argc; i++) {
         o.operands[i] = argv[optind + 1 + i];
     }
     for (size_t i = 0; i < sizeof policy_verbs / sizeof policy_verbs[0]; i++) {
@@ -214,12 +339,11 @@ int eg_cli_policy(int argc, char **argv)
         }
         eg_problem p = {0};
         eg_profile profile = {.path = ""};
-        char dir[600];
         const char *owed = missing(&o, policy_verbs[i].needs);
         if (owed) {
             return eg_cli_usage("policy", "%s", owed);
         }
-        eg_err e = use_profile(&o, policy_verbs[i].needs, &profile, dir, &p);
+        eg_err e = find_place(&o, policy_verbs[i].needs, &profile, &p);
         if (e == EG_OK) {
             e = policy_verbs[i].run(&o, &p);
         }

@@ -24,11 +24,10 @@ static eg_err load_both(const eg_policy_pair *pair, eg_policy **ret_older, eg_po
     return EG_OK;
 }
 
-eg_err eg_cli_policy_what_if(const eg_policy_pair *pair, eg_problem *p)
+eg_err eg_cli_policy_what_if(const eg_policy *older, const char *newer_dir, eg_problem *p)
 {
-    EG_CLEANUP(eg_policy_unref_p) eg_policy *older = NULL;
     EG_CLEANUP(eg_policy_unref_p) eg_policy *newer = NULL;
-    EG_TRY(load_both(pair, &older, &newer, p));
+    EG_TRY(eg_policy_load(newer_dir, 2, &newer, p));
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, 64u << 20);
     if (eg_policy_what_if(older, newer, &text) != EG_OK) {
@@ -117,11 +116,9 @@ static eg_err run_test(const eg_policy *pol, const char *tenant, const json_t *t
     return EG_OK;
 }
 
-eg_err eg_cli_policy_test(const char *dir, const char *tenant, const char *file, int *ret_status, eg_problem *p)
+eg_err eg_cli_policy_test(const eg_policy *pol, const char *tenant, const char *file, int *ret_status, eg_problem *p)
 {
-    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
     EG_JSON_AUTO all = NULL;
-    EG_TRY(eg_policy_load(dir, 1, &pol, p));
     EG_TRY(read_tests(file, &all, p));
     const json_t *tests = json_object_get(all, "tests");
     size_t failed = 0;

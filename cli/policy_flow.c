@@ -37,14 +37,13 @@ static void print_decision(const eg_decision *d, bool json)
 
 eg_err eg_cli_policy_flow(const eg_policy_flow_question *q, int *ret_status, eg_problem *p)
 {
-    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
+    const eg_policy *pol = q->policy;
     eg_str source, destination = {"", 0};
     uint16_t source_port = 0, destination_port = 0;
     eg_decision d;
     if (!split(q->source, &source, &source_port) || (q->destination && !split(q->destination, &destination, &destination_port))) {
         return eg_fail(p, EG_ERR_INVALID, "an address is 192.0.2.7, 192.0.2.7:443 or [2001:db8::1]:443");
     }
-    EG_TRY(eg_policy_load(q->dir, 1, &pol, p));
     if (q->account) {
         const eg_account_flow f = {.account_id = eg_str_of(q->account), .source_address = source, .cluster_subnet = eg_str_of(q->subnet ? q->subnet : "")};
         eg_policy_account_network(pol, &f, &d);

@@ -24,6 +24,7 @@ static const struct {
     FIELD(account, "EMBERGATE_ACCOUNT"),
     FIELD(container, "EMBERGATE_CONTAINER"),
     FIELD(state_dir, NULL),
+    FIELD(subscription, "EMBERGATE_SUBSCRIPTION"),
     FIELD(login, "EMBERGATE_LOGIN"),
     FIELD(authority, "EMBERGATE_AUTHORITY"),
     FIELD(authority_ca, "EMBERGATE_AUTHORITY_CA"),

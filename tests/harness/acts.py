@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import tempfile
 import socket
 import threading
 import time
@@ -30,7 +31,16 @@ def initialise(stage, gateway):
 
 def deny_source(gateway):
     """A security rule in Azure's shape: what comes from one address is closed before the TLS handshake."""
-    path = f"{gateway.state}/policies/networkSecurityGroups/default.json"
+    if os.path.exists(f"{gateway.state}/policies"):
+        edit_group(f"{gateway.state}/policies/networkSecurityGroups/default.json")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        gateway.run("policy", "export", f"{folder}/all", "--state", gateway.state)
+        edit_group(f"{folder}/all/networkSecurityGroups/default.json")
+        gateway.run("policy", "apply", f"{folder}/all", "--state", gateway.state, "--justification", "one address is not let in")
+
+
+def edit_group(path):
     with open(path) as f:
         group = json.load(f)
     rules = group["properties"]["securityRules"]

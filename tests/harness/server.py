@@ -29,7 +29,8 @@ def build_folder():
 
 def new_gateway(folder, *init_options, binary=None):
     g = Gateway(f"{folder}/state", port=free_port(), binary=binary or server_binary())
-    g.init("--tenant", "contoso", "--tenant", "fabrikam", "--cluster", "analytics", "--cluster", "other", *init_options)
+    # Many tests are about files in the policy directory; tests/scenario/test_policy_store.py has the store.
+    g.init("--tenant", "contoso", "--tenant", "fabrikam", "--cluster", "analytics", "--cluster", "other", *([] if "--policies" in init_options else ["--policies", "files"]), *init_options)
     g.run("principal", "add", "--state", g.state, "--tenant", "contoso", "--name", "guest")
     g.run("principal", "add", "--state", g.state, "--tenant", "contoso", "--name", "bystander")
     g.run("principal", "add", "--state", g.state, "--tenant", "fabrikam", "--name", "stranger", "--role", "Owner",

@@ -146,6 +146,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "quotas:\n"
                            "  - {name: people, per: principal, only: " TENANT ", requests_per_second: 5, kib_in_per_second: 6, kib_out_per_second: 7, burst_seconds: 8, jobs: 9, "
                            "cores: 10, memory_mb: 11}\n"
+                           "policies: {source: store, require_ticket: true, two_person: true, separation_of_duties: true}\n"
                            "operations: {loopback: true, backup_max_age_seconds: 120}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
@@ -182,6 +183,8 @@ static void assert_full(const eg_config *c)
     assert_int_equal(c->clusters[0].max_disk_mb, 10240);
     assert_int_equal(c->accounts[0].delete_retention_days, 7);
     assert_true(c->loopback_details);
+    assert_string_equal(c->policies_source, "store");
+    assert_true(c->policies_require_ticket && c->policies_two_person && c->policies_separation_of_duties);
     assert_int_equal(c->backup_max_age_s, 120);
     assert_string_equal(c->storage_domains[0], "core.windows.net");
     assert_string_equal(c->storage_domains[1], "other.example");
