@@ -125,7 +125,11 @@ eg_err eg_cli_policy_apply(const eg_policy_orders *o, eg_problem *p)
         if (o->operands[1]) {
             return eg_fail(p, EG_ERR_INVALID, "one directory is applied at a time: it is all that there will be");
         }
-        EG_TRY(eg_policy_load(o->operands[0], 1, &checked, p));
+        const eg_err e = eg_policy_load(o->operands[0], 1, &checked, p);
+        if (e != EG_OK) {
+            eg_cli_policy_line(o->operands[0], p);
+            return e;
+        }
         EG_TRY(eg_policy_read_dir(o->operands[0], (eg_policy_sink){take, &g}, p));
         EG_TRY(eg_policy_place_ask(o->place, "documents", in, &now, p));
         EG_TRY(add_deletes(&g, json_object_get(now, "documents"), deletes, p));

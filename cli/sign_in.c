@@ -231,7 +231,7 @@ static eg_err send_json(const char *method, const char *path_and_query, const js
     EG_CLEANUP(eg_profile_done) eg_profile profile;
     EG_TRY(eg_profile_load(profile_path, &profile, p));
     EG_CLEANUP(eg_buf_done) eg_buf out = {0}, body = {0};
-    eg_buf_init(&out, 4u << 20);
+    eg_buf_init(&out, 32u << 20); /* a change of policies may be as large */
     if (sent) {
         EG_TRY(eg_json_write(sent, &out));
     }

@@ -22,7 +22,13 @@ static eg_str verb_of(const eg_request *rq) {
     return verb;
 }
 
-static eg_err end(eg_request *rq) {
+/* Which document and key it is about, into the sentence: an answer has no other place for it. */
+static eg_err told(eg_request *rq, eg_err e) {
+    const eg_problem p = rq->problem;
+    return e == EG_OK || p.code != e || !p.where[0] ? e : eg_fail(&rq->problem, e, "%s (%s)", p.message, p.where);
+}
+
+static eg_err answer(eg_request *rq) {
     EG_JSON_AUTO in = NULL;
     json_t *out = NULL;
     EG_TRY(eg_json_parse(eg_bytes_str(rq->body), rq->route->max_body, &in, &rq->problem));
@@ -35,6 +41,8 @@ static eg_err end(eg_request *rq) {
     EG_TRY(eg_policy_desk(rq->room, verb_of(rq), in, &asker, &out, &rq->problem));
     return eg_respond_json(rq, 200, out);
 }
+
+static eg_err end(eg_request *rq) { return told(rq, answer(rq)); }
 
 #define READ "Microsoft.Authorization/roleAssignments/read"
 #define ROUTE(verb, asked, more, most, name) \

@@ -3,6 +3,7 @@
 
 #include <embergate/clock.h>
 #include <embergate/encoding.h>
+#include <embergate/metrics.h>
 #include <stdlib.h>
 
 #define RECORD_ARENA (64u << 10)
@@ -41,6 +42,7 @@ static void put_in_force(eg_policy_store *s, eg_policy *next) {
     s->policy = next;
     s->version = eg_policy_version(next);
     pthread_mutex_unlock(&s->lock);
+    eg_metric_set(EG_METRIC_POLICY_VERSION, (int64_t)eg_policy_version(next));
     eg_policy_unref(old);
 }
 

@@ -1,8 +1,10 @@
 """Policies in the store: applied in one transaction, in force when the command returns, looked back at, rolled back, approved by a second person.
-covers: policy.c policy_apply.c policy_versions.c policy_place.c policy_replay.c policy_import.c policy_desk.c policy_routes.c policy_offline.c policy_open.c"""
+covers: policy.c policy_apply.c policy_versions.c policy_place.c policy_replay.c policy_import.c policy_line.c policy_desk.c policy_routes.c policy_offline.c policy_open.c"""
 import json
 import os
 import re
+import threading
+import uuid
 
 import pytest
 from gateway import Gateway, free_port
@@ -90,12 +92,15 @@ def test_a_broken_file_changes_nothing(gateway, tmp_path):
     bad = assignment(gateway, "guest", name="0a0a0a0a-0000-4000-8000-000000000002")
     bad["properties"]["principalID"] = bad["properties"].pop("principalId")
     write(f"{tmp_path}/p/roleAssignments/a.json", good)
-    write(f"{tmp_path}/p/roleAssignments/b.json", bad)
+    write(f"{tmp_path}/p/roleAssignments/b.json", json.dumps({"value": [good | {"name": "0a0a0a0a-0000-4000-8000-000000000008", "id": None}, bad]}, indent=1))
+    line = next(i for i, text in enumerate(open(f"{tmp_path}/p/roleAssignments/b.json"), 1) if "principalID" in text)
     done = gateway.run("policy", "apply", f"{tmp_path}/p", check=False)
-    assert done.returncode == 2 and "roleAssignments/b.json" in done.stderr and "principalID" in done.stderr
+    assert done.returncode == 2 and f"roleAssignments/b.json:{line}: value[1].properties.principalID" in done.stderr
     broken = write(f"{tmp_path}/roleAssignments/c.json", '{"properties":\n')
     done = gateway.run("policy", "apply", broken, check=False)
     assert done.returncode == 2 and "c.json" in done.stderr
+    named = gateway.run("policy", "apply", write(f"{tmp_path}/roleAssignments/d.json", bad), check=False)
+    assert named.returncode != 0 and "0a0a0a0a-0000-4000-8000-000000000002" in named.stderr and "principalID" in named.stderr
     assert version(gateway) == before
 
 
@@ -172,6 +177,41 @@ def test_import_of_what_az_prints(gateway, tmp_path):
     assert re.search(r"not taken: \S+ra.json\[1\]", done.stdout) and re.search(r"not taken: \S+nsg.json\[1\] odd", done.stdout)
     assert gateway.run("policy", "validate", f"{tmp_path}/new").returncode == 0
     assert "gains the role Reader" in gateway.run("policy", "apply", f"{tmp_path}/new/roleAssignments/imported.json", "--dry-run").stdout
+
+
+def test_a_large_swap_fails_no_request(gateway, tmp_path):
+    """10,000 assignments and 1,000 rules with EG_LONG, else a tenth: while they take their place, every request is answered as before and after."""
+    count = 10_000 if os.environ.get("EG_LONG") else 1_000
+    before = version(gateway)
+    gateway.run("policy", "export", f"{tmp_path}/all")
+    for part in range(0, count, 5000):
+        write(f"{tmp_path}/all/roleAssignments/many-{part}.json",
+              {"value": [{"name": str(uuid.uuid5(uuid.NAMESPACE_URL, str(n))), "properties": {
+                  "roleDefinitionId": "Reader", "principalId": str(uuid.uuid5(uuid.NAMESPACE_OID, str(n))), "principalType": "User",
+                  "scope": f"{scope(gateway)}/resourceGroups/g{n % 50}"}} for n in range(part, min(part + 5000, count))]})
+    group = f"{scope(gateway)}/resourceGroups/many/providers/Microsoft.Network/networkSecurityGroups/many"
+    write(f"{tmp_path}/all/networkSecurityGroups/many.json", {"id": group, "name": "many", "properties": {"securityRules": [
+        {"name": f"r{n}", "properties": {"priority": 100 + n, "direction": "Inbound", "access": "Deny", "protocol": "Tcp", "sourceAddressPrefix": f"10.{n // 250}.{n % 250}.0/24",
+                                         "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "443"}} for n in range(count // 10)]}})
+    token, answers, over = gateway.token(), [], threading.Event()
+
+    def keep_asking():
+        while not over.is_set():
+            answers.append(gateway.json("GET", "/livy/batches", token)[0])
+
+    askers = [threading.Thread(target=keep_asking) for _ in range(3)]
+    for t in askers:
+        t.start()
+    try:
+        gateway.run("policy", "apply", f"{tmp_path}/all", "--json", "--justification", "many")
+        assert version(gateway) == before + 1
+        gateway.run("policy", "rollback", before, "--json", "--justification", "and back")
+    finally:
+        over.set()
+        for t in askers:
+            t.join()
+    assert len(answers) > 10 and set(answers) == {200}
+    assert version(gateway) == before + 2
 
 
 def test_a_second_person_approves(gateway, tmp_path):
