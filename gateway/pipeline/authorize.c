@@ -7,11 +7,24 @@ static bool of_tenant(const eg_request *rq) {
     return rq->tenant.len > 0 && eg_str_ieq(eg_str_of(rq->principal->tenant), rq->tenant);
 }
 
+static bool is_beneath_subscription(eg_str path) {
+    const eg_str first = EG_LIT("/subscriptions");
+    return path.len >= first.len && eg_str_ieq((eg_str){path.ptr, first.len}, first);
+}
+
 /* What belongs to another tenant is answered exactly like what does not exist, and like what one has no role on. */
-static eg_err shown(eg_request *rq, eg_err e) {
+static eg_err shown(eg_request *rq, eg_err e, eg_str scope) {
     bool data = rq->route->flags & EG_ROUTE_DATA_ACTION;
     if (e == EG_ERR_DENIED_TENANT && rq->surface == EG_SURFACE_LIVY) {
         return eg_fail(&rq->problem, EG_ERR_CLUSTER_NOT_FOUND, "There is no such cluster.");
+    }
+    if (e == EG_ERR_DENIED_TENANT && rq->surface == EG_SURFACE_ARM && is_beneath_subscription(rq->path)) {
+        return eg_fail(&rq->problem, EG_ERR_SUBSCRIPTION_NOT_FOUND, "The subscription could not be found.");
+    }
+    if (rq->surface == EG_SURFACE_ARM && rq->principal && (e == EG_ERR_DENIED_ROLE || e == EG_ERR_DENIED_DATA)) {
+        eg_fail(&rq->problem, e, "The client with object id '%s' does not have authorization to perform action '%s' over scope '%.*s' or the scope is invalid.",
+                rq->principal->object_id, rq->route->action ? rq->route->action : "", EG_FMT(scope));
+        return eg_fail_hint(&rq->problem, "If access was recently granted, please refresh your credentials.");
     }
     if (e == EG_ERR_DENIED_TENANT || e == EG_ERR_DENIED_ROLE || e == EG_ERR_DENIED_DATA) {
         e = data || rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB ? EG_ERR_DENIED_DATA : EG_ERR_DENIED_ROLE;
@@ -72,7 +85,7 @@ eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_
     }
     eg_err e = decide(pol, rq, scope);
     if (e != EG_OK) {
-        *ret_shown = shown(rq, e);
+        *ret_shown = shown(rq, e, scope);
     }
     return e;
 }
@@ -81,6 +94,9 @@ eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c) {
     eg_request *rq = c->rq;
     c->scope = rq->scope;
     eg_err visible = EG_OK;
+    if ((rq->route->flags & EG_ROUTE_OWN_TENANT) && rq->principal && rq->tenant.len == 0) {
+        rq->tenant = eg_str_of(rq->principal->tenant);
+    }
     /* The scope of a resource of nobody's is not asked for: rooms may rely on the tenant. */
     if (rq->route->scope && rq->tenant.len > 0) {
         eg_err e = rq->route->scope(rq, &c->scope);
@@ -105,7 +121,7 @@ eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_actio
     }
     eg_access a = eg_pipeline_access(rq, action, data_action, scope);
     /* Another place than the request's own: its container is the scope's, and which path is meant isn't known here, so that a condition on it grants nothing. */
-    for (eg_str rest = scope; rest.ptr;) {
+    for (eg_str rest = scope; rest.ptr && (rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB);) {
         a.container = eg_str_cut(&rest, '/');
     }
     a.path = (eg_str){NULL, 0};

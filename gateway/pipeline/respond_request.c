@@ -54,6 +54,16 @@ static void echo(eg_request *rq, const char *name, size_t max) {
     }
 }
 
+/* Resource Manager's: a client's own name for what it is doing, or ours. */
+static void tell_correlation(eg_request *rq) {
+    const eg_str given = eg_request_header(rq, "x-ms-correlation-request-id");
+    const eg_str id = eg_uuid_valid(given) ? given : eg_str_of(rq->request_id);
+    (void)eg_response_header(rq, "x-ms-correlation-request-id", "%.*s", EG_FMT(id));
+    if (eg_str_ieq(eg_request_header(rq, "x-ms-return-client-request-id"), EG_LIT("true"))) {
+        echo(rq, "x-ms-client-request-id", 128);
+    }
+}
+
 /* RFC 6797 is for names; and a browser would take it for every port of "localhost". */
 static bool is_public_name(eg_str host) {
     bool letter = false;
@@ -72,6 +82,9 @@ void eg_pipeline_finish_headers(eg_pipeline_request *c) {
         echo(rq, "x-ms-client-request-id", 1024);
     } else if (rq->surface != EG_SURFACE_AUDIT && !has_header(&rq->response, "Cache-Control")) {
         (void)eg_response_header(rq, "Cache-Control", "no-store");
+    }
+    if (rq->surface == EG_SURFACE_ARM) {
+        tell_correlation(rq);
     }
     (void)eg_response_header(rq, "X-Content-Type-Options", "nosniff");
     if (is_public_name(rq->host)) {

@@ -164,7 +164,7 @@ static void note_method(search *s, const char *method) {
 static eg_err try_row(eg_request *rq, search *s, const eg_route *row, bool *ret) {
     eg_str params[EG_ROUTE_PARAMS_MAX] = {{NULL, 0}};
     *ret = false;
-    if (row->surface != rq->surface || !eg_router_pattern_matches(row->pattern, rq->path, params)) {
+    if (row->surface != rq->surface || !eg_router_pattern_matches(row->pattern, rq->path, rq->surface == EG_SURFACE_ARM, params)) {
         return EG_OK;
     }
     note_method(s, row->method);

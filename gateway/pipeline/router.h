@@ -54,6 +54,7 @@ eg_surface eg_router_protocol(const eg_request *rq, eg_surface host);
 
 /* router_match.c */
 bool eg_router_pattern_valid(const char *pattern);
-bool eg_router_pattern_matches(const char *pattern, eg_str path, eg_str params[EG_ROUTE_PARAMS_MAX]);
+/* fold: literal segments without regard to case. */
+bool eg_router_pattern_matches(const char *pattern, eg_str path, bool fold, eg_str params[EG_ROUTE_PARAMS_MAX]);
 
 #endif

@@ -155,17 +155,58 @@ static eg_err place_ops(const eg_router_options *o, eg_request *rq, eg_str label
     return EG_OK;
 }
 
+/* "/subscriptions/{wanted}[/…]" */
+static bool in_subscription(eg_str scope, eg_str wanted) {
+    eg_str rest, unused;
+    return scope.len > 1 && wanted.len > 0 && eg_str_ieq(first_segment(scope, &rest), EG_LIT("subscriptions")) && eg_str_ieq(first_segment(rest, &unused), wanted);
+}
+
+static bool give_subscription(const eg_router_resource *v, size_t n, eg_str wanted, eg_request *rq) {
+    for (size_t i = 0; i < n; i++) {
+        if (in_subscription(v[i].scope, wanted)) {
+            rq->tenant = v[i].tenant;
+            rq->scope = rq->path;
+            return true;
+        }
+    }
+    return false;
+}
+
 static eg_err place_arm(const eg_router_options *o, eg_request *rq, eg_str label, eg_str rest) {
     (void)label;
     eg_str unused, wanted = first_segment(rest, &unused);
     for (size_t i = 0; i < o->tenant_count; i++) {
-        eg_str id, scope = o->tenants[i].scope;
-        if (scope.len > 1 && eg_str_ieq(first_segment(scope, &id), EG_LIT("subscriptions")) && eg_str_ieq(first_segment(id, &unused), wanted)) {
+        if (in_subscription(o->tenants[i].scope, wanted)) {
             rq->tenant = o->tenants[i].id;
             rq->scope = rq->path;
+            return EG_OK;
         }
     }
+    if (!give_subscription(o->clusters, o->cluster_count, wanted, rq)) {
+        (void)give_subscription(o->accounts, o->account_count, wanted, rq);
+    }
     return EG_OK;
+}
+
+/* What stands above all subscriptions belongs to the asker's own tenant. */
+static eg_err place_arm_root(const eg_router_options *o, eg_request *rq, eg_str label, eg_str rest) {
+    (void)o;
+    (void)rq;
+    (void)label;
+    (void)rest;
+    return EG_OK;
+}
+
+/* Resource Manager's parameter, which no storage request has: "tenants" and the like may be containers' names too. */
+static bool has_api_version(const eg_request *rq) {
+    eg_str rest = rq->query;
+    while (rest.ptr && rest.len > 0) {
+        eg_str pair = eg_str_cut(&rest, '&');
+        if (eg_str_ieq(eg_str_cut(&pair, '='), EG_LIT("api-version"))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What the first segment means on the gateway's own names. These names can't be those of containers there. */
@@ -173,14 +214,19 @@ static const struct {
     const char *first;
     eg_surface surface;
     eg_err (*place)(const eg_router_options *o, eg_request *rq, eg_str label, eg_str rest);
+    bool (*asks)(const eg_request *rq);   /* NULL = whatever it asks */
 } places[] = {
-    {"livy", EG_SURFACE_LIVY, place_default_livy},
-    {"clusters", EG_SURFACE_LIVY, place_named_livy},
-    {"audit", EG_SURFACE_AUDIT, place_audit},
-    {"healthz", EG_SURFACE_OPS, place_ops},
-    {"metrics", EG_SURFACE_OPS, place_ops},
-    {"identity", EG_SURFACE_ARM, place_identity},
-    {"subscriptions", EG_SURFACE_ARM, place_arm},
+    {"livy", EG_SURFACE_LIVY, place_default_livy, NULL},
+    {"clusters", EG_SURFACE_LIVY, place_named_livy, NULL},
+    {"audit", EG_SURFACE_AUDIT, place_audit, NULL},
+    {"healthz", EG_SURFACE_OPS, place_ops, NULL},
+    {"metrics", EG_SURFACE_OPS, place_ops, NULL},
+    {"identity", EG_SURFACE_ARM, place_identity, NULL},
+    {"subscriptions", EG_SURFACE_ARM, place_arm, NULL},
+    {"providers", EG_SURFACE_ARM, place_arm_root, has_api_version},
+    {"tenants", EG_SURFACE_ARM, place_arm_root, has_api_version},
+    {"metadata", EG_SURFACE_ARM, place_arm_root, has_api_version},
+    {"v1.0", EG_SURFACE_ARM, place_arm_root, NULL}, /* Graph's; no container's name has a dot */
 };
 
 static bool is_oauth(eg_str first, eg_str rest) {
@@ -212,7 +258,8 @@ eg_err eg_router_place(const eg_router *r, eg_request *rq) {
     }
     eg_str first = first_segment(path, &rest);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        if (eg_str_is(first, places[i].first)) {
+        const bool arm = places[i].surface == EG_SURFACE_ARM;
+        if ((arm ? eg_str_ieq(first, eg_str_of(places[i].first)) : eg_str_is(first, places[i].first)) && (!places[i].asks || places[i].asks(rq))) {
             rq->surface = places[i].surface;
             return places[i].place(o, rq, label, rest);
         }

@@ -4,6 +4,7 @@
 #include "../api/ops.h"
 #include "../api/whoami.h"
 #include "../api/policy_states.h"
+#include "../arm/arm.h"
 #include "../door/door.h"
 #include "../pipeline/pipeline.h"
 #include "../pipeline/policy_watch.h"
@@ -51,6 +52,7 @@ typedef struct gateway {
     _Atomic(eg_compliance_watch *) compliance;
     eg_quotas *quotas;
     eg_ops *ops;
+    eg_arm *arm;
     eg_admin *admin;
     eg_router *router;
     eg_pipeline *pipeline;
@@ -250,7 +252,10 @@ static eg_err mount_all(gateway *g, eg_problem *p)
             EG_TRY(eg_router_mount(g->router, rows[i].surfaces[s], routes, n, rows[i].room, p));
         }
     }
-    return EG_OK;
+    /* The last: it takes whatever is left on its surface. */
+    size_t n = 0;
+    const eg_route *arm = eg_arm_routes(&n);
+    return eg_router_mount(g->router, EG_SURFACE_ARM, arm, n, g->arm, p);
 }
 
 static eg_err open_router(gateway *g, eg_problem *p)
@@ -298,6 +303,8 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
     EG_TRY(eg_serve_quotas(g->plan->config, g->arena, &g->quotas, p));
     eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .compliance = compliance, .pool = g->pool, .loopback = g->plan->config->loopback_details};
     EG_TRY(eg_ops_new(&oo, &g->ops));
+    eg_arm_options ao = {.config = g->plan->config, .policies = g->policies, .kv = g->kv, .clock = &eg_clock_system};
+    EG_TRY(eg_arm_new(&ao, &g->arm));
     EG_TRY(open_router(g, p));
     EG_TRY(fill_subnets(g, p));
     eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,
@@ -363,6 +370,7 @@ static void close_all(gateway *g)
     }
     eg_pipeline_free(g->pipeline);
     eg_router_free(g->router);
+    eg_arm_free(g->arm);
     eg_ops_free(g->ops);
     if (g->identity) {
         eg_identity_close(g->identity);

@@ -118,6 +118,25 @@ typedef enum eg_category {
     X(POLICY_DUTIES, CONFLICT, "SeparationOfDuties")                                    \
     X(POLICY_SECOND_PERSON, DENIED, "SecondPersonRequired")                             \
     X(POLICY_NOT_ELIGIBLE, DENIED, "RoleAssignmentNotEligible")                         \
+    /* Azure Resource Manager */                                                        \
+    X(API_VERSION_MISSING, INVALID, "MissingApiVersionParameter")                       \
+    X(API_VERSION, INVALID, "InvalidApiVersionParameter")                               \
+    X(RESOURCE_NAMESPACE, NOT_FOUND, "InvalidResourceNamespace")                        \
+    X(RESOURCE_TYPE, NOT_FOUND, "InvalidResourceType")                                  \
+    X(SUBSCRIPTION_NOT_FOUND, NOT_FOUND, "SubscriptionNotFound")                        \
+    X(RESOURCE_GROUP_NOT_FOUND, NOT_FOUND, "ResourceGroupNotFound")                     \
+    X(RESOURCE_BODY, INVALID, "InvalidRequestContent")                                  \
+    X(RESOURCE_FILTER, INVALID, "InvalidFilter")                                        \
+    X(RESOURCE_ETAG, PRECONDITION, "PreconditionFailed")                                \
+    X(ROLE_ASSIGNMENT_NOT_FOUND, NOT_FOUND, "RoleAssignmentNotFound")                   \
+    X(ROLE_ASSIGNMENT_EXISTS, CONFLICT, "RoleAssignmentExists")                         \
+    X(ROLE_ASSIGNMENT_UPDATE, INVALID, "RoleAssignmentUpdateNotPermitted")              \
+    X(ROLE_DEFINITION_NOT_FOUND, NOT_FOUND, "RoleDefinitionDoesNotExist")               \
+    X(ROLE_DEFINITION_NAME, CONFLICT, "RoleDefinitionWithSameNameExists")               \
+    X(ROLE_DEFINITION_IN_USE, INVALID, "RoleDefinitionHasAssignments")                  \
+    X(ROLE_DEFINITION_BUILT_IN, INVALID, "RoleDefinitionIsBuiltIn")                     \
+    X(SECURITY_GROUP_IN_USE, INVALID, "InUseNetworkSecurityGroupCannotBeDeleted")       \
+    X(SUBNET_IN_USE, INVALID, "InUseSubnetCannotBeDeleted")                             \
     /* audit */                                                                         \
     X(AUDIT_UNAVAILABLE, UNAVAILABLE, "AuditLogUnavailable")                            \
     /* storage; names as ADLS Gen2 has them */                                          \

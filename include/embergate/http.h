@@ -41,6 +41,7 @@ enum {
     EG_ROUTE_ANY_PRINCIPAL = 16, /* authenticated is enough: the handler narrows the answer to what its asker may see */
     EG_ROUTE_LOOPBACK = 32,      /* a peer on a loopback address needs no token; all others need `action` */
     EG_ROUTE_ACL = 128,          /* what no role grants is decided by the room: rq->way is then EG_WAY_ACL, and a success without a check is refused */
+    EG_ROUTE_OWN_TENANT = 256,   /* the path names no tenant: the resource is the asker's own, whose tenant rq->tenant then is */
     EG_ROUTE_TRY_FIRST = 64,     /* with BLOCKING: end() is first tried on the worker, see eg_request.must_not_wait */
 };
 
@@ -58,7 +59,8 @@ typedef enum eg_way {
 typedef struct eg_request eg_request;
 
 /* One row of a room's route table. `pattern` is matched on the path after the surface's own prefix was cut off
- * (eg_request.path): literal segments, "{name}" for one segment, "{name*}" for the rest (at least one byte).
+ * (eg_request.path): literal segments (on ARM without regard to case), "{name}" for one segment, "{name*}" for the rest (at least one byte), and
+ * at the beginning "/{*name}" for all segments (at least one) before what the rest of the pattern takes; its parameter begins with a slash.
  * Parameters are given decoded, in order, in rq->params. The first row that fits wins. */
 typedef struct eg_route {
     eg_surface surface;

@@ -122,6 +122,16 @@ def show_result(stage, gateway):
     stage.done(f"{table.num_rows} rows of Parquet")
 
 
+def eventually(truth, seconds=1.0):
+    """Whether it becomes true within the second that a change of policy has."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if truth():
+            return True
+        time.sleep(0.05)
+    return truth()
+
+
 def refused_before_handshake(gateway, source=DENIED_SOURCE):
     """Whether a connection from `source` is closed before either side has said a byte."""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=5, source_address=(source, 0)) as s:

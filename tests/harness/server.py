@@ -39,6 +39,15 @@ def new_gateway(folder, *init_options, binary=None):
     return g
 
 
+def new_store_gateway(folder):
+    """The same people; policies in the store, as they are without a word about it."""
+    g = Gateway(f"{folder}/state", port=free_port(), binary=server_binary())
+    g.init("--tenant", "contoso", "--tenant", "fabrikam", "--cluster", "analytics", "--cluster", "other", "--policies", "store")
+    for tenant, name, *roles in (("contoso", "guest"), ("contoso", "bystander"), ("fabrikam", "stranger", "--role", "Owner")):
+        g.run("principal", "add", "--state", g.state, "--tenant", tenant, "--name", name, *roles)
+    return g
+
+
 def left_behind(g):
     """Command lines of processes that name this state directory."""
     found = []

@@ -129,6 +129,8 @@ static const row rows[] = {
     {"lake.dfs.lab.test", "GET", "/", "resource=account", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
     {"lake.blob.lab.test", "GET", "/fs/a", "", EG_ERR_STORAGE_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
     {"127.0.0.1", "GET", S1, "", EG_ERR_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
+    {"127.0.0.1", "GET", "/tenants", "api-version=2022-12-01", EG_ERR_NOT_BUILT, 0, NULL, NULL, NULL, NULL},
+    {"127.0.0.1", "GET", "/tenants/a", "", OKAY, READ, T1, "/tenants/a", "a", NULL}, /* a container called tenants */
     {"127.0.0.1", "PUT", "/fs/a", "resource=file&resource=directory", EG_ERR_QUERY, 0, NULL, NULL, NULL, NULL},
     {"127.0.0.1", "PUT", "/fs/a", "resource=file&%72esource=x", EG_ERR_QUERY, 0, NULL, NULL, NULL, NULL},
     {"127.0.0.1", "GET", "/fs/a", "action=append", EG_ERR_HTTP_HEADER, 0, NULL, NULL, NULL, "PATCH"},
@@ -229,6 +231,31 @@ static void refusals_have_a_shape(void **state) {
     }
 }
 
+static void heads_of_patterns(void **state) {
+    (void)state;
+    static const struct { const char *pattern, *path, *head, *name; } cases[] = {
+        {"/{*scope}/providers/P/t/{name}", "/s/1/providers/P/t/x", "/s/1", "x"},
+        {"/{*scope}/providers/P/t/{name}", "/s/1/PROVIDERS/p/T/x", "/s/1", "x"},
+        {"/{*scope}/providers/P/t/{name}", "/s/providers/P/t/a/providers/P/t/x", "/s/providers/P/t/a", "x"},
+        {"/{*scope}/providers/P/t/{name}", "/providers/P/t/x", NULL, NULL},
+        {"/{*scope}/providers/P/t/{name}", "/s/providers/P/t", NULL, NULL},
+        {"/{*scope}/providers/P/t/{name}", "/s/providers/P/t/x/y", NULL, NULL},
+        {"/{*scope}/providers/P/t", "/s/providers/P/t", "/s", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_str params[EG_ROUTE_PARAMS_MAX] = {{NULL, 0}};
+        assert_int_equal(eg_router_pattern_matches(cases[i].pattern, eg_str_of(cases[i].path), true, params), cases[i].head != NULL);
+        if (cases[i].head) {
+            assert_true(eg_str_is(params[0], cases[i].head) && (!cases[i].name || eg_str_is(params[1], cases[i].name)));
+        }
+    }
+    assert_true(eg_router_pattern_valid("/{*scope}/a/{b}"));
+    assert_false(eg_router_pattern_valid("/{*scope}") || eg_router_pattern_valid("/a/{*scope}/b") || eg_router_pattern_valid("/{*scope}/{rest*}") ||
+                 eg_router_pattern_valid("/{*}/a"));
+    eg_str params[EG_ROUTE_PARAMS_MAX];
+    assert_false(eg_router_pattern_matches("/livy/x", EG_LIT("/Livy/x"), false, params));
+}
+
 static void protocols(void **state) {
     (void)state;
     static const struct { const char *host, *method, *query, *name, *value; eg_surface owed; } cases[] = {
@@ -305,7 +332,7 @@ static void malformed_rows_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_rows), cmocka_unit_test(allow_is_named), cmocka_unit_test(refusals_have_a_shape), cmocka_unit_test(protocols),
+        cmocka_unit_test(all_rows), cmocka_unit_test(allow_is_named), cmocka_unit_test(refusals_have_a_shape), cmocka_unit_test(heads_of_patterns), cmocka_unit_test(protocols),
         cmocka_unit_test(long_queries_are_decoded_once),
         cmocka_unit_test(malformed_rows_are_refused),
     };
