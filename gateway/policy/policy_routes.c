@@ -24,8 +24,11 @@ static eg_str verb_of(const eg_request *rq) {
 
 /* Which document and key it is about, into the sentence: an answer has no other place for it. */
 static eg_err told(eg_request *rq, eg_err e) {
+    if (e == EG_OK) {
+        return e; /* it is answered, and may be gone */
+    }
     const eg_problem p = rq->problem;
-    return e == EG_OK || p.code != e || !p.where[0] ? e : eg_fail(&rq->problem, e, "%s (%s)", p.message, p.where);
+    return p.code != e || !p.where[0] ? e : eg_fail(&rq->problem, e, "%s (%s)", p.message, p.where);
 }
 
 static eg_err answer(eg_request *rq) {

@@ -10,6 +10,7 @@ import re
 import time
 
 import acts
+from log_records import records
 
 FLIPPED_AT = [0, 8, 20, 50, 70, 96, 70000, -1]  # magic, version, salt, id, commitment, chunks
 OTHERS = ["swapped-one-", "swapped-two-", "older-", "cut-", "gone-", "whole-"]
