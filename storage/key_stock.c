@@ -18,6 +18,8 @@ typedef struct shelf {
     int64_t made_ns;
     int64_t used_ns;
     bool filling;              /* somebody asks the keeper: the shelf stays where it is */
+    uint64_t failures;         /* of such askings */
+    eg_err failed;             /* the last one's error */
 } shelf;
 
 struct eg_key_stock {
@@ -150,6 +152,10 @@ static eg_err fill(eg_key_stock *k, shelf *s, const eg_key_use *use, eg_new_key 
             drop(s);
         }
     }
+    if (e != EG_OK) {
+        s->failures++;
+        s->failed = e;
+    }
     free(made);
     pthread_cond_broadcast(&k->filled);
     return e;
@@ -189,7 +195,12 @@ eg_err eg_key_stock_take(eg_key_stock *k, const eg_key_use *use, bool wait, eg_n
             e = fill(k, s, use, ret);
             break;
         }
+        const uint64_t before = s->failures;
         pthread_cond_wait(&k->filled, &k->lock);
+        if (s->failures > before) {
+            e = s->failed; /* whoever waited has the same answer, and not a time-out of its own behind it */
+            break;
+        }
     }
     pthread_mutex_unlock(&k->lock);
     return e;
