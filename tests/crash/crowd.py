@@ -160,12 +160,12 @@ class FileClient(Client):
         return self.delete(name)
 
     def step(self):
-        now = None
+        doing = None
         try:
-            for now in self.choose():
+            for doing in self.choose():
                 pass
         except Unanswered:
-            self.settle(*now)
+            self.settle(*doing)
 
     def check(self):
         """Every file, whole; and nothing else."""

@@ -187,13 +187,13 @@ class OperationsClient(Client):
         return self.random.choice(acts)()
 
     def step(self):
-        now = None
+        doing = None
         try:
-            for now in self.choose():
+            for doing in self.choose():
                 pass
-            self.kinds[now[0]] += 1
+            self.kinds[doing[0]] += 1
         except Unanswered:
-            self.settle(*now)
+            self.settle(*doing)
 
     def find(self, names, query=""):
         found = {}

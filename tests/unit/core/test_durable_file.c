@@ -86,7 +86,7 @@ static void whole_reads_and_writes(void **state) {
 
 static void zeros_ahead(void **state) {
     (void)state;
-    char name[] = "/tmp/embergate-zeros-XXXXXX";
+    char name[] = "tmp-zeros-XXXXXX";
     static uint8_t back[1300000];
     const int fd = mkstemp(name);
     assert_true(fd >= 0);

@@ -50,7 +50,7 @@ static void disabled_and_enabled(void **state) {
     eg_policy_watch *policies = NULL;
     eg_compliance_watch *w = NULL;
     eg_problem p = {0};
-    snprintf(dir, sizeof dir, "/tmp/eg-compliance-XXXXXX");
+    snprintf(dir, sizeof dir, "%s/eg-compliance-XXXXXX", P_tmpdir);
     assert_non_null(mkdtemp(dir));
     assign("Deny", "Default");
     assert_int_equal(eg_policy_watch_start(&(eg_policy_watch_options){.dir = dir, .clock = &eg_clock_system, .poll_ms = 10}, &policies, &p), EG_OK);

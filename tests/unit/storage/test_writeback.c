@@ -28,7 +28,7 @@ static size_t open_descriptors(void) {
 static void keeps_nothing(void **state) {
     (void)state;
     static uint8_t data[1 << 20], again[sizeof data];
-    char name[] = "/tmp/embergate-writeback-XXXXXX";
+    char name[] = "tmp-writeback-XXXXXX";
     eg_writeback *w = NULL;
     const size_t before = open_descriptors();
     const int fd = mkstemp(name);
