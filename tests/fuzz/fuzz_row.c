@@ -1,8 +1,11 @@
-/* Fuzzes eg_record_open and eg_ns_container_decode, eg_ns_entry_decode, the decoders of eg_content_* and eg_block_home_decode, and the eg_record_get_* readers with rows whose MAC fits: even what we sealed ourselves is read within its
+/* Fuzzes eg_record_open and eg_ns_container_decode, eg_ns_entry_decode, the decoders of eg_content_*, eg_block_home_decode, eg_deleted_decode, eg_lease_decode and eg_copy_mark_decode, and the eg_record_get_* readers with rows whose MAC fits: even what we sealed ourselves is read within its
  * bounds. The first byte says which kind of row, the second how many bytes are its key.
  *
  *   ./dev fuzz row */
 #include "blocks.h"
+#include "copy.h"
+#include "deleted.h"
+#include "lease.h"
 
 #include <stdlib.h>
 
@@ -33,6 +36,10 @@ static void decode_content(const eg_account *a, eg_row_kind kind, eg_bytes key, 
     eg_extent extent;
     eg_staged staged;
     eg_block_home home;
+    eg_deleted deleted;
+    if (kind == EG_ROW_DELETED && eg_deleted_decode(a, key, row, &deleted) == EG_OK) {
+        require((const uint8_t *)deleted.name.ptr + deleted.name.len <= end);
+    }
     if (kind == EG_ROW_PLACE) {
         (void)!eg_content_location_decode(a, key, row, &where);
     } else if (kind == EG_ROW_SEGMENT && eg_content_segment_decode(a, key, row, &ref) == EG_OK) {
@@ -46,6 +53,20 @@ static void decode_content(const eg_account *a, eg_row_kind kind, eg_bytes key, 
     }
 }
 
+/* Attributes of an inode that have a form of their own. */
+static void decode_attributes(eg_bytes attr) {
+    eg_lease lease;
+    eg_copy_mark mark;
+    uint8_t again[EG_LEASE_ROW_LEN];
+    if (eg_lease_decode(attr, &lease) == EG_OK && attr.len > 0) {
+        eg_lease_encode(&lease, again);
+        require(eg_lease_decode((eg_bytes){again, sizeof again}, &lease) == EG_OK);
+    }
+    if (eg_copy_mark_decode(attr, &mark) == EG_OK) {
+        require((const uint8_t *)mark.source.ptr + mark.source.len <= attr.ptr + attr.len);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static eg_account account = {.name = "acct", .tenant = "t"};
     static const uint8_t mac_key[32] = {9};
@@ -56,9 +77,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require((account.mac_key = eg_secret_new(mac_key, sizeof mac_key)) != NULL);
     }
     const eg_bytes key = {data + 2, data[1]};
+    decode_attributes((eg_bytes){data + 2, size - 2});
     static const eg_row_kind kinds[] = {EG_ROW_ENTRY, EG_ROW_CONTAINER, EG_ROW_PLACE, EG_ROW_SEGMENT, EG_ROW_EXTENT, EG_ROW_STAGED,
         EG_ROW_BLOCK_HOME};
-    const eg_row_kind kind = kinds[data[0] % (sizeof kinds / sizeof kinds[0])];
+    const eg_row_kind kind = data[0] == 0xff ? EG_ROW_DELETED : kinds[data[0] % (sizeof kinds / sizeof kinds[0])];
     eg_buf b;
     eg_buf_init(&b, size + EG_ROW_MAC_LEN);
     if (size - 2 - key.len > 0) {
