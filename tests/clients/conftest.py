@@ -44,17 +44,35 @@ def board():
     return board_of_run
 
 
+def ran_whole(session):
+    """Whether all of this folder was to run, and not a part that somebody picked."""
+    files = {n for n in os.listdir(HERE) if n.startswith("test_")}
+    ran = {os.path.basename(str(i.path)) for i in session.items if os.path.dirname(str(i.path)) == HERE}
+    return files == ran and not session.config.option.keyword
+
+
 def pytest_sessionfinish(session, exitstatus):
-    """Writes the run's scoreboard where $EG_SCOREBOARD says. A whole run of this folder owes the number that the docs promise."""
+    """Writes the run's scoreboard where $EG_SCOREBOARD says. A whole run of this folder owes the number that the docs promise. One of several sessions hands its rows to the one that
+    leads them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["scoreboard"] = [[*key, passed] for key, passed in board_of_run.rows.items()]
+        session.config.workeroutput["whole"] = ran_whole(session)
+        return
     path = os.environ.get("EG_SCOREBOARD")
     if path and board_of_run.rows:
         board_of_run.write(path)
-    files = {n for n in os.listdir(HERE) if n.startswith("test_")}
-    ran = {os.path.basename(str(i.path)) for i in session.items if os.path.dirname(str(i.path)) == HERE}
-    whole = files == ran and not session.config.option.keyword
+    whole = board_of_run.whole or ran_whole(session)
     if exitstatus == 0 and whole and board_of_run.passed() < scoreboard.OWED:
         print(f"\nthe scoreboard has {board_of_run.passed()} asserted operations, {scoreboard.OWED} are owed")
         session.exitstatus = 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    said = getattr(node, "workeroutput", {})
+    for *key, passed in said.get("scoreboard", []):
+        board_of_run.add(*key, passed)
+    board_of_run.whole |= said.get("whole", False)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -18,6 +18,7 @@ class Board:
 
     def __init__(self):
         self.rows = {}
+        self.whole = False
 
     def add(self, client, protocol, operation, way, passed):
         key = (client, protocol, operation, way)

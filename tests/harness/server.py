@@ -9,7 +9,7 @@ from gateway import Gateway, free_port
 
 def make_state_folder():
     """Jobs run as other users, so that the folder must be one that they may pass through."""
-    folder = tempfile.mkdtemp(prefix="embergate-test-", dir="/var/tmp")
+    folder = tempfile.mkdtemp(prefix=f"embergate-test-{os.environ.get('EG_RUN', 'alone')}-", dir="/var/tmp")
     os.chmod(folder, 0o711)
     return folder
 

@@ -9,7 +9,7 @@ import pytest
 from az import Az
 from server import finish, make_state_folder, new_store_gateway
 
-pytestmark = pytest.mark.skipif(not os.environ.get("EG_AZ"), reason="az takes five minutes to install and to run: ./dev test --long")
+pytestmark = pytest.mark.skipif(not os.environ.get("EG_AZ"), reason="./dev test installs az and says where it is")
 
 GROUP = "embergate"
 

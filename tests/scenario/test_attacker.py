@@ -7,7 +7,7 @@ import acts
 import pytest
 from server import finish, make_state_folder, new_gateway
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="without root all processes share one user")
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="without root all processes share one user"), pytest.mark.alone]
 PROCESSES, DISK_MB = 1000, 200
 
 

@@ -12,7 +12,6 @@ import pytest
 from outside_issuer import Front, Keycloak, MockOauth2, OidcProvider, OwnIssuer, ProviderCa, configure, derived_id
 from server import finish, make_state_folder, new_gateway
 
-LONG = os.environ.get("EG_LONG") == "1"
 FLOOD = 10000
 HOSTILE = ("redirect-discovery", "redirect-keys", "other-host", "other-issuer", "huge", "endless-header", "nameless-key")
 OWN = ("plain", "turning", "lingering", "mapped", "absent", "slow", *HOSTILE)
@@ -36,7 +35,7 @@ def world():
                                   "required_claims": ["acr=high"], "scopes": ["storage.use"], "app_roles": ["Loader"], "skew_seconds": 30}
     w.real, w.gateway = {}, None
     try:
-        makers = [MockOauth2, OidcProvider] + ([Keycloak] if LONG else [])
+        makers = [MockOauth2, OidcProvider, Keycloak]
         acts.concurrently(*[lambda m=m: w.real.__setitem__(m.__name__, m(w.ca, folder)) for m in makers])
         assert len(w.real) == len(makers)
         w.gateway = new_gateway(folder)
@@ -81,7 +80,7 @@ def eventually(truth, seconds=5):
     return truth()
 
 
-REAL = ["MockOauth2", "OidcProvider", pytest.param("Keycloak", marks=pytest.mark.skipif(not LONG, reason="EG_LONG=1 runs Keycloak"))]
+REAL = ["MockOauth2", "OidcProvider", "Keycloak"]
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -19,12 +19,11 @@ from outside_issuer import AUDIENCE, Keycloak, OidcProvider, ProviderCa, configu
 from person import Person
 from server import finish, make_state_folder, new_gateway
 
-LONG = os.environ.get("EG_LONG") == "1"
 
 if not os.environ.get("EG_PROVIDERS"):
     pytest.skip("./dev test installs the providers and says where they are", allow_module_level=True)
 
-REAL = ["OidcProvider", pytest.param("Keycloak", marks=pytest.mark.skipif(not LONG, reason="EG_LONG=1 runs Keycloak"))]
+REAL = ["OidcProvider", "Keycloak"]
 
 
 class World:
@@ -53,7 +52,7 @@ def world():
     OidcProvider.client_keys = public
     Keycloak.client_keys = public[:1]
     try:
-        makers = [OidcProvider] + ([Keycloak] if LONG else [])
+        makers = [OidcProvider, Keycloak]
         acts.concurrently(*[lambda m=m: w.real.__setitem__(m.__name__, m(w.ca, folder)) for m in makers])
         assert len(w.real) == len(makers)
         w.gateway = new_gateway(folder)
@@ -357,7 +356,6 @@ def test_client_credentials_by_key(world, key, algorithm):
     assert done.returncode == 1 and "invalid_client" in done.stderr
 
 
-@pytest.mark.skipif(not LONG, reason="EG_LONG=1 runs Keycloak")
 def test_client_credentials_by_key_at_keycloak(world):
     cli = Cli(world, world.real["Keycloak"], "key-keycloak")
     done = cli.run("login", "--client", *cli.at("keyed"), "--client-key", f"{world.folder}/rsa.pem")
