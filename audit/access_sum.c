@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #define SLOTS 65536u
-#define TEXTS 6
+#define TEXTS 7
 
 /* The texts of a row, one after another behind it, each with a NUL. */
-enum { TENANT, EVENT, JOB, ACTION, RESOURCE, BEHALF };
+enum { TENANT, EVENT, JOB, ACTION, RESOURCE, BEHALF, ACTED };
 
 typedef struct row {
     struct row *chain;
@@ -79,6 +79,7 @@ static void texts_of(const eg_audit_record *r, eg_str ret[TEXTS]) {
     ret[ACTION] = r->action;
     ret[RESOURCE] = r->resource;
     ret[BEHALF] = r->on_behalf_of;
+    ret[ACTED] = r->actor && r->actor->acting ? eg_str_of(r->actor->acting->text) : (eg_str){NULL, 0};
 }
 
 /* Keyed: paths are chosen from outside, and must not pile up in one slot. */
@@ -138,6 +139,9 @@ static eg_err emit_row(eg_access_sum *s, const row *w) {
         memcpy(who.object_id, w->actor, sizeof who.object_id);
         memcpy(who.app_id, w->app, sizeof who.app_id);
         snprintf(who.name, sizeof who.name, "%s", w->name);
+        eg_acting acting = {.count = 1};
+        snprintf(acting.text, sizeof acting.text, "%.*s", EG_FMT(w->text[ACTED]));
+        who.acting = w->text[ACTED].len ? &acting : NULL;
         const eg_audit_extra span = {.first_ns = w->first_ns, .last_ns = w->last_ns};
         const eg_audit_record r = {
             .tenant = w->text[TENANT],

@@ -20,6 +20,7 @@ static const phrase phrases[] = {
     {"job.read", "looked at", false, true},
     {"job.log.read", "read the log of", false, true},
     {"job.list", "listed jobs", false, false},
+    {"identity.token.exchange", "exchanged a token", false, false},
     {"identity.token.issue", "was given an access token", false, false},
     {"storage.file.read", "read", true, false},
     {"storage.file.create", "created", true, false},
@@ -119,6 +120,10 @@ static void put_what(eg_buf *b, const json_t *record) {
     if (eg_json_str(record, "on_behalf_of").len) {
         eg_buf_adds(b, " on behalf of ");
         put(b, eg_json_str(record, "on_behalf_of"));
+    }
+    if (eg_json_str(record, "acted_by").len) {
+        eg_buf_adds(b, " through ");
+        put(b, eg_json_str(record, "acted_by"));
     }
 }
 

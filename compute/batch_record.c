@@ -42,8 +42,9 @@ static json_t *head_json(const eg_batch *b) {
     for (size_t i = 0; i < b->group_count; i++) {
         json_array_append_new(groups, json_string(b->groups[i]));
     }
-    return json_pack("{s:s,s:s,s:s,s:i,s:o,s:s,s:b,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:s,s:[i,i,i,i],s:[I,I,I,I]}",
-                     "name", b->name, "tenant", b->tenant, "owner", b->owner, "ownerKind", (int)b->owner_kind, "groups", groups,
+    return json_pack("{s:s,s:s,s:s,s:i,s:o,s:b,s:s,s:b,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:s,s:[i,i,i,i],s:[I,I,I,I]}",
+                     "name", b->name, "tenant", b->tenant, "owner", b->owner, "ownerKind", (int)b->owner_kind, "groups", groups, "groupsUnknown",
+                     (int)b->groups_unknown,
                      "state", eg_batch_state_name(b->state), "deleted", b->deleted,
                      "created", (json_int_t)b->created_ns, "started", (json_int_t)b->started_ns, "ended", (json_int_t)b->ended_ns,
                      "appId", b->app_id, "credential", b->credential, "exitCode", b->exit_code, "exitSignal", b->exit_signal, "why", b->why,
@@ -126,6 +127,7 @@ static eg_err read_head(const json_t *o, eg_batch *ret) {
     EG_TRY(copy_text(o, "credential", ret->credential, sizeof ret->credential));
     EG_TRY(copy_text(o, "why", ret->why, sizeof ret->why));
     ret->owner_kind = (eg_principal_kind)number(o, "ownerKind");
+    ret->groups_unknown = json_is_true(json_object_get(o, "groupsUnknown")); /* earlier versions wrote none */
     ret->deleted = json_is_true(json_object_get(o, "deleted"));
     ret->created_ns = number(o, "created");
     ret->started_ns = number(o, "started");

@@ -37,6 +37,7 @@ typedef struct eg_batch {
     char tenant[EG_UUID_LEN];
     char owner[EG_UUID_LEN];                   /* object id */
     eg_principal_kind owner_kind;
+    bool groups_unknown;                       /* the submitter's token left them out */
     size_t group_count;
     char (*groups)[EG_UUID_LEN];               /* owned */
     eg_batch_state state;

@@ -99,6 +99,7 @@ static void fill(eg_live_job *job, const eg_batch *b, const char *owner_name) {
     snprintf(who->cluster, sizeof who->cluster, "%s", b->cluster);
     snprintf(who->job, sizeof who->job, "%.52s/%u", b->cluster, b->id);
     who->submitter_kind = b->owner_kind;
+    who->groups_unknown = b->groups_unknown;
     who->group_count = b->group_count < EG_PRINCIPAL_GROUPS_MAX ? b->group_count : EG_PRINCIPAL_GROUPS_MAX;
     for (size_t i = 0; i < who->group_count; i++) {
         memcpy(who->groups[i], b->groups[i], EG_UUID_LEN);

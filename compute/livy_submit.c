@@ -39,7 +39,8 @@ static void fill_batch(const submission *s, uint32_t id, eg_batch *b) {
     snprintf(b->tenant, sizeof b->tenant, "%s", s->cluster->tenant);
     snprintf(b->owner, sizeof b->owner, "%s", who->object_id);
     b->owner_kind = who->kind;
-    b->group_count = who->group_count < EG_PRINCIPAL_GROUPS_MAX ? who->group_count : EG_PRINCIPAL_GROUPS_MAX;
+    b->groups_unknown = who->groups_unknown || who->group_count > EG_PRINCIPAL_GROUPS_MAX; /* some of them would be none of the others */
+    b->group_count = b->groups_unknown ? 0 : who->group_count;
     b->state = EG_BATCH_STARTING;
     b->created_ns = eg_wall_ns(s->c->o.clock);
     b->shape = eg_batch_start_shape(s->cluster, s->request);

@@ -15,6 +15,7 @@ static const struct {
     [EG_CAT_OK] = {200, "allowed"},
     [EG_CAT_NOT_MODIFIED] = {304, "allowed"},
     [EG_CAT_INVALID] = {400, "failed"},
+    [EG_CAT_GRANT] = {400, "denied"},
     [EG_CAT_UNAUTHENTICATED] = {401, "denied"},
     [EG_CAT_DENIED] = {403, "denied"},
     [EG_CAT_NOT_FOUND] = {404, "failed"},

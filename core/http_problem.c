@@ -76,13 +76,16 @@ static eg_err body_azure(const answer *a, eg_buf *ret) {
     return add_json(json_pack("{s:{s:s,s:s}}", "error", "code", a->wire, "message", a->message), ret);
 }
 
-/* RFC 6749 section 5.2 knows few codes; what else went wrong gets the nearest. */
+/* RFC 6749 section 5.2 knows few codes; what else went wrong gets the nearest. A subject token that is refused is RFC 8693's invalid_request (section 2.2.2). */
 static const char *oauth_code(eg_err e) {
     switch (e) {
     case EG_ERR_OAUTH_CLIENT:
     case EG_ERR_OAUTH_REQUEST:
     case EG_ERR_OAUTH_GRANT:
     case EG_ERR_OAUTH_SCOPE:
+    case EG_ERR_OAUTH_TARGET:
+    case EG_ERR_OAUTH_INVALID_GRANT:
+    case EG_ERR_OAUTH_UNAUTHORIZED:
         return eg_err_code(e);
     default:
         break;

@@ -19,8 +19,12 @@ eg_principal *eg_principal_ref(eg_principal *p) {
 
 void eg_principal_unref(eg_principal *p) {
     if (p && __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-        free(p->groups);
-        free(p->group_ids);
+        if (!p->groups_of) {
+            free(p->groups);
+            free(p->group_ids);
+        }
+        eg_principal_unref(p->groups_of);
+        free(p->acting);
         free(p);
     }
 }
@@ -29,6 +33,10 @@ void eg_principal_unref(eg_principal *p) {
 static unsigned filter_bit(const uint8_t id[16]) {
     const uint64_t h = (eg_get_u64(id) ^ eg_get_u64(id + 8)) * 0x9e3779b97f4a7c15u;
     return (unsigned)(h >> 54);
+}
+
+static int order(const void *a, const void *b) {
+    return memcmp(a, b, 16);
 }
 
 void eg_principal_index_groups(eg_principal *p) {
@@ -46,6 +54,9 @@ void eg_principal_index_groups(eg_principal *p) {
             n += got;
         }
     }
+    if (ids) {
+        qsort(ids, p->group_count, sizeof *ids, order);
+    }
     p->group_ids = ids;
     for (size_t i = 0; ids && i < p->group_count; i++) {
         const unsigned bit = filter_bit(ids[i]);
@@ -53,17 +64,38 @@ void eg_principal_index_groups(eg_principal *p) {
     }
 }
 
+eg_principal *eg_principal_with_groups(const eg_principal *p, eg_principal *holder) {
+    eg_principal *q = malloc(sizeof *q);
+    eg_acting *acting = p->acting ? malloc(sizeof *acting) : NULL;
+    if (!q || (p->acting && !acting)) {
+        free(q);
+        free(acting);
+        return NULL;
+    }
+    *q = *p;
+    q->refs = 1;
+    q->acting = acting;
+    if (acting) {
+        *acting = *p->acting;
+    }
+    q->groups_unknown = holder == NULL;
+    q->groups_of = holder ? eg_principal_ref(holder) : NULL;
+    q->group_count = holder ? holder->group_count : 0;
+    q->groups = holder ? holder->groups : NULL;
+    q->group_ids = holder ? holder->group_ids : NULL;
+    memset(q->group_filter, 0, sizeof q->group_filter);
+    if (holder) {
+        memcpy(q->group_filter, holder->group_filter, sizeof q->group_filter);
+    }
+    return q;
+}
+
 bool eg_principal_in_group(const eg_principal *p, const uint8_t id[16]) {
     const unsigned bit = filter_bit(id);
     if (!(p->group_filter[bit / 64] & ((uint64_t)1 << (bit % 64)))) {
         return false;
     }
-    for (size_t i = 0; i < p->group_count; i++) {
-        if (memcmp(p->group_ids[i], id, 16) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return bsearch(id, p->group_ids, p->group_count, sizeof *p->group_ids, order) != NULL;
 }
 
 const char *eg_principal_kind_name(eg_principal_kind k) {

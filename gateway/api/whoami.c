@@ -33,7 +33,11 @@ static json_t *describe(const eg_principal *who) {
     json_t *v = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:[],s:[]}", "tenant", who->tenant, "object_id", who->object_id, "kind", eg_principal_kind_name(who->kind),
                           "name", who->name, "expires", expires, "groups_unknown", (int)who->groups_unknown, "groups", "roles");
     int failed = !v || (who->app_id[0] && json_object_set_new(v, "client_id", json_string(who->app_id)) != 0);
-    for (size_t i = 0; v && i < who->group_count; i++) {
+    failed |= v && json_object_set_new(v, "group_count", json_integer((json_int_t)who->group_count)) != 0;
+    if (v && who->acting) { /* object ids, the first acts now */
+        failed |= json_object_set_new(v, "acted_by", json_string(who->acting->text)) != 0;
+    }
+    for (size_t i = 0; v && i < who->group_count && i < EG_PRINCIPAL_GROUPS_MAX; i++) {
         failed |= json_array_append_new(json_object_get(v, "groups"), json_string(who->groups[i])) != 0;
     }
     if (failed) {

@@ -24,6 +24,7 @@ typedef struct eg_config_issuer {
     const char *discovery_url;
     const char *ca_file;
     const char *const *audiences;
+    const char *const *client_audiences; /* "audience=client id" */
     const char *const *required_claims; /* "claim=value" */
     const char *const *scopes;
     const char *const *app_roles;
@@ -31,6 +32,14 @@ typedef struct eg_config_issuer {
     const char *claim_name;
     const char *claim_groups;
     const char *claim_roles;
+    const char *graph_url;
+    const char *graph_token_url;
+    const char *graph_client_id;
+    const char *graph_secret_file;
+    const char *graph_scope;
+    unsigned graph_fresh_seconds;
+    unsigned graph_grace_seconds;
+    unsigned graph_groups_max;
     unsigned skew_seconds;
     unsigned key_grace_seconds;
 } eg_config_issuer;

@@ -50,6 +50,13 @@ static bool claim_value(eg_str v)
     return name.len > 0 && name.len < 256 && v.ptr && v.len > 0;
 }
 
+/* AUDIENCE=CLIENT_ID; the audience may hold a "=" itself. */
+static bool client_audience(eg_str v)
+{
+    const size_t id = EG_UUID_LEN - 1;
+    return v.len > id + 1 && v.ptr[v.len - id - 1] == '=' && eg_uuid_valid((eg_str){v.ptr + v.len - id, id});
+}
+
 static bool address(eg_str v)
 {
     char text[INET6_ADDRSTRLEN];
@@ -168,6 +175,11 @@ static bool https_url(eg_str v)
     return split_url(v, &host, &path) && authority(host);
 }
 
+static bool https_url_or_none(eg_str v)
+{
+    return v.len == 0 || https_url(v);
+}
+
 static bool unix_user(eg_str v)
 {
     if (v.len == 0 || v.len > 32 || !(is_lower(v.ptr[0]) || v.ptr[0] == '_')) {
@@ -236,6 +248,8 @@ const eg_config_check eg_config_check_isolation = {isolation, "cluster (this ver
 const eg_config_check eg_config_check_prefix = {prefix, "an address such as 192.0.2.7, or a prefix such as 192.0.2.0/24 without bits behind it"};
 const eg_config_check eg_config_check_quota_per = {quota_per, "tenant, principal or cluster"};
 const eg_config_check eg_config_check_quota_only = {quota_only, "a GUID, or the name of a cluster"};
+const eg_config_check eg_config_check_https_url_or_none = {https_url_or_none, "an https:// URL without user, query and fragment, or none"};
+const eg_config_check eg_config_check_client_audience = {client_audience, "AUDIENCE=CLIENT_ID, the id a GUID"};
 const eg_config_check eg_config_check_claim_value = {claim_value, "CLAIM=VALUE"};
 const eg_config_check eg_config_check_policies_source = {policies_source, "store or files"};
 const eg_config_check eg_config_check_nonempty = {nonempty, "a text that is not empty"};

@@ -25,6 +25,8 @@ extern const eg_config_check eg_config_check_quota_per;
 extern const eg_config_check eg_config_check_quota_only;     /* a GUID, or a cluster's name */
 extern const eg_config_check eg_config_check_policies_source;
 extern const eg_config_check eg_config_check_nonempty;
+extern const eg_config_check eg_config_check_https_url_or_none;
+extern const eg_config_check eg_config_check_client_audience; /* AUDIENCE=CLIENT_ID */
 extern const eg_config_check eg_config_check_claim_value;    /* CLAIM=VALUE */
 
 #endif

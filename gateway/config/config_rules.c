@@ -99,6 +99,19 @@ static eg_err check_quotas(const eg_config_source *s)
     return EG_OK;
 }
 
+/* Half of it would look as if groups were asked for. */
+static eg_err check_issuers(const eg_config_source *s)
+{
+    for (size_t i = 0; i < s->config->issuer_count; i++) {
+        const eg_config_issuer *v = &s->config->issuers[i];
+        const int given = (v->graph_url[0] != '\0') + (v->graph_token_url[0] != '\0') + (v->graph_client_id[0] != '\0') + (v->graph_secret_file[0] != '\0');
+        if (given != 0 && given != 4) {
+            return eg_config_fail(s, entry_line(s, "issuers", i), "issuers[%zu]: expected all of graph_url, graph_token_url, graph_client_id and graph_secret_file, or none.", i);
+        }
+    }
+    return EG_OK;
+}
+
 static eg_err check_defaults(const eg_config_source *s)
 {
     const eg_config *c = s->config;
@@ -125,6 +138,7 @@ eg_err eg_config_check_rules(const eg_config_source *s)
     }
     EG_TRY(check_defaults(s));
     EG_TRY(check_quotas(s));
+    EG_TRY(check_issuers(s));
     if ((c->tls_certificate[0] == '\0') != (c->tls_key[0] == '\0')) {
         return eg_config_fail(s, 1, "tls.certificate and tls.key: expected both or neither.");
     }

@@ -1,6 +1,8 @@
 /* The table of claim checks: each row reads one claim, refuses it or adds to the principal. */
 #include "claims.h"
 
+#include "act_claim.h"
+
 #include <embergate/encoding.h>
 
 #include <math.h>
@@ -130,8 +132,29 @@ static eg_err check_iss(check *c, eg_problem *p) {
     return EG_OK;
 }
 
+/* "api://{client id}" of our own issuer, as Entra has it for an application without another address. */
+static bool own_client(check *c, eg_str aud) {
+    const eg_str scheme = EG_LIT("api://");
+    return eg_str_starts(aud, "api://") && copy_guid((eg_str){aud.ptr + scheme.len, aud.len - scheme.len}, c->who->for_client);
+}
+
+/* An audience that the configuration gives to one of our clients: the first that fits. */
+static bool mapped_client(check *c, eg_str aud) {
+    const char *const *rows = c->rules->outside ? c->rules->outside->client_audiences : NULL;
+    for (; rows && *rows && c->who->for_client[0] == '\0'; rows++) {
+        const char *cut = strrchr(*rows, '=');
+        if (cut && eg_str_eq(aud, (eg_str){*rows, (size_t)(cut - *rows)}) && copy_guid(eg_str_of(cut + 1), c->who->for_client)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What an outside issuer's audience opens: one of Azure's own names opens what it names, a name of the gateway's application both. */
-static unsigned outside_audience(const check *c, eg_str aud) {
+static unsigned outside_audience(check *c, eg_str aud) {
+    if (mapped_client(c, aud)) {
+        return EG_AUDIENCE_BIT(EG_AUDIENCE_CLIENT);
+    }
     for (const char *const *a = c->rules->audiences; a && *a; a++) {
         if (eg_str_is(aud, *a)) {
             eg_audience known = eg_claims_audience(aud, NULL);
@@ -164,6 +187,7 @@ static eg_err check_aud(check *c, eg_problem *p) {
     unsigned found = 0;
     if (c->rules->own) {
         eg_audience a = eg_claims_audience(claim(c, "aud"), c->rules->public_url);
+        a = a == EG_AUDIENCE_NONE && own_client(c, claim(c, "aud")) ? EG_AUDIENCE_CLIENT : a;
         found = a == EG_AUDIENCE_NONE ? 0 : EG_AUDIENCE_BIT(a);
     } else if (json_is_string(aud)) {
         found = outside_audience(c, claim(c, "aud"));
@@ -462,6 +486,8 @@ static eg_err check_groups(check *c, eg_problem *p) {
     bool overage = json_object_get(elsewhere, "groups") || (elsewhere && !json_is_object(elsewhere)) || json_object_get(c->claims, "hasgroups");
     if (overage || json_array_size(groups) + json_array_size(roles) > EG_PRINCIPAL_GROUPS_MAX) {
         c->who->groups_unknown = true;
+        /* Only for Entra's ids; and only where groups are all that there is: without a role that counts as one, the list would be a part. */
+        c->out->ask_groups = c->rules->own || (c->entra && o && json_object_get(c->claims, "oid") && !mapped(o->claim_object_id) && !mapped(o->claim_groups) && !mapped(o->claim_roles));
         return EG_OK;
     }
     return groups || roles ? add_groups(c, groups, roles, p) : EG_OK;
@@ -530,6 +556,30 @@ static eg_err check_job(check *c, eg_problem *p) {
     return EG_OK;
 }
 
+/* RFC 8693 section 4.1. Who acts stands in tokens of our own; what an outside issuer says there counts for nothing but that such a token is not exchanged again.
+ * Revocations of
+ * the principal concern it from when the token that was exchanged for it was issued. */
+static eg_err check_act(check *c, eg_problem *p) {
+    const json_t *act = json_object_get(c->claims, "act");
+    int64_t since = 0;
+    if (!act || !c->rules->own) {
+        c->who->acted_elsewhere = act != NULL;
+        return EG_OK;
+    }
+    c->who->acting = calloc(1, sizeof *c->who->acting);
+    if (!c->who->acting) {
+        return EG_ERR_NO_MEMORY;
+    }
+    if (c->who->kind != EG_PRINCIPAL_USER || eg_act_claim_read(act, c->who->acting) != EG_OK ||
+        !numeric_date(json_object_get(c->claims, EG_ACT_SUBJECT_IAT), &since)) {
+        return refuse(p, "act", "is none that this gateway writes");
+    }
+    if (since < c->who->issued_s) {
+        c->out->issued_s = c->who->issued_s = since;
+    }
+    return EG_OK;
+}
+
 /* Each use of a break-glass administrator's token raises the alarm. */
 static eg_err check_emergency(check *c, eg_problem *p) {
     (void)p;
@@ -541,7 +591,7 @@ static eg_err check_emergency(check *c, eg_problem *p) {
 static eg_err (*const checks[])(check *c, eg_problem *p) = {
     check_iss,    check_type, check_aud,  check_exp,    check_nbf,  check_iat,      check_tenant, check_template,
     check_required, check_object, check_app, check_kind, check_permission, check_groups, check_name, check_token_id, check_job,
-    check_emergency,
+    check_emergency, check_act,
 };
 
 eg_err eg_claims_check(const json_t *claims, const eg_issuer_rules *rules, int64_t now_s, const uint8_t digest[EG_SHA256_LEN],

@@ -31,6 +31,7 @@ typedef struct eg_checked_claims {
     int64_t good_from_s;  /* the later of nbf and iat, less the skew allowed */
     int64_t good_until_s;
     int64_t issued_s;
+    bool ask_groups;               /* the token leaves its groups out, and who gave its object id can be asked for all of them */
 } eg_checked_claims;
 
 /* digest: of the whole token, for tokens without an id. The errors are the TOKEN_* ones. */

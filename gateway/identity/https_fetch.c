@@ -1,9 +1,13 @@
 /* Fetches small documents over https with libcurl, within bounds of size and time. */
 #include "https_fetch.h"
 
+#include <embergate/crypto.h>
+
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 eg_err eg_https_fetch_init(void) {
     return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? EG_OK : EG_ERR_INTERNAL;
@@ -57,27 +61,63 @@ static bool set_options(CURL *c, const char *url, const char *ca_file, eg_buf *r
            (ca_file[0] == '\0' || curl_easy_setopt(c, CURLOPT_CAINFO, ca_file) == CURLE_OK);
 }
 
-eg_err eg_https_fetch(const char *url, const char *ca_file, eg_buf *ret, eg_problem *p) {
+static bool add_header(struct curl_slist **to, const char *name, const char *value) {
+    char line[EG_HTTPS_BEARER_MAX + 64];
+    const int n = snprintf(line, sizeof line, "%s%s", name, value);
+    struct curl_slist *longer = n > 0 && (size_t)n < sizeof line ? curl_slist_append(*to, line) : NULL;
+    eg_cleanse(line, sizeof line);
+    *to = longer ? longer : *to;
+    return longer != NULL;
+}
+
+/* Lists are freed by curl; the token in one is wiped before. */
+static void free_headers(struct curl_slist *all) {
+    for (struct curl_slist *at = all; at; at = at->next) {
+        eg_cleanse(at->data, strlen(at->data));
+    }
+    curl_slist_free_all(all);
+}
+
+static bool set_question(CURL *c, const eg_https_question *q, struct curl_slist **headers) {
+    if (q->bearer && !add_header(headers, "Authorization: Bearer ", q->bearer)) {
+        return false;
+    }
+    if (q->body.ptr && (!add_header(headers, "Content-Type: ", q->content_type) || curl_easy_setopt(c, CURLOPT_POST, 1L) != CURLE_OK ||
+                        curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)q->body.len) != CURLE_OK || curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->body.ptr) != CURLE_OK)) {
+        return false;
+    }
+    return !*headers || curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers) == CURLE_OK;
+}
+
+eg_err eg_https_ask(const eg_https_question *q, eg_buf *ret, long *ret_status, eg_problem *p) {
     CURL *c = curl_easy_init();
-    if (!c || !set_options(c, url, ca_file ? ca_file : "", ret)) {
+    struct curl_slist *headers = NULL;
+    if (!c || !set_options(c, q->url, q->ca_file ? q->ca_file : "", ret) || !set_question(c, q, &headers)) {
         curl_easy_cleanup(c);
+        free_headers(headers);
         return eg_fail(p, EG_ERR_INTERNAL, "The HTTPS client could not be set up.");
     }
     CURLcode done = curl_easy_perform(c);
     long status = 0;
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_cleanup(c);
+    free_headers(headers);
     if (ret->err == EG_ERR_LIMIT) {
-        return eg_fail(p, EG_ERR_LIMIT, "The document at %s is larger than %zu bytes.", url, ret->max);
+        return eg_fail(p, EG_ERR_LIMIT, "The document at %s is larger than %zu bytes.", q->url, ret->max);
     }
     if (done != CURLE_OK) {
-        return eg_fail(p, done == CURLE_OPERATION_TIMEDOUT ? EG_ERR_TIMEOUT : EG_ERR_UNAVAILABLE, "The document at %s could not be fetched: %s.", url,
+        return eg_fail(p, done == CURLE_OPERATION_TIMEDOUT ? EG_ERR_TIMEOUT : EG_ERR_UNAVAILABLE, "The document at %s could not be fetched: %s.", q->url,
                        curl_easy_strerror(done));
     }
-    if (status != 200) {
-        return eg_fail(p, EG_ERR_UNAVAILABLE, "The document at %s could not be fetched: status %ld.", url, status);
-    }
+    *ret_status = status;
     return EG_OK;
+}
+
+eg_err eg_https_fetch(const char *url, const char *ca_file, eg_buf *ret, eg_problem *p) {
+    const eg_https_question q = {.url = url, .ca_file = ca_file};
+    long status = 0;
+    EG_TRY(eg_https_ask(&q, ret, &status, p));
+    return status == 200 ? EG_OK : eg_fail(p, EG_ERR_UNAVAILABLE, "The document at %s could not be fetched: status %ld.", url, status);
 }
 
 /* Host and port in *ret (for curl_free); only https counts. */

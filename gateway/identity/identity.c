@@ -67,6 +67,18 @@ static eg_err check_outside(const eg_identity *i, const eg_outside_issuer *o, eg
     return EG_OK;
 }
 
+static eg_err open_lookup(eg_identity *i, const eg_identity_options *o, size_t n, eg_problem *p) {
+    const eg_outside_issuer *out = &o->issuers[n];
+    if (!out->graph_url || out->graph_url[0] == '\0') {
+        return EG_OK;
+    }
+    if (!eg_https_same_host(out->graph_url, out->graph_url) || !eg_https_same_host(out->graph_token_url, out->graph_token_url)) {
+        return eg_fail(p, EG_ERR_CONFIG, "The groups' endpoint of the outside issuer %s, or the one of its tokens, is not an https URL.", out->issuer);
+    }
+    i->lookups[n] = eg_group_lookup_new(out, o->pool, o->clock, o->audit);
+    return i->lookups[n] ? EG_OK : EG_ERR_NO_MEMORY;
+}
+
 static eg_err make_rules(eg_identity *i, const eg_identity_options *o, eg_problem *p) {
     while (o->tenants && o->tenants[i->own_count]) {
         i->own_count++;
@@ -75,7 +87,8 @@ static eg_err make_rules(eg_identity *i, const eg_identity_options *o, eg_proble
     i->rules = calloc(i->rule_count + 1, sizeof *i->rules);
     i->own_issuers = calloc(i->own_count + 1, sizeof *i->own_issuers);
     i->outside = calloc(o->issuer_count + 1, sizeof *i->outside);
-    if (!i->rules || !i->own_issuers || !i->outside) {
+    i->lookups = calloc(o->issuer_count + 1, sizeof *i->lookups);
+    if (!i->rules || !i->own_issuers || !i->outside || !i->lookups) {
         return EG_ERR_NO_MEMORY;
     }
     for (size_t n = 0; n < i->own_count; n++) {
@@ -90,6 +103,7 @@ static eg_err make_rules(eg_identity *i, const eg_identity_options *o, eg_proble
         EG_TRY(check_outside(i, out, p));
         i->rules[i->own_count + n] = (eg_issuer_rules){.issuer = out->issuer, .tenant = out->tenant, .audiences = out->audiences, .outside = out};
         EG_TRY(eg_jwks_cache_new(out, o->pool, o->clock, &i->outside[n]));
+        EG_TRY(open_lookup(i, o, n, p));
     }
     return EG_OK;
 }
@@ -130,7 +144,11 @@ void eg_identity_close(eg_identity *i) {
     for (size_t n = i->own_count; i->outside && n < i->rule_count; n++) {
         eg_jwks_cache_free(i->outside[n - i->own_count]);
     }
+    for (size_t n = i->own_count; i->lookups && n < i->rule_count; n++) {
+        eg_group_lookup_free(i->lookups[n - i->own_count]);
+    }
     free(i->outside);
+    free(i->lookups);
     free(i->rules);
     free(i->own_issuers);
     eg_jwk_set_unref(i->own_keys);
@@ -203,6 +221,7 @@ static eg_err verify_parsed(eg_identity *i, const eg_jws *j, const uint8_t diges
     v.good_from_s = found.good_from_s;
     v.good_until_s = found.good_until_s;
     v.issued_s = found.issued_s;
+    v.ask_groups = found.ask_groups;
     *ret = v;
     return EG_OK;
 }
@@ -238,6 +257,49 @@ static eg_err verify_new(eg_identity *i, eg_str token, const uint8_t mark[EG_KEY
     return EG_OK;
 }
 
+/* Who can be asked for the groups of that row's tokens. A token of our own, for a job or whoever is acted for, holds the id of the one issuer of its tenant that has an endpoint:
+ * whom it doesn't know, its groups stay unknown. */
+static eg_group_lookup *lookup_of(const eg_identity *i, uint32_t row) {
+    eg_group_lookup *only = NULL;
+    if (row >= i->own_count) {
+        return i->lookups[row - i->own_count];
+    }
+    for (size_t n = i->own_count; n < i->rule_count; n++) {
+        eg_group_lookup *l = i->lookups[n - i->own_count];
+        if (l && strcmp(i->rules[n].tenant, i->rules[row].tenant) == 0) {
+            if (only) {
+                return NULL;
+            }
+            only = l;
+        }
+    }
+    return only;
+}
+
+/* The principal gets the groups that its token leaves out, or goes on with unknown ones. What is remembered of the token has them from then on. */
+static eg_err add_groups(eg_identity *i, const uint8_t mark[EG_KEYED_HASH_LEN], waiting w, eg_verified *v, eg_problem *p) {
+    EG_CLEANUP(eg_principal_unref_p) eg_principal *groups = NULL;
+    eg_group_lookup *l = v->ask_groups ? lookup_of(i, v->issuer) : NULL;
+    if (!l) {
+        return EG_OK;
+    }
+    const eg_err e = eg_group_lookup_find(l, v->principal->object_id, v->principal->kind, w.later, w.ctx, &groups);
+    if (e == EG_ERR_BUSY) {
+        return eg_fail(p, e, "The groups of the principal are being asked for; try again in a moment.");
+    }
+    if (groups == v->principal->groups_of) {
+        return EG_OK;
+    }
+    eg_principal *with = eg_principal_with_groups(v->principal, groups);
+    if (!with) {
+        return EG_ERR_NO_MEMORY;
+    }
+    eg_principal_unref(v->principal);
+    v->principal = with;
+    eg_token_cache_put(i->cache, mark, v, eg_wall_s(i->clock));
+    return EG_OK;
+}
+
 eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx, eg_principal **ret, eg_problem *p) {
     uint8_t mark[EG_KEYED_HASH_LEN];
     eg_verified v = {0};
@@ -261,6 +323,9 @@ eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*
         EG_TRY(verify_new(i, token, mark, (waiting){later, later_ctx}, &v, p));
     }
     eg_err e = check_still_good(i, &v, epoch, aud, p);
+    if (e == EG_OK) {
+        e = add_groups(i, mark, (waiting){later, later_ctx}, &v, p);
+    }
     if (e != EG_OK) {
         eg_principal_unref(v.principal);
         return e;

@@ -1,6 +1,7 @@
 /* The routes of the gateway's own issuer: tokens, discovery, keys. */
 #include "identity_state.h"
 #include "token_endpoint.h"
+#include "token_exchange.h"
 
 /* OpenID Connect Discovery 1.0 section 3, with what MSAL insists on. There is no authorization endpoint: nobody signs in by browser here, and
  * its address answers 404. */
@@ -20,9 +21,9 @@ static json_t *discovery_document(const eg_identity *i, const char *tenant) {
     for (size_t n = 0; n < sizeof urls / sizeof urls[0]; n++) {
         failed |= doc && json_object_set_new(doc, urls[n].name, json_sprintf("%s/%s%s", i->public_url, tenant, urls[n].path)) != 0;
     }
-    json_t *rest = json_pack("{s:[sss],s:[sssss],s:[s],s:[s],s:[s],s:[s],s:[s]}", "token_endpoint_auth_methods_supported", "client_secret_post",
+    json_t *rest = json_pack("{s:[sss],s:[sssss],s:[sss],s:[s],s:[s],s:[s],s:[s]}", "token_endpoint_auth_methods_supported", "client_secret_post",
                              "client_secret_basic", "private_key_jwt", "token_endpoint_auth_signing_alg_values_supported", "RS256", "PS256", "ES256", "ES384", "EdDSA",
-                             "grant_types_supported", "client_credentials", "response_types_supported", "token",
+                             "grant_types_supported", "client_credentials", EG_GRANT_EXCHANGE, EG_GRANT_ON_BEHALF, "response_types_supported", "token",
                              "subject_types_supported", "public", "id_token_signing_alg_values_supported", "ES256", "scopes_supported",
                              "https://storage.azure.com/.default");
     failed |= !rest || (doc && json_object_update(doc, rest) != 0);

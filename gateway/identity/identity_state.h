@@ -4,6 +4,7 @@
 
 #include "claims.h"
 #include "client_auth.h"
+#include "group_lookup.h"
 #include "jwks_cache.h"
 #include "token_cache.h"
 
@@ -23,6 +24,7 @@ struct eg_identity {
     eg_client_auth *clients;
     eg_committer *committer;
     _Atomic uint64_t mark;              /* of revocations; begins at 1, so that a zeroed entry was never checked */
+    _Atomic unsigned waiting_exchanges; /* for an issuer's keys */
     eg_jwk_set *own_keys;
     eg_buf own_jwks;                    /* as served */
     /* One row for each tenant (own tokens), then one for each outside issuer, whose keys are outside[row - own_count]. */
@@ -31,6 +33,7 @@ struct eg_identity {
     size_t own_count;
     char (*own_issuers)[EG_PUBLIC_URL_MAX + 64];
     eg_jwks_cache **outside;
+    eg_group_lookup **lookups;          /* of the outside issuers that name a groups' endpoint; others NULL */
 };
 
 /* Whose token it is, whatever its audience, and revoked or not: for those who take it back. Waits for an issuer's keys. */

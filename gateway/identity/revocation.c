@@ -49,6 +49,20 @@ static eg_err find(eg_kv_txn *t, eg_revocation_kind kind, const char *tenant, co
     return EG_OK;
 }
 
+/* An exchanged token ends with whoever acts, and with each token that was given for it. */
+static eg_err check_actor(eg_kv_txn *t, const char *tenant, const eg_actor *a) {
+    int64_t before = 0;
+    eg_err e = find(t, EG_REVOKE_PRINCIPAL, tenant, a->object_id, &before);
+    if (e == EG_OK && a->since_s <= before) {
+        return EG_ERR_TOKEN_REVOKED;
+    }
+    if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
+        return e;
+    }
+    e = find(t, EG_REVOKE_TOKEN, tenant, a->exchanged, &before);
+    return e == EG_OK ? EG_ERR_TOKEN_REVOKED : e == EG_ERR_NOT_FOUND ? EG_OK : e;
+}
+
 eg_err eg_revocation_check(eg_kv_txn *t, const eg_principal *who, int64_t *ret_floor_s) {
     int64_t before = 0;
     eg_err e = find(t, EG_REVOKE_PRINCIPAL, who->tenant, who->object_id, &before);
@@ -62,6 +76,9 @@ eg_err eg_revocation_check(eg_kv_txn *t, const eg_principal *who, int64_t *ret_f
     e = who->token_id[0] ? find(t, EG_REVOKE_TOKEN, who->tenant, who->token_id, &unused) : EG_ERR_NOT_FOUND;
     if (e != EG_ERR_NOT_FOUND) {
         return e == EG_OK ? EG_ERR_TOKEN_REVOKED : e;
+    }
+    for (size_t i = 0; who->acting && i < who->acting->count; i++) {
+        EG_TRY(check_actor(t, who->tenant, &who->acting->actors[i]));
     }
     if (ret_floor_s) {
         *ret_floor_s = before;

@@ -9,7 +9,7 @@
 #define EG_REVOCATIONS_MAX 65536u
 
 /* EG_ERR_TOKEN_REVOKED when what `who` was signed in with was issued until the moment that its principal's revocation names, or is itself revoked; also
- * when a row can't be read. *ret_floor_s (may be NULL) is that moment, 0 without one. */
+ * when its actor was, or the token that was exchanged for it; also when a row can't be read. *ret_floor_s (may be NULL) is that moment, 0 without one. */
 eg_err eg_revocation_check(eg_kv_txn *t, const eg_principal *who, int64_t *ret_floor_s) EG_MUST_CHECK;
 /* Until when everything that was issued to a principal is refused; 0 = nothing is. A row that can't be read is for ever. */
 eg_err eg_revocation_floor(eg_kv *kv, const char *tenant, const char *object_id, int64_t *ret_s) EG_MUST_CHECK;

@@ -15,6 +15,7 @@ typedef struct eg_verified {
     int64_t good_from_s;     /* nbf or iat, less the skew allowed: the clock may have been set back since */
     int64_t good_until_s;    /* exp and the skew allowed */
     int64_t issued_s;        /* iat */
+    bool ask_groups;         /* eg_checked_claims */
     uint64_t checked;        /* how much had been revoked when it was last found good */
 } eg_verified;
 

@@ -1,12 +1,15 @@
-/* The token endpoint: client_credentials, proven by a secret, a signed assertion or a job's credential (RFC 6749 section 4.4, RFC 7521 section 4.2). */
+/* The token endpoint: for clients themselves and on behalf of others, proven by a secret, a signed assertion or a job's credential (RFC 6749 section 4.4, RFC 7521
+ * section 4.2, RFC 8693). */
 #include "token_endpoint.h"
 
 #include "client_assertion.h"
 #include "identity_state.h"
 #include "local_admin.h"
+#include "token_exchange.h"
 #include "token_issue.h"
 #include "token_request.h"
 
+#include <embergate/encoding.h>
 #include <embergate/log.h>
 #include <embergate/metrics.h>
 
@@ -128,61 +131,118 @@ static eg_err prove_key(eg_request *rq, const eg_token_request *t, const char *t
     return EG_OK;
 }
 
+static eg_token_target target_of(const eg_token_request *t, const char *tenant, bool job, bool delegated) {
+    return (eg_token_target){.tenant = tenant, .scope = t->scope, .resource = t->resource, .audience = t->audience, .job = job, .delegated = delegated};
+}
+
 /* A job's credential is opaque; a JWT is a client's assertion. */
-static eg_err prove(eg_request *rq, const eg_token_request *t, const char *tenant, eg_token_subject *ret) {
+static eg_err prove(eg_request *rq, const eg_token_request *t, const eg_token_target *wanted, eg_token_subject *ret) {
     if (!t->client_assertion.ptr) {
-        return prove_client(rq, t, tenant, ret);
+        return prove_client(rq, t, wanted->tenant, ret);
     }
     if (!eg_str_is(t->client_assertion_type, ASSERTION_TYPE)) {
         return fail(rq, EG_ERR_OAUTH_REQUEST, "The client assertion's type is not " ASSERTION_TYPE ".");
     }
     if (!eg_client_assertion_is_jwt(t->client_assertion)) {
-        return prove_job(rq, t, tenant, ret);
+        return prove_job(rq, t, wanted->tenant, ret);
     }
     /* What it is used for is settled first, so that a scope that isn't served uses nothing up. */
-    eg_str aud;
-    EG_TRY(eg_token_audience(rq->room, t->scope, t->resource, false, &aud, &rq->problem));
-    return prove_key(rq, t, tenant, aud, ret);
+    eg_str purpose;
+    EG_TRY(eg_token_audience(rq->room, wanted, &purpose, &rq->problem));
+    if (wanted->delegated) { /* MSAL sends one assertion for many people, too */
+        uint8_t digest[EG_SHA256_LEN];
+        char hex[2 * EG_SHA256_LEN + 1];
+        eg_sha256(eg_str_bytes(t->assertion.len > 0 ? t->assertion : t->subject_token), digest);
+        eg_hex((eg_bytes){digest, sizeof digest}, hex);
+        purpose = eg_arena_printf(rq->arena, "%.*s for %s", EG_FMT(purpose), hex);
+        EG_TRY(purpose.ptr ? EG_OK : EG_ERR_LIMIT);
+    }
+    return prove_key(rq, t, wanted->tenant, purpose, ret);
 }
 
-static eg_err grant(eg_request *rq, const eg_token_request *t, eg_str *ret_aud, eg_buf *ret_token) {
-    eg_identity *i = rq->room;
+/* What was issued. */
+typedef struct issued {
+    eg_str aud;
+    eg_issued_token token;
+    eg_exchange exchange;
+} issued;
+
+/* For the client itself. */
+static eg_err grant_client(eg_request *rq, const eg_token_request *t, const char *tenant, issued *ret, eg_buf *ret_token) {
     eg_token_subject who = {0};
-    char token_id[EG_UUID_LEN];
-    const char *tenant = eg_identity_tenant(i, rq->params[0]);
+    eg_token_target wanted = target_of(t, tenant, false, false);
+    EG_TRY(prove(rq, t, &wanted, &who));
+    wanted.job = who.job != NULL;
+    EG_TRY(eg_token_audience(rq->room, &wanted, &ret->aud, &rq->problem));
+    EG_TRY(eg_token_issue(rq->room, tenant, &who, ret->aud, &ret->token, ret_token));
+    return name_actor(rq, tenant, &who, ret->token.id);
+}
+
+/* On behalf of somebody whose token the client has. The record is the client's, whatever comes of it. */
+static eg_err grant_exchange(eg_request *rq, const eg_token_request *t, const char *tenant, issued *ret, eg_buf *ret_token) {
+    const eg_identity *i = rq->room;
+    eg_token_subject who = {0};
+    const eg_token_target wanted = target_of(t, tenant, false, true);
+    const int64_t began_s = eg_wall_s(i->clock);
+    rq->record_event = "identity.token.exchange";
+    EG_TRY(prove(rq, t, &wanted, &who));
+    if (!who.client) {
+        return fail(rq, EG_ERR_OAUTH_UNAUTHORIZED, "A job does not act for others.");
+    }
+    EG_TRY(name_actor(rq, tenant, &who, ""));
+    EG_TRY(eg_token_audience(rq->room, &wanted, &ret->aud, &rq->problem));
+    EG_TRY(eg_token_exchange_check(rq, t, who.client, began_s, &ret->exchange));
+    who.on_behalf_of = ret->exchange.subject;
+    who.acting = &ret->exchange.acting;
+    EG_TRY(eg_token_issue(rq->room, tenant, &who, ret->aud, &ret->token, ret_token));
+    snprintf(rq->principal->token_id, sizeof rq->principal->token_id, "%s", ret->token.id);
+    return EG_OK;
+}
+
+static const struct {
+    const char *type;
+    eg_err (*grant)(eg_request *rq, const eg_token_request *t, const char *tenant, issued *ret, eg_buf *ret_token);
+} grants[] = {
+    {"client_credentials", grant_client},
+    {EG_GRANT_EXCHANGE, grant_exchange},
+    {EG_GRANT_ON_BEHALF, grant_exchange},
+};
+
+static eg_err grant(eg_request *rq, const eg_token_request *t, issued *ret, eg_buf *ret_token) {
+    const char *tenant = eg_identity_tenant(rq->room, rq->params[0]);
     if (!tenant) {
         return fail(rq, EG_ERR_OAUTH_REQUEST, "The tenant is not served here.");
     }
     rq->tenant = eg_str_of(tenant);
-    if (!eg_str_is(t->grant_type, "client_credentials")) {
-        return fail(rq, t->grant_type.len ? EG_ERR_OAUTH_GRANT : EG_ERR_OAUTH_REQUEST, "The grant type must be client_credentials.");
+    for (size_t n = 0; n < sizeof grants / sizeof grants[0]; n++) {
+        if (eg_str_is(t->grant_type, grants[n].type)) {
+            return grants[n].grant(rq, t, tenant, ret, ret_token);
+        }
     }
-    EG_TRY(prove(rq, t, tenant, &who));
-    EG_TRY(eg_token_audience(i, t->scope, t->resource, who.job != NULL, ret_aud, &rq->problem));
-    EG_TRY(eg_token_issue(i, tenant, &who, *ret_aud, token_id, ret_token));
-    return name_actor(rq, tenant, &who, token_id);
+    return fail(rq, t->grant_type.len ? EG_ERR_OAUTH_GRANT : EG_ERR_OAUTH_REQUEST, "The grant type must be client_credentials, or one of an exchange.");
 }
 
 /* RFC 6749 section 5.1. Hadoop wants application/json with a length, so it is never chunked. */
-static eg_err respond(eg_request *rq, eg_str token) {
+static eg_err respond(eg_request *rq, const issued *got, eg_str token) {
     EG_TRY(eg_response_header(rq, "Cache-Control", "no-store"));
     EG_TRY(eg_response_header(rq, "Pragma", "no-cache"));
-    json_t *body = json_pack("{s:s,s:i,s:i,s:s%}", "token_type", "Bearer", "expires_in", EG_TOKEN_LIFE_S - 1, "ext_expires_in", EG_TOKEN_LIFE_S - 1,
-                             "access_token", token.ptr, token.len);
+    const int life = (int)(got->token.life_s > 1 ? got->token.life_s - 1 : got->token.life_s);
+    json_t *body = json_pack("{s:s,s:i,s:i,s:s%,s:s*}", "token_type", "Bearer", "expires_in", life, "ext_expires_in", life, "access_token", token.ptr, token.len,
+                             "issued_token_type", got->exchange.type);
     return eg_respond_json(rq, 200, body);
 }
 
 eg_err eg_token_endpoint_post(eg_request *rq) {
     eg_token_request t = {0};
-    eg_str aud = {NULL, 0};
+    issued got = {0};
     snprintf(rq->record_resource, sizeof rq->record_resource, "/tenants/%.*s/oauth2/token",
              eg_uuid_valid(rq->params[0]) ? (int)rq->params[0].len : 0, rq->params[0].ptr ? rq->params[0].ptr : "");
     EG_CLEANUP(eg_buf_done) eg_buf token;
     eg_buf_init(&token, TOKEN_MAX);
     eg_err e = eg_token_request_read(rq, &t);
     if (e == EG_OK) {
-        e = grant(rq, &t, &aud, &token);
+        e = grant(rq, &t, &got, &token);
     }
-    describe(rq, &t, e == EG_OK ? "issued" : eg_err_code(e), aud);
-    return e == EG_OK ? respond(rq, eg_buf_str(&token)) : e;
+    describe(rq, &t, e == EG_OK ? "issued" : eg_err_code(e), got.aud);
+    return e == EG_OK ? respond(rq, &got, eg_buf_str(&token)) : e;
 }

@@ -1,6 +1,7 @@
 /* Writes the claims of the gateway's own tokens and has the keeper sign them. */
 #include "token_issue.h"
 
+#include "act_claim.h"
 #include "revocation.h"
 
 #include <embergate/metrics.h>
@@ -38,31 +39,71 @@ static eg_str one_scope(eg_str scope) {
     return found;
 }
 
-eg_err eg_token_audience(const eg_identity *i, eg_str scope, eg_str resource, bool job, eg_str *ret_aud, eg_problem *p) {
-    if (scope.len > 0) {
-        scope = one_scope(scope);
-        if (!eg_str_ends(scope, DEFAULT_SCOPE)) {
-            return eg_fail(p, EG_ERR_OAUTH_SCOPE, "The scope must be one resource followed by /.default.");
+/* "api://{client id}": a client of the tenant that others' tokens are for, so that it can exchange them. */
+static bool is_client(const eg_identity *i, const char *tenant, eg_str resource) {
+    const eg_str scheme = EG_LIT("api://");
+    eg_local_principal client;
+    return eg_str_starts(resource, "api://") &&
+           eg_local_principal_find(i->kv, (eg_str){resource.ptr + scheme.len, resource.len - scheme.len}, &client) == EG_OK && !client.disabled && !client.emergency &&
+           strcmp(client.tenant, tenant) == 0;
+}
+
+static eg_err read_scope(const eg_token_target *t, eg_str *ret, eg_problem *p) {
+    static const char *const ends[] = {DEFAULT_SCOPE, "/user_impersonation"};
+    const eg_str scope = one_scope(t->scope);
+    if (t->delegated && !scope.ptr) {
+        return EG_OK; /* OpenID's words alone: resource or audience say the rest */
+    }
+    for (size_t n = 0; n < (t->delegated ? 2u : 1u); n++) {
+        if (eg_str_ends(scope, ends[n])) {
+            *ret = (eg_str){scope.ptr, scope.len - strlen(ends[n])};
+            return EG_OK;
         }
-        resource = (eg_str){scope.ptr, scope.len - (sizeof DEFAULT_SCOPE - 1)};
     }
+    return eg_fail(p, EG_ERR_OAUTH_SCOPE, "The scope must be one resource followed by /.default.");
+}
+
+/* RFC 8693 section 2.1: audience, resource and scope may all stand there; then they must mean the same. */
+static eg_err read_target(const eg_identity *i, const eg_token_target *t, eg_str *ret, eg_problem *p) {
+    const eg_str named[] = {t->resource, t->audience};
+    eg_audience unused;
+    eg_str resource = {NULL, 0};
+    if (t->scope.len > 0) {
+        EG_TRY(read_scope(t, &resource, p));
+    }
+    for (size_t n = 0; n < 2; n++) {
+        if (named[n].len > 0 && resource.ptr && t->delegated && !eg_str_eq(canonical(i, resource, &unused), canonical(i, named[n], &unused))) {
+            return eg_fail(p, EG_ERR_OAUTH_TARGET, "Audience, resource and scope name different targets.");
+        }
+        resource = resource.ptr || named[n].len == 0 ? resource : named[n];
+    }
+    *ret = resource;
+    return EG_OK;
+}
+
+eg_err eg_token_audience(const eg_identity *i, const eg_token_target *t, eg_str *ret_aud, eg_problem *p) {
     eg_audience kind = EG_AUDIENCE_NONE;
+    eg_str resource = {NULL, 0};
+    EG_TRY(read_target(i, t, &resource, p));
     eg_str aud = canonical(i, resource, &kind);
-    if (kind == EG_AUDIENCE_NONE) {
-        return eg_fail(p, EG_ERR_OAUTH_SCOPE, "The resource asked for is not served here: it is https://storage.azure.com, https://management.azure.com or %s.",
-                       i->public_url);
+    if (kind == EG_AUDIENCE_NONE && !t->job && is_client(i, t->tenant, resource)) {
+        kind = EG_AUDIENCE_CLIENT;
     }
-    if (job && kind != EG_AUDIENCE_STORAGE) {
+    if (kind == EG_AUDIENCE_NONE) {
+        return eg_fail(p, t->delegated && t->scope.len == 0 ? EG_ERR_OAUTH_TARGET : EG_ERR_OAUTH_SCOPE,
+                       "The resource asked for is not served here: it is https://storage.azure.com, https://management.azure.com or %s.", i->public_url);
+    }
+    if (t->job && kind != EG_AUDIENCE_STORAGE) {
         return eg_fail(p, EG_ERR_OAUTH_SCOPE, "A job gets tokens for storage alone.");
     }
     *ret_aud = aud;
     return EG_OK;
 }
 
-static json_t *group_list(const eg_job_identity *job) {
+static json_t *group_list(const char (*groups)[EG_UUID_LEN], size_t count) {
     json_t *list = json_array();
-    for (size_t n = 0; list && n < job->group_count && n < EG_PRINCIPAL_GROUPS_MAX; n++) {
-        if (json_array_append_new(list, json_string(job->groups[n])) != 0) {
+    for (size_t n = 0; list && n < count && n < EG_PRINCIPAL_GROUPS_MAX; n++) {
+        if (json_array_append_new(list, json_string(groups[n])) != 0) {
             json_decref(list);
             return NULL;
         }
@@ -74,20 +115,49 @@ static int set_text(json_t *claims, const char *name, const char *value) {
     return json_object_set_new(claims, name, json_string(value));
 }
 
+/* Whom the token is about, whoever it is. */
+typedef struct about {
+    const char *object_id, *name;
+    eg_principal_kind kind;
+    int64_t issued_s, expires_s;
+} about;
+
+static about who_it_is(const eg_token_subject *who, int64_t issued_s, int64_t now_s) {
+    const int64_t until = now_s + EG_TOKEN_LIFE_S;
+    if (who->on_behalf_of) {
+        const eg_principal *s = who->on_behalf_of;
+        return (about){s->object_id, s->name, s->kind, issued_s, s->expires_s < until ? s->expires_s : until};
+    }
+    return who->job ? (about){who->job->object_id, who->job->name, who->job->submitter_kind, issued_s, until}
+                    : (about){who->client->object_id, who->client->name, who->client->kind, issued_s, until};
+}
+
+/* Somebody's groups as their own token had them: those that are not known, or more than a token carries, stay unknown, which is never "none". */
+static int add_groups(json_t *c, bool unknown, const char (*groups)[EG_UUID_LEN], size_t count) {
+    return unknown || count > EG_PRINCIPAL_GROUPS_MAX ? json_object_set_new(c, "hasgroups", json_true()) : json_object_set_new(c, "groups", group_list(groups, count));
+}
+
+static int add_job(json_t *c, const eg_job_identity *job) {
+    return set_text(c, "eg_job", job->job) | set_text(c, "eg_cluster", job->cluster) | add_groups(c, job->groups_unknown, (const char (*)[EG_UUID_LEN])job->groups, job->group_count);
+}
+
+static int add_on_behalf(json_t *c, const eg_token_subject *who) {
+    const eg_principal *s = who->on_behalf_of;
+    int failed = add_groups(c, s->groups_unknown, (const char (*)[EG_UUID_LEN])s->groups, s->group_count);
+    failed |= json_object_set_new(c, "act", eg_act_claim_make(who->acting)) | set_text(c, "scp", "user_impersonation");
+    return failed | json_object_set_new(c, EG_ACT_SUBJECT_IAT, json_integer(s->issued_s));
+}
+
 /* In the shape of Entra's version 2.0. */
-static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, const char *id, int64_t issued_s) {
+static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, const about *a, const char *id) {
     char issuer[EG_PUBLIC_URL_MAX + 64];
-    int64_t now = eg_wall_s(i->clock);
-    const char *object = who->job ? who->job->object_id : who->client->object_id;
-    const char *name = who->job ? who->job->name : who->client->name;
-    eg_principal_kind kind = who->job ? who->job->submitter_kind : who->client->kind;
     snprintf(issuer, sizeof issuer, "%s/%s/v2.0", i->public_url, tenant);
-    json_t *c = json_pack("{s:s,s:s%,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "iss", issuer, "aud", aud.ptr, aud.len, "iat", (json_int_t)issued_s, "nbf",
-                          (json_int_t)now, "exp", (json_int_t)(now + EG_TOKEN_LIFE_S), "tid", tenant, "oid", object, "sub", object, "idtyp",
-                          kind == EG_PRINCIPAL_USER ? "user" : "app", "jti", id, "uti", id, "ver", "2.0");
+    json_t *c = json_pack("{s:s,s:s%,s:I,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "iss", issuer, "aud", aud.ptr, aud.len, "iat", (json_int_t)a->issued_s, "nbf",
+                          (json_int_t)eg_wall_s(i->clock), "exp", (json_int_t)a->expires_s, "tid", tenant, "oid", a->object_id, "sub", a->object_id, "idtyp",
+                          a->kind == EG_PRINCIPAL_USER ? "user" : "app", "jti", id, "uti", id, "ver", "2.0");
     int failed = !c;
-    if (c && name[0] != '\0') {
-        failed |= set_text(c, "name", name);
+    if (c && a->name[0] != '\0') {
+        failed |= set_text(c, "name", a->name);
     }
     if (c && who->client) {
         failed |= set_text(c, "azp", who->client->client_id) | set_text(c, "appid", who->client->client_id);
@@ -95,10 +165,8 @@ static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_to
     if (c && who->client && who->client->emergency) {
         failed |= json_object_set_new(c, "eg_breakglass", json_true());
     }
-    if (c && who->job) {
-        failed |= set_text(c, "eg_job", who->job->job) | set_text(c, "eg_cluster", who->job->cluster);
-        failed |= json_object_set_new(c, "groups", group_list(who->job));
-    }
+    failed |= c && who->job ? add_job(c, who->job) : 0;
+    failed |= c && who->on_behalf_of ? add_on_behalf(c, who) : 0;
     if (failed) {
         json_decref(c);
         return NULL;
@@ -107,10 +175,13 @@ static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_to
 }
 
 /* Revocations know seconds: who signs in again within the same one gets a token of the next. Who is revoked until a time to come gets none. */
-static eg_err time_of_issue(const eg_identity *i, const char *tenant, const char *object_id, int64_t *ret) {
-    const int64_t now = eg_wall_s(i->clock);
+static eg_err time_of_issue(const eg_identity *i, const char *tenant, const eg_token_subject *who, int64_t now, int64_t *ret) {
     int64_t floor = 0;
-    EG_TRY(eg_revocation_floor(i->kv, tenant, object_id, &floor));
+    if (who->on_behalf_of) {
+        *ret = now; /* what counts is when the subject's own token was issued (claims.c) */
+        return EG_OK;
+    }
+    EG_TRY(eg_revocation_floor(i->kv, tenant, who->job ? who->job->object_id : who->client->object_id, &floor));
     if (floor > now + 1) {
         return EG_ERR_OAUTH_CLIENT;
     }
@@ -118,20 +189,24 @@ static eg_err time_of_issue(const eg_identity *i, const char *tenant, const char
     return EG_OK;
 }
 
-eg_err eg_token_issue(eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, char ret_id[EG_UUID_LEN], eg_buf *ret) {
-    char id[EG_UUID_LEN];
+eg_err eg_token_issue(eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, eg_issued_token *ret_issued, eg_buf *ret) {
+    eg_issued_token t;
+    const int64_t now = eg_wall_s(i->clock);
     int64_t issued_s = 0;
-    eg_uuid_new(id);
-    EG_TRY(time_of_issue(i, tenant, who->job ? who->job->object_id : who->client->object_id, &issued_s));
-    EG_JSON_AUTO claims = make_claims(i, tenant, who, aud, id, issued_s);
+    eg_uuid_new(t.id);
+    EG_TRY(time_of_issue(i, tenant, who, now, &issued_s));
+    const about a = who_it_is(who, issued_s, now);
+    EG_JSON_AUTO claims = make_claims(i, tenant, who, aud, &a, t.id);
     if (!claims) {
         return EG_ERR_NO_MEMORY;
     }
+    t.life_s = a.expires_s - now;
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, CLAIMS_MAX);
     EG_TRY(eg_json_write(claims, &text));
     EG_TRY(i->keys->sign_token(i->keys->ctx, eg_buf_str(&text), ret));
     eg_metric_add(EG_METRIC_TOKENS_ISSUED, 1);
-    memcpy(ret_id, id, sizeof id);
+    eg_metric_add(EG_METRIC_TOKENS_EXCHANGED, who->on_behalf_of ? 1 : 0);
+    *ret_issued = t;
     return EG_OK;
 }

@@ -19,6 +19,14 @@ static const struct {
     {"client_assertion_type", offsetof(eg_token_request, client_assertion_type)},
     {"scope", offsetof(eg_token_request, scope)},
     {"resource", offsetof(eg_token_request, resource)},
+    {"audience", offsetof(eg_token_request, audience)},
+    {"subject_token", offsetof(eg_token_request, subject_token)},
+    {"subject_token_type", offsetof(eg_token_request, subject_token_type)},
+    {"actor_token", offsetof(eg_token_request, actor_token)},
+    {"actor_token_type", offsetof(eg_token_request, actor_token_type)},
+    {"requested_token_type", offsetof(eg_token_request, requested_token_type)},
+    {"assertion", offsetof(eg_token_request, assertion)},
+    {"requested_token_use", offsetof(eg_token_request, requested_token_use)},
 };
 
 static eg_err decode(eg_request *rq, eg_str raw, eg_str *ret) {

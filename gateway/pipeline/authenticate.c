@@ -66,9 +66,15 @@ bool eg_pipeline_is_open(const eg_request *rq) {
     return (flags & EG_ROUTE_PUBLIC) || ((flags & EG_ROUTE_LOOPBACK) && is_loopback(rq->peer.address));
 }
 
+#define WAITS_MAX 2u /* for an issuer's keys, and for the groups that its token leaves out */
+
+static bool may_wait(const eg_pipeline_request *c) {
+    return c->asked < WAITS_MAX;
+}
+
 static void again(void *arg) {
     eg_pipeline_request *c = arg;
-    c->asked_again = true;
+    c->asked++;
     eg_pipeline_run(c);
 }
 
@@ -91,7 +97,7 @@ static eg_err without_token(eg_pipeline_request *c) {
         return EG_ERR_NOT_FOUND;
     }
     EG_TRY(a->connection(a->ctx, rq));
-    EG_TRY(a->verify(a->ctx, rq, c->asked_again ? NULL : keys_are_here, c, &c->held));
+    EG_TRY(a->verify(a->ctx, rq, may_wait(c) ? keys_are_here : NULL, c, &c->held));
     const eg_err e = eg_identity_check(c->pl->o.identity, c->held, NULL);
     return e == EG_ERR_TOKEN_REVOKED ? eg_fail(&rq->problem, EG_ERR_AUTH_FAILED, "The user delegation key was revoked.") : e;
 }
@@ -104,7 +110,7 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
     }
     c->mark = eg_identity_revocation_mark(c->pl->o.identity);
     eg_err e = without_token(c);
-    if (e == EG_ERR_BUSY && !c->asked_again) {
+    if (e == EG_ERR_BUSY && may_wait(c)) {
         return EG_STEP_WAIT;
     }
     if (e != EG_ERR_NOT_FOUND) {
@@ -115,9 +121,9 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
     if (e != EG_OK) {
         return eg_pipeline_refuse(c, fail_bearer(&rq->problem, e));
     }
-    void (*later)(void *) = c->asked_again ? NULL : keys_are_here;
+    void (*later)(void *) = may_wait(c) ? keys_are_here : NULL;
     e = eg_identity_verify(c->pl->o.identity, token, audiences[rq->surface], later, c, &c->held, &rq->problem);
-    if (e == EG_ERR_BUSY && !c->asked_again) {
+    if (e == EG_ERR_BUSY && may_wait(c)) {
         return EG_STEP_WAIT;
     }
     if (e != EG_OK) {

@@ -34,6 +34,22 @@ static eg_err shown(eg_request *rq, eg_err e, eg_str scope) {
     return e;
 }
 
+/* Who acts for somebody needs the right to do so at each request, and gets nothing that outlives the token or changes who may do what. */
+static eg_err check_acting(const eg_policy *pol, eg_request *rq) {
+    if (!rq->principal->acting) {
+        return EG_OK;
+    }
+    if (eg_pipeline_actors_may(pol, eg_pipeline_of(rq), rq->principal, rq->received_ns) != EG_OK) {
+        snprintf(rq->decided_by, sizeof rq->decided_by, "who acts may not act for others");
+        return eg_fail(&rq->problem, EG_ERR_DENIED_ACTOR, "The token was issued on behalf of its principal, and who acts for it may not do so any more.");
+    }
+    if (eg_pipeline_never_acted(rq->principal, rq->route->action, rq->route->flags & EG_ROUTE_DATA_ACTION)) {
+        snprintf(rq->decided_by, sizeof rq->decided_by, "closed to whoever acts for others");
+        return eg_fail(&rq->problem, EG_ERR_DENIED_ACTOR, "A token that was issued on behalf of its principal is not good for %s.", rq->route->action);
+    }
+    return EG_OK;
+}
+
 static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
     if (rq->principal->kind == EG_PRINCIPAL_KEY || rq->principal->kind == EG_PRINCIPAL_SAS) {
         /* It was verified against this very account: nobody's roles are asked. */
@@ -42,6 +58,7 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
         rq->way = !storage || !of_tenant(rq) ? EG_WAY_NONE : rq->principal->kind == EG_PRINCIPAL_KEY ? EG_WAY_KEY : EG_WAY_SAS;
         return rq->way == EG_WAY_NONE ? EG_ERR_DENIED_TENANT : EG_OK;
     }
+    EG_TRY(check_acting(pol, rq));
     if (rq->principal->kind == EG_PRINCIPAL_JOB && !(rq->route->flags & EG_ROUTE_JOB_TOKEN)) {
         snprintf(rq->decided_by, sizeof rq->decided_by, "jobs may not use this route");
         return eg_fail(&rq->problem, EG_ERR_DENIED_JOB_TOKEN, "A job's token is good for storage, not for this.");
@@ -116,7 +133,7 @@ eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c) {
 
 eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
     eg_decision d;
-    if (!rq->principal) {
+    if (!rq->principal || eg_pipeline_never_acted(rq->principal, action, data_action)) {
         return EG_ERR_DENIED_ROLE;
     }
     eg_access a = eg_pipeline_access(rq, action, data_action, scope);
@@ -133,6 +150,9 @@ eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_act
     eg_pipeline_request *c = eg_pipeline_of(rq);
     if (!rq->principal) {
         return eg_fail(p, EG_ERR_DENIED_ROLE, "Nobody is signed in.");
+    }
+    if (eg_pipeline_never_acted(rq->principal, action, data_action)) {
+        return eg_fail(p, EG_ERR_DENIED_ACTOR, "A token that was issued on behalf of its principal is not good for %s.", action);
     }
     const eg_access a = eg_pipeline_access(rq, action, data_action, rq->scope);
     eg_decision d;

@@ -18,7 +18,7 @@ typedef struct eg_pipeline_request {
     eg_policy *policy;             /* the one snapshot that decides all of this request */
     eg_principal *held;            /* our reference to rq->principal */
     size_t step;                   /* the next one */
-    bool asked_again;              /* the token, after keys were fetched */
+    unsigned asked;                /* how often the token was asked about again: after keys, and after groups were fetched */
     bool counted;                  /* the quotas let it in, and hear what it moved */
     bool owes_cluster;             /* the account's network rules deny it, unless it turns out to be a job of a cluster that they name */
     atomic_bool answered;          /* the handler or a step has answered: nothing more is called */
@@ -72,6 +72,10 @@ eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_act
 /* access_attributes.c. The question to the policies, with all that conditions may ask of the request; borrows from it. */
 eg_access eg_pipeline_access(eg_request *rq, const char *action, bool data_action, eg_str scope);
 eg_err eg_pipeline_judge(const eg_policy *pol, eg_request *rq, eg_str scope, eg_err *ret_shown);
+/* acting.c. May those who act for `who` still do so, under this policy? EG_ERR_DENIED_ACTOR. EG_OK when nobody does. */
+eg_err eg_pipeline_actors_may(const eg_policy *pol, const eg_pipeline_request *c, const eg_principal *who, int64_t now_ns) EG_MUST_CHECK;
+/* Whether an action is closed to whoever acts for somebody. */
+bool eg_pipeline_never_acted(const eg_principal *who, const char *action, bool data_action);
 /* network.c: of a request in flight, when the policy has changed. EG_ERR_DENIED_NETWORK, EG_ERR_DENIED_ACCOUNT_NETWORK. */
 eg_err eg_pipeline_network_again(const eg_policy *pol, const eg_pipeline_request *c) EG_MUST_CHECK;
 /* still_allowed.c: eg_door_app.still */

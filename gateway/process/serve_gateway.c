@@ -169,13 +169,17 @@ static eg_err open_identity(gateway *g, eg_problem *p)
     for (size_t i = 0; i < c->issuer_count; i++) {
         const eg_config_issuer *from = &c->issuers[i];
         issuers[i] = (eg_outside_issuer){.issuer = from->issuer, .tenant = from->tenant, .discovery_url = from->discovery_url, .ca_file = from->ca_file,
-                                         .audiences = from->audiences, .required = from->required_claims, .scopes = from->scopes,
+                                         .audiences = from->audiences, .client_audiences = from->client_audiences, .required = from->required_claims, .scopes = from->scopes,
                                          .app_roles = from->app_roles, .claim_object_id = from->claim_object_id, .claim_name = from->claim_name,
                                          .claim_groups = from->claim_groups, .claim_roles = from->claim_roles, .skew_s = from->skew_seconds,
+                                         .graph_url = from->graph_url, .graph_token_url = from->graph_token_url, .graph_client_id = from->graph_client_id,
+                                         .graph_secret_file = from->graph_secret_file, .graph_scope = from->graph_scope, .graph_fresh_s = from->graph_fresh_seconds,
+                                         .graph_grace_s = from->graph_grace_seconds, .graph_groups_max = from->graph_groups_max,
                                          .key_grace_s = from->key_grace_seconds};
     }
     eg_identity_options o = {.public_url = c->public_url, .tenants = tenants, .issuers = issuers, .issuer_count = c->issuer_count, .kv = g->kv,
-                             .committer = g->committer, .keys = g->keys, .pool = g->pool, .clock = &eg_clock_system, .compute = g->compute};
+                             .committer = g->committer, .keys = g->keys, .pool = g->pool, .clock = &eg_clock_system, .compute = g->compute,
+                             .audit = g->audit};
     return eg_identity_open(&o, &g->identity, p);
 }
 

@@ -48,6 +48,11 @@
 #define EG_ACTION_REVOKE "Microsoft.Authorization/revocations/write"
 #define EG_ACTION_REVOCATION_READ "Microsoft.Authorization/revocations/read"
 
+/* Acting for others: exchanging their tokens for one's own, and for tokens that were exchanged before. Data actions of ours, so that no Owner has them
+ * unasked; the scope is the subscription. */
+#define EG_ACTION_ACT_FOR "Microsoft.Authorization/onBehalfOf/exchange/action"
+#define EG_ACTION_ACT_CHAINED "Microsoft.Authorization/onBehalfOf/chain/action"
+
 /* Keys. Control actions, Azure's names. */
 #define EG_ACTION_KEY_READ "Microsoft.KeyVault/vaults/keys/read"
 #define EG_ACTION_KEY_WRITE "Microsoft.KeyVault/vaults/keys/write"

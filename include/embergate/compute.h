@@ -82,6 +82,7 @@ typedef struct eg_job_identity {
     char name[128];
     char cluster[64];
     char job[64];                  /* "{cluster}/{batch id}" */
+    bool groups_unknown;           /* its token left them out: they are unknown to the job as well, never none */
     size_t group_count;
     char groups[EG_PRINCIPAL_GROUPS_MAX][EG_UUID_LEN]; /* the submitter's when it submitted */
 } eg_job_identity;

@@ -11,6 +11,7 @@ typedef enum eg_category {
     EG_CAT_OK,               /* 200  allowed */
     EG_CAT_NOT_MODIFIED,     /* 304  allowed: a read whose asker has it already */
     EG_CAT_INVALID,          /* 400  failed  */
+    EG_CAT_GRANT,            /* 400  denied: what RFC 6749 section 5.2 refuses with 400 */
     EG_CAT_UNAUTHENTICATED,  /* 401  denied  */
     EG_CAT_DENIED,           /* 403  denied  */
     EG_CAT_NOT_FOUND,        /* 404  failed  */
@@ -94,9 +95,14 @@ typedef enum eg_category {
     X(OAUTH_REQUEST, INVALID, "invalid_request")                                        \
     X(OAUTH_GRANT, INVALID, "unsupported_grant_type")                                   \
     X(OAUTH_SCOPE, INVALID, "invalid_scope")                                            \
+    X(OAUTH_TARGET, INVALID, "invalid_target")                                          \
+    X(OAUTH_INVALID_GRANT, GRANT, "invalid_grant")                                      \
+    X(OAUTH_SUBJECT, GRANT, "SubjectTokenRefused")                                      \
+    X(OAUTH_UNAUTHORIZED, GRANT, "unauthorized_client")                                 \
     /* policies */                                                                      \
     X(DENIED_ROLE, DENIED, "AuthorizationFailed")                                       \
     X(DENIED_DATA, DENIED, "AuthorizationPermissionMismatch")                           \
+    X(DENIED_ACTOR, DENIED, "ActingForOthersNotPermitted")                              \
     X(AUTH_FAILED, DENIED, "AuthenticationFailed")                                      \
     X(KEY_AUTH_OFF, DENIED, "KeyBasedAuthenticationNotPermitted")                       \
     X(SAS_SOURCE_IP, DENIED, "AuthorizationSourceIPMismatch")                           \

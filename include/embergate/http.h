@@ -191,6 +191,7 @@ struct eg_request {
     /* What the record of this request says beyond the fixed fields. */
     const char *record_event;     /* static; NULL = the route's */
     char record_resource[1024];   /* e.g. container/path; "" = scope */
+    char record_on_behalf_of[EG_UUID_LEN]; /* object id of whom it was asked for; "" = the principal itself */
     char record_job[64];          /* "{cluster}/{batch id}" that it is about; "" = the principal's own job, if it is one */
     json_t *record_details;       /* sealed in the record; NULL = none. Owned by the request, freed with it */
     uint64_t record_bytes;        /* data bytes read or written by it */

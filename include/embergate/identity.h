@@ -9,6 +9,7 @@
 
 typedef struct eg_identity eg_identity;
 struct eg_compute;
+struct eg_audit;
 
 typedef struct eg_outside_issuer {
     const char *issuer;           /* exact `iss`, or with "{tenantid}" */
@@ -20,10 +21,19 @@ typedef struct eg_outside_issuer {
     const char *const *required;  /* "claim=value": each must be there; NULL-terminated */
     const char *const *scopes;    /* a user's token must have one of them in scp or scope */
     const char *const *app_roles; /* an application's token must have one of them in roles */
+    const char *const *client_audiences; /* "audience=client id": that client may exchange tokens of this audience, which open nothing here; NULL-terminated */
     const char *claim_object_id;  /* whose value makes the principal's id, in place of oid and sub */
     const char *claim_name;       /* what people are called by */
     const char *claim_groups;     /* in place of groups */
     const char *claim_roles;      /* roles become groups too, with ids of their own; NULL = they don't */
+    const char *graph_url;        /* https://graph.example/v1.0: asked for the groups that a token leaves out; NULL or "" = they stay unknown */
+    const char *graph_token_url;  /* where the gateway gets its token for it, by client credentials */
+    const char *graph_client_id;
+    const char *graph_secret_file; /* 0600; read anew each time */
+    const char *graph_scope;
+    unsigned graph_fresh_s;       /* groups are asked for again after so long */
+    unsigned graph_grace_s;       /* and serve on for so long when the endpoint is away */
+    unsigned graph_groups_max;    /* more stay unknown */
     unsigned skew_s;              /* 0 = 300 */
     unsigned key_grace_s;         /* a withdrawn key still verifies for so long */
 } eg_outside_issuer;
@@ -39,6 +49,7 @@ typedef struct eg_identity_options {
     eg_pool *pool;
     const eg_clock *clock;
     struct eg_compute *compute;   /* job credentials; may be NULL in tests */
+    struct eg_audit *audit;       /* for records of what isn't a request; may be NULL in tests */
     size_t cache_entries;         /* 0 = 65,536 */
 } eg_identity_options;
 
@@ -49,7 +60,12 @@ void eg_identity_tell_metrics(const eg_identity *i);
 
 /* What the audience of a token must be for a surface: storage takes "https://storage.azure.com[/]", livy and arm take the gateway's own
  * ("https://management.azure.com[/]", "https://management.core.windows.net[/]", {public_url}); a token for one is refused on the other. */
-typedef enum eg_audience { EG_AUDIENCE_NONE = 0, EG_AUDIENCE_GATEWAY, EG_AUDIENCE_STORAGE } eg_audience;
+typedef enum eg_audience {
+    EG_AUDIENCE_NONE = 0,
+    EG_AUDIENCE_GATEWAY,
+    EG_AUDIENCE_STORAGE,
+    EG_AUDIENCE_CLIENT, /* one of our clients, eg_principal.for_client: opens nothing here, but that client may exchange it */
+} eg_audience;
 
 /* A bearer token (without the scheme) verified, at the latest from the cache. Never blocks: when keys must be fetched first the answer is
  * EG_ERR_BUSY and `later` (if not NULL) is called once from a pool thread when it is worth asking again; a second EG_ERR_BUSY counts as failure.

@@ -26,6 +26,9 @@
     X(TOKENS_ISSUED, "embergate_tokens_issued_total", "counter", "Tokens issued by the gateway's own issuer")   \
     X(JWKS_FETCHES, "embergate_jwks_fetches_total", "counter", "Fetches of an outside issuer's keys")           \
     X(JWKS_FETCH_FAILED, "embergate_jwks_fetch_failed_total", "counter", "Fetches of keys that failed")         \
+    X(TOKENS_EXCHANGED, "embergate_tokens_exchanged_total", "counter", "Access tokens issued on behalf of somebody, of embergate_tokens_issued_total") \
+    X(GROUP_LOOKUPS, "embergate_group_lookups_total", "counter", "Look-ups of groups that a token leaves out") \
+    X(GROUP_LOOKUP_FAILED, "embergate_group_lookup_failed_total", "counter", "Look-ups of groups that failed") \
     X(JWKS_AGE, "embergate_jwks_age_seconds", "gauge", "Seconds since the keys of an outside issuer were fetched; of the issuer whose are oldest") \
     X(JWKS_MISSING, "embergate_jwks_missing", "gauge", "Outside issuers whose keys were asked for and could never be fetched") \
     X(AUDIT_RECORDS, "embergate_audit_records_total", "counter", "Audit records made durable")                  \

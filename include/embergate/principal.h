@@ -14,6 +14,21 @@ typedef enum eg_principal_kind {
 } eg_principal_kind;
 
 #define EG_PRINCIPAL_GROUPS_MAX 200
+#define EG_PRINCIPAL_ACTORS_MAX 3
+
+/* Who acts for a principal (RFC 8693's actor): a middle tier that exchanged a token for its own. */
+typedef struct eg_actor {
+    char object_id[EG_UUID_LEN];
+    char app_id[EG_UUID_LEN];                /* its client id */
+    char exchanged[64];                      /* id of the token that it gave for this one: revoked with it */
+    int64_t since_s;                         /* when it did; a revocation of the actor from then on concerns this token */
+} eg_actor;
+
+typedef struct eg_acting {
+    size_t count;                            /* at least one */
+    eg_actor actors[EG_PRINCIPAL_ACTORS_MAX]; /* the first acts now; it was given its subject token by the next */
+    char text[EG_PRINCIPAL_ACTORS_MAX * EG_UUID_LEN]; /* their object ids with blanks between, for records */
+} eg_acting;
 
 /* Immutable once made; shared by reference between the token cache and the requests that use it. All text NUL-terminated. */
 typedef struct eg_principal {
@@ -29,11 +44,15 @@ typedef struct eg_principal {
     int64_t expires_s;                       /* seconds since 1970 */
     int64_t issued_s;                        /* its token, or the key that it signed with; 0 = not known, so that any revocation concerns it */
     int64_t revoked_until_s;                 /* what was issued to it until then was revoked; this was issued later. 0 = nothing was */
+    eg_acting *acting;                       /* who acts for it; NULL = it asks itself. Owned. The rights are the principal's own in either case */
+    char for_client[EG_UUID_LEN];            /* the client whose audience the token has; "" = none */
+    bool acted_elsewhere;                    /* an outside issuer says that somebody acts for them */
     bool emergency;                          /* a break-glass administrator: each request is an alarm */
     bool groups_unknown;                     /* overage: never "no groups" */
     size_t group_count;
     char (*groups)[EG_UUID_LEN];             /* owned */
-    uint8_t (*group_ids)[16];                /* the same as bytes, for decisions; owned; NULL = not made */
+    uint8_t (*group_ids)[16];                /* the same as bytes in order, for decisions; owned; NULL = not made */
+    struct eg_principal *groups_of;          /* whose groups and group_ids these are, a reference; NULL = its own */
     uint64_t group_filter[16];               /* a bit for each of group_ids: most questions end at it */
 } eg_principal;
 
@@ -42,6 +61,8 @@ eg_principal *eg_principal_ref(eg_principal *p);
 void eg_principal_unref(eg_principal *p);    /* NULL is harmless */
 /* Fills group_ids when groups are complete. A group that is no GUID, or no memory: stays NULL, and decisions read the texts. */
 void eg_principal_index_groups(eg_principal *p);
+/* A copy of `p` with the groups of `holder`, of which it keeps a reference; NULL: the groups are unknown. NULL without memory. */
+eg_principal *eg_principal_with_groups(const eg_principal *p, eg_principal *holder);
 /* By group_ids, which must have been made. */
 bool eg_principal_in_group(const eg_principal *p, const uint8_t id[16]);
 const char *eg_principal_kind_name(eg_principal_kind k); /* "none", "user", "service", "job" */

@@ -73,6 +73,8 @@ static void read_claims(eg_str text) {
             require((who->kind == EG_PRINCIPAL_JOB) == (who->job[0] != '\0') && who->group_count <= EG_PRINCIPAL_GROUPS_MAX);
             require(c.audiences != 0 && c.good_until_s > 1800000000 && who->token_id[0] != '\0');
             require(who->kind != EG_PRINCIPAL_JOB || (rules[i].own && c.audiences == EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE)));
+            require(!who->acting || (rules[i].own && who->kind == EG_PRINCIPAL_USER && who->acting->count > 0 && who->acting->count <= EG_PRINCIPAL_ACTORS_MAX && who->acting->text[0] != '\0'));
+            require(!who->acting || who->issued_s <= 1800000000 + EG_OWN_SKEW_S);
             eg_principal_unref(c.principal);
         }
     }

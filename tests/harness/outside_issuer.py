@@ -194,6 +194,7 @@ class MockOauth2(Provider):
                  "sub": self.object_id}
         rows = [{"requestParam": "client_id", "match": name, "claims": {**usual, "aud": [aud], **more}} for name, aud, more in (
             ("good", AUDIENCE, {}), ("storage", "https://storage.azure.com/", {}), ("elsewhere", "api://somebody-else", {}),
+            ("person", "api://middle", {"idtyp": "user", "scp": "use"}), ("program", "api://middle", {}), ("many", AUDIENCE, {"idtyp": "user", "scp": "use", "hasgroups": True}),
             ("old", AUDIENCE, {"exp": 1000000000}), ("early", AUDIENCE, {"nbf": 4000000000}), ("id-token", AUDIENCE, {"at_hash": "x"}))]
         config = {"tokenCallbacks": [{"issuerId": issuer, "tokenExpiry": 3600, "requestMappings": rows} for issuer in (self.path[1:], "another")]}
         self.run(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{PROVIDERS}/mock/*",

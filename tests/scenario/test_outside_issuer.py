@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+import urllib.parse
 
 import acts
 import pytest
@@ -39,6 +40,9 @@ def world():
         acts.concurrently(*[lambda m=m: w.real.__setitem__(m.__name__, m(w.ca, folder)) for m in makers])
         assert len(w.real) == len(makers)
         w.gateway = new_gateway(folder)
+        w.gateway.run("principal", "add", "--state", w.gateway.state, "--tenant", "contoso", "--name", "middle", "--role", "Embergate Delegate")
+        w.middle = w.gateway.profile("middle")
+        w.real["MockOauth2"].configured = {"client_audiences": ["api://middle=" + w.middle["client_id"]]}
         configure(w.gateway, w.ca, [*w.real.values(), *w.own.values()])
         w.gateway.start()
         w.gateway.file_system().get_file_client("x.csv").upload_data(b"a,b\n", overwrite=True)
@@ -110,6 +114,30 @@ def test_entra_shapes(world):
     on_storage = entra.token("storage")  # Azure's own name of storage opens storage alone; the application's opens both
     assert ask(world, on_storage)[0] == 200 and ask(world, on_storage, "/livy/batches")[0] == 401
     assert ask(world, entra.token())[0] == 200 and ask(world, entra.token(), "/livy/batches")[0] == 403
+
+
+def test_an_outside_token_is_exchanged(world):
+    """A person's token of a real provider, in Entra's shape, for a middle tier of ours; by both dialects."""
+    entra, m = world.real["MockOauth2"], world.middle
+    hers = entra.token("person")
+    assert ask(world, hers) == (401, "TokenAudienceInvalid")  # it is for the middle tier, which may exchange it
+
+    def exchange(token, **form):
+        usual = {"client_id": m["client_id"], "client_secret": m["client_secret"], "scope": "https://storage.azure.com/.default"}
+        rfc = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": token, "subject_token_type": "urn:ietf:params:oauth:token-type:access_token"}
+        body = urllib.parse.urlencode({**usual, **(form or rfc)}).encode()
+        status, answer, _ = world.gateway.request("POST", f"/{m['tenant']}/oauth2/v2.0/token", None, body, {"Content-Type": "application/x-www-form-urlencoded"})
+        return status, json.loads(answer)
+    entras = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "requested_token_use": "on_behalf_of"}
+    for status, got in (exchange(hers), exchange(hers, assertion=hers, **entras)):
+        assert status == 200, got
+        assert ask(world, got["access_token"])[0] == 200  # the mock's person is also its program, which has a role
+        claims = json.loads(base64.urlsafe_b64decode(got["access_token"].split(".")[1] + "=="))
+        assert claims["oid"] == entra.object_id and claims["act"]["sub"] == m["object_id"] and claims["idtyp"] == "user"
+    refused = exchange(entra.token("program"))[1]
+    assert refused["error"] == "invalid_request" and "Only a user's token" in refused["error_description"]
+    refused = exchange(hers, assertion=entra.token("elsewhere"), **entras)[1]
+    assert refused["error"] == "invalid_grant" and refused["error_description"].startswith("TokenAudienceInvalid")
 
 
 def test_what_the_configuration_wants_of_an_issuers_tokens(world):

@@ -14,6 +14,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* What else it answers: the first row whose prefix the request begins with. */
+typedef struct provider_row {
+    const char *prefix;     /* "POST /token"; NULL = no row */
+    const char *status;     /* NULL = "200 OK" */
+    char *body;             /* malloced */
+    unsigned asked;
+    char last[4096];        /* the last request */
+} provider_row;
+
 typedef struct provider {
     char issuer[128];
     char discovery_url[192];
@@ -26,6 +35,7 @@ typedef struct provider {
     char *jwks;
     const char *status;     /* "200 OK" */
     const char *extra;      /* a header line or "" */
+    provider_row rows[4];
     unsigned discoveries;
     unsigned key_fetches;
     int stop;
@@ -61,11 +71,21 @@ static inline X509 *provider_certificate(EVP_PKEY *key) {
 static inline void provider_answer(provider *p, SSL *ssl, const char *request) {
     pthread_mutex_lock(&p->lock);
     bool keys = strstr(request, "GET /keys") == request;
-    p->discoveries += !keys;
+    provider_row *row = NULL;
+    for (size_t i = 0; i < 4 && !row; i++) {
+        row = p->rows[i].prefix && strstr(request, p->rows[i].prefix) == request ? &p->rows[i] : NULL;
+    }
+    p->discoveries += !keys && !row;
     p->key_fetches += keys;
-    const char *body = keys ? p->jwks : p->discovery;
+    const char *body = keys ? p->jwks : p->discovery, *status = p->status;
+    if (row) {
+        row->asked++;
+        snprintf(row->last, sizeof row->last, "%s", request);
+        body = row->body;
+        status = row->status ? row->status : "200 OK";
+    }
     char head[512];
-    int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n", p->status, p->extra,
+    int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n", status, p->extra,
                      strlen(body));
     SSL_write(ssl, head, n);
     size_t left = strlen(body);
@@ -78,6 +98,24 @@ static inline void provider_answer(provider *p, SSL *ssl, const char *request) {
         left -= (size_t)wrote;
     }
     pthread_mutex_unlock(&p->lock);
+}
+
+/* Head and body; false when it doesn't come whole. */
+static inline bool provider_read(SSL *ssl, char *to, size_t size) {
+    size_t n = 0;
+    while (n < size - 1) {
+        const int got = SSL_read(ssl, to + n, (int)(size - 1 - n));
+        if (got <= 0) {
+            return false;
+        }
+        n += (size_t)got;
+        to[n] = '\0';
+        const char *end = strstr(to, "\r\n\r\n"), *length = strcasestr(to, "\r\nContent-Length: ");
+        if (end && (!length || length > end || n >= (size_t)(end + 4 - to) + strtoul(length + 18, NULL, 10))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static inline void *provider_serve(void *arg) {
@@ -94,7 +132,7 @@ static inline void *provider_serve(void *arg) {
         SSL *ssl = SSL_new(p->ctx);
         SSL_set_fd(ssl, fd);
         char request[4096] = "";
-        if (SSL_accept(ssl) == 1 && SSL_read(ssl, request, sizeof request - 1) > 0) {
+        if (SSL_accept(ssl) == 1 && provider_read(ssl, request, sizeof request)) {
             provider_answer(p, ssl, request);
             SSL_shutdown(ssl);
         }
@@ -158,6 +196,9 @@ static inline void provider_stop(provider *p) {
     SSL_CTX_free(p->ctx);
     free(p->discovery);
     free(p->jwks);
+    for (size_t i = 0; i < 4; i++) {
+        free(p->rows[i].body);
+    }
     pthread_mutex_destroy(&p->lock);
 }
 

@@ -111,12 +111,18 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    ca_file: /ca.pem\n"
                            "    audiences: [api://one, two]\n"
                            "    required_claims: [acr=high, a.b=c=d]\n"
+                           "    client_audiences: [\"api://middle=x=" TENANT "\"]\n"
                            "    scopes: [use]\n"
                            "    app_roles: [Loader]\n"
                            "    claim_object_id: employee\n"
                            "    claim_groups: realm_access.roles\n"
                            "    claim_name: known_as\n"
                            "    claim_roles: entitlements\n"
+                           "    graph_url: https://graph.example/v1.0\n"
+                           "    graph_token_url: https://login.example/token\n"
+                           "    graph_client_id: gateway\n"
+                           "    graph_secret_file: /secret\n"
+                           "    graph_groups_max: 5000\n"
                            "    skew_seconds: 60\n"
                            "    key_grace_seconds: 0\n"
                            "clusters:\n"
@@ -166,12 +172,17 @@ static void assert_full(const eg_config *c)
     assert_string_equal(c->issuers[0].audiences[1], "two");
     assert_null(c->issuers[0].audiences[2]);
     assert_string_equal(c->issuers[0].required_claims[1], "a.b=c=d");
+    assert_string_equal(c->issuers[0].client_audiences[0], "api://middle=x=" TENANT);
     assert_string_equal(c->issuers[0].scopes[0], "use");
     assert_string_equal(c->issuers[0].app_roles[0], "Loader");
     assert_string_equal(c->issuers[0].claim_object_id, "employee");
     assert_string_equal(c->issuers[0].claim_groups, "realm_access.roles");
     assert_string_equal(c->issuers[0].claim_name, "known_as");
     assert_string_equal(c->issuers[0].claim_roles, "entitlements");
+    assert_string_equal(c->issuers[0].graph_url, "https://graph.example/v1.0");
+    assert_string_equal(c->issuers[0].graph_scope, "https://graph.microsoft.com/.default");
+    assert_int_equal(c->issuers[0].graph_groups_max, 5000);
+    assert_int_equal(c->issuers[0].graph_fresh_seconds, 300);
     assert_int_equal(c->issuers[0].skew_seconds, 60);
     assert_int_equal(c->issuers[0].key_grace_seconds, 0);
     assert_int_equal(c->clusters[0].workers, 3);
@@ -354,6 +365,11 @@ static void rules(void **state)
     refuse(minimal, "tls: {certificate: /c}\n", 1, "tls.certificate and tls.key", "both or neither");
     refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: [a], required_claims: [acr]}\n", 11,
            "issuers[0].required_claims", "CLAIM=VALUE");
+    refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: [a], graph_url: https://g}\n", 11, "issuers[0]", "or none");
+    refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: [a], graph_url: http://g}\n", 11, "issuers[0].graph_url",
+           "an https:// URL");
+    refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: [a], client_audiences: [api://x=y]}\n", 11,
+           "issuers[0].client_audiences", "AUDIENCE=CLIENT_ID");
     refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: []}\n", 11, "issuers[0].audiences",
            "from 1 to 256");
 }

@@ -20,7 +20,7 @@ static eg_err claims_of(const fixture *f, const eg_buf *token, eg_checked_claims
 
 static void a_jobs_token(void **state) {
     fixture *f = *state;
-    char id[EG_UUID_LEN];
+    eg_issued_token t;
     eg_checked_claims c = {0};
     eg_buf token;
     eg_job_identity *job = calloc(1, sizeof *job);
@@ -37,7 +37,7 @@ static void a_jobs_token(void **state) {
         snprintf(job->groups[i], sizeof job->groups[i], GROUP);
     }
     eg_token_subject who = {.job = job};
-    assert_int_equal(eg_token_issue(f->identity, TENANT, &who, EG_LIT("https://storage.azure.com"), id, &token), EG_OK);
+    assert_int_equal(eg_token_issue(f->identity, TENANT, &who, EG_LIT("https://storage.azure.com"), &t, &token), EG_OK);
     assert_true(token.len <= EG_JWS_MAX);
     assert_int_equal(claims_of(f, &token, &c), EG_OK);
     assert_int_equal(c.principal->kind, EG_PRINCIPAL_JOB);
@@ -45,7 +45,7 @@ static void a_jobs_token(void **state) {
     assert_string_equal(c.principal->name, "ann \"the\" analyst");
     assert_string_equal(c.principal->job, "analytics/7");
     assert_string_equal(c.principal->cluster, "analytics");
-    assert_string_equal(c.principal->token_id, id);
+    assert_string_equal(c.principal->token_id, t.id);
     assert_int_equal(c.principal->group_count, EG_PRINCIPAL_GROUPS_MAX);
     assert_string_equal(c.principal->groups[199], GROUP);
     eg_principal_unref(c.principal);
@@ -55,7 +55,7 @@ static void a_jobs_token(void **state) {
 
 static void a_clients_token(void **state) {
     fixture *f = *state;
-    char id[EG_UUID_LEN];
+    eg_issued_token t;
     eg_checked_claims c = {0};
     eg_local_principal client = {0};
     eg_buf token;
@@ -64,14 +64,14 @@ static void a_clients_token(void **state) {
     assert_int_equal(eg_local_principal_find(f->kv, eg_str_of(f->client_id), &client), EG_OK);
     client.kind = EG_PRINCIPAL_USER;
     eg_token_subject who = {.client = &client};
-    assert_int_equal(eg_token_issue(f->identity, TENANT, &who, EG_LIT(PUBLIC_URL), id, &token), EG_OK);
+    assert_int_equal(eg_token_issue(f->identity, TENANT, &who, EG_LIT(PUBLIC_URL), &t, &token), EG_OK);
     assert_int_equal(claims_of(f, &token, &c), EG_OK);
     assert_int_equal(c.principal->kind, EG_PRINCIPAL_USER);
     assert_string_equal(c.principal->app_id, f->client_id);
     assert_int_equal(c.principal->expires_s - c.issued_s, EG_TOKEN_LIFE_S);
     eg_principal_unref(c.principal);
     /* The keeper signs for tenants that it has keys of, and for no others. */
-    assert_int_equal(eg_token_issue(f->identity, "33333333-3333-4333-8333-333333333333", &who, EG_LIT(PUBLIC_URL), id, &token), EG_ERR_NOT_FOUND);
+    assert_int_equal(eg_token_issue(f->identity, "33333333-3333-4333-8333-333333333333", &who, EG_LIT(PUBLIC_URL), &t, &token), EG_ERR_NOT_FOUND);
     eg_buf_done(&token);
 }
 
@@ -102,7 +102,47 @@ static void audiences(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         eg_str aud = {NULL, 0};
         eg_problem p = {0};
-        assert_int_equal(eg_token_audience(f->identity, eg_str_of(cases[i].scope), eg_str_of(cases[i].resource), cases[i].job, &aud, &p), cases[i].expected);
+        const eg_token_target t = {.tenant = TENANT, .scope = eg_str_of(cases[i].scope), .resource = eg_str_of(cases[i].resource), .job = cases[i].job};
+        assert_int_equal(eg_token_audience(f->identity, &t, &aud, &p), cases[i].expected);
+        assert_true(cases[i].aud ? eg_str_is(aud, cases[i].aud) : aud.ptr == NULL);
+    }
+}
+
+/* RFC 8693: scope, resource and audience may stand beside each other. */
+static void targets_of_an_exchange(void **state) {
+    fixture *f = *state;
+    char own[80], other[80];
+    assert_int_equal(fixture_open_identity(f, NULL, 0), EG_OK);
+    snprintf(own, sizeof own, "api://%s", f->client_id);
+    snprintf(other, sizeof other, "api://%s", f->object_id);
+    const struct {
+        const char *tenant, *scope, *resource, *audience;
+        bool job;
+        eg_err expected;
+        const char *aud;
+    } cases[] = {
+        {TENANT, "https://storage.azure.com/user_impersonation", "", "", false, EG_OK, "https://storage.azure.com"},
+        {TENANT, "", "", "https://storage.azure.com", false, EG_OK, "https://storage.azure.com"},
+        {TENANT, "", "https://storage.azure.com", "https://storage.azure.com", false, EG_OK, "https://storage.azure.com"},
+        {TENANT, "openid profile", "", "https://management.azure.com", false, EG_OK, "https://management.azure.com"},
+        {TENANT, "https://embergate/.default", "", PUBLIC_URL, false, EG_OK, PUBLIC_URL},
+        {TENANT, "https://storage.azure.com/.default", "", "https://management.azure.com", false, EG_ERR_OAUTH_TARGET, NULL},
+        {TENANT, "", "https://storage.azure.com", "https://management.azure.com", false, EG_ERR_OAUTH_TARGET, NULL},
+        {TENANT, "", "", "https://graph.microsoft.com", false, EG_ERR_OAUTH_TARGET, NULL},
+        {TENANT, "", "", "", false, EG_ERR_OAUTH_TARGET, NULL},
+        {TENANT, "https://graph.microsoft.com/.default", "", "", false, EG_ERR_OAUTH_SCOPE, NULL},
+        {TENANT, "", "", own, false, EG_OK, own},
+        {TENANT, "", "", own, true, EG_ERR_OAUTH_TARGET, NULL},
+        {TENANT, "", "", other, false, EG_ERR_OAUTH_TARGET, NULL},         /* nobody's client id */
+        {OTHER_TENANT, "", "", own, false, EG_ERR_OAUTH_TARGET, NULL},     /* another tenant's */
+        {TENANT, "", "", "api://", false, EG_ERR_OAUTH_TARGET, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_str aud = {NULL, 0};
+        eg_problem p = {0};
+        const eg_token_target t = {.tenant = cases[i].tenant, .scope = eg_str_of(cases[i].scope), .resource = eg_str_of(cases[i].resource),
+                                   .audience = eg_str_of(cases[i].audience), .job = cases[i].job, .delegated = true};
+        assert_int_equal(eg_token_audience(f->identity, &t, &aud, &p), cases[i].expected);
         assert_true(cases[i].aud ? eg_str_is(aud, cases[i].aud) : aud.ptr == NULL);
     }
 }
@@ -111,6 +151,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_jobs_token, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(a_clients_token, fixture_open, fixture_close),
     cmocka_unit_test_setup_teardown(audiences, fixture_open, fixture_close),
+    cmocka_unit_test_setup_teardown(targets_of_an_exchange, fixture_open, fixture_close),
 };
 
 int main(void) {
