@@ -124,9 +124,10 @@ static void tell(request *r) {
 
 static void run_group(eg_committer *c, request *group) {
     size_t ops = 0;
-    eg_kv_ahead(c->kv, &c->ahead);
+    const bool ahead = eg_kv_ahead(c->kv, &c->ahead);
     run_before(group);
-    eg_err e = apply_group(c->kv, group, &ops);
+    eg_err e = eg_kv_checkpoint_tick(c->kv, ahead);
+    e = e == EG_OK ? apply_group(c->kv, group, &ops) : e;
     if (e == EG_OK) {
         eg_metric_add(EG_METRIC_COMMIT_OPS, (int64_t)ops);
     }
@@ -184,7 +185,9 @@ eg_err eg_committer_start(eg_kv *kv, eg_committer **ret) {
     c->last = &c->first;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->filled, NULL);
-    if (pthread_create(&c->thread, NULL, run, c) != 0) {
+    const eg_err e = eg_kv_checkpoints_start(kv);
+    if (e != EG_OK || pthread_create(&c->thread, NULL, run, c) != 0) {
+        eg_kv_checkpoints_stop(kv);
         pthread_cond_destroy(&c->filled);
         pthread_mutex_destroy(&c->lock);
         free(c);
@@ -203,6 +206,7 @@ void eg_committer_stop(eg_committer *c) {
     pthread_cond_signal(&c->filled);
     pthread_mutex_unlock(&c->lock);
     pthread_join(c->thread, NULL);
+    eg_kv_checkpoints_stop(c->kv);
     pthread_cond_destroy(&c->filled);
     pthread_mutex_destroy(&c->lock);
     free(c);

@@ -1,246 +1,11 @@
-/* The key-value store over LMDB: opening, transactions with a sticky error, cursors. */
-#include <embergate/kv.h>
+/* The key-value store over LMDB: transactions with a sticky error, cursors. */
+#include "kv_env.h"
 
-#include <embergate/durable_file.h>
-
-#include "kv_txn.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <lmdb.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#define FORMAT "1"
-#define LOCK_FILE "embergate.lock"
-#define READERS_KEPT 64u
+#define CHANGES_KEPT ((size_t)1 << 20)  /* of its memory, for the next one */
 #define RESERVE_SHARE 8u
 #define RESERVE_MAX ((uint64_t)64 << 20)
-
-/* A sanitizer's shadow leaves no room for a terabyte of address space. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SMALL_MAP
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(SMALL_MAP)
-#define MAP_SIZE_DEFAULT ((uint64_t)16 << 30)
-#else
-#define MAP_SIZE_DEFAULT ((uint64_t)1 << 40)
-#endif
-
-struct eg_kv {
-    MDB_env *env;
-    MDB_dbi dbis[EG_DB_COUNT];
-    int lock_fd;
-    pthread_mutex_t lock;
-    MDB_txn *idle[READERS_KEPT]; /* reset read transactions, each holding a reader slot */
-    unsigned idle_count;
-};
-
-struct eg_kv_txn {
-    eg_kv *kv;
-    MDB_txn *txn;
-    bool write;
-    eg_err err;
-};
-
-struct eg_kv_cursor {
-    MDB_cursor *cursor;
-    eg_kv_txn *txn;
-    bool placed;
-    size_t from_len;
-    uint8_t from[EG_KV_KEY_MAX];
-};
-
-static const char *const db_names[EG_DB_COUNT] = {
-#define X(id, name) [EG_DB_##id] = name,
-    EG_KV_DB_LIST(X)
-#undef X
-};
-
-static eg_err from_lmdb(int rc) {
-    switch (rc) {
-    case MDB_SUCCESS:
-        return EG_OK;
-    case MDB_NOTFOUND:
-        return EG_ERR_NOT_FOUND;
-    case MDB_KEYEXIST:
-        return EG_ERR_EXISTS;
-    case MDB_MAP_FULL:
-        return EG_ERR_MAP_FULL;
-    case MDB_TXN_FULL:
-        return EG_ERR_LIMIT;
-    case MDB_READERS_FULL:
-        return EG_ERR_BUSY;
-    case MDB_BAD_VALSIZE:
-    case EINVAL:
-        return EG_ERR_INVALID;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_PANIC:
-    case MDB_INVALID:
-        return EG_ERR_CORRUPT;
-    case MDB_VERSION_MISMATCH:
-        return EG_ERR_FORMAT_VERSION;
-    case ENOENT:
-        return EG_ERR_IO; /* a missing file is not a missing key */
-    default:
-        return rc > 0 ? eg_err_from_errno(rc) : EG_ERR_INTERNAL;
-    }
-}
-
-/* LMDB only reads what a put or get is given, but takes a pointer to non-const. */
-static MDB_val as_val(eg_bytes b) {
-    union {
-        const uint8_t *in;
-        void *out;
-    } u = {.in = b.ptr};
-    return (MDB_val){.mv_size = b.len, .mv_data = u.out};
-}
-
-static eg_bytes as_bytes(MDB_val v) {
-    return (eg_bytes){v.mv_data, v.mv_size};
-}
-
-/* Opening. */
-
-/* The lock file holds the pid of who has the lock, for the message only: the lock itself is the kernel's. */
-static eg_err take_lock(const char *dir, int *ret_fd, eg_problem *p) {
-    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int fd = dir_fd < 0 ? -1 : openat(dir_fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int saved = errno;
-    if (dir_fd >= 0) {
-        close(dir_fd);
-    }
-    if (fd < 0) {
-        return eg_fail(p, eg_err_from_errno(saved), "Cannot open the lock file of \"%s\": %s.", dir, strerrordesc_np(saved));
-    }
-    char pid[24] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
-        pid[n > 0 ? n : 0] = '\0';
-        close(fd);
-        return eg_fail(p, EG_ERR_LOCKED, "The store \"%s\" is in use by process %s.", dir, pid[0] ? pid : "(unknown)");
-    }
-    int n = snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
-        saved = errno;
-        close(fd);
-        return eg_fail(p, eg_err_from_errno(saved), "Cannot write the lock file of \"%s\".", dir);
-    }
-    *ret_fd = fd;
-    return EG_OK;
-}
-
-static eg_err wrong_format(eg_problem *p, eg_str found) {
-    eg_problem here;
-    eg_problem *to = p ? p : &here;
-    eg_fail(to, EG_ERR_FORMAT_VERSION, "The store has format \"%.*s\"; this version reads format \"%s\".", EG_FMT(found), FORMAT);
-    return eg_fail_hint(to, "Start the version of embergate that wrote it, or restore a backup made with this version.");
-}
-
-/* A new environment gets the format; an old one must have it before any database is made in it. */
-static eg_err check_format(MDB_txn *txn, eg_problem *p) {
-    MDB_stat st;
-    MDB_dbi main_dbi;
-    MDB_dbi meta;
-    MDB_val key = {.mv_size = 6};
-    MDB_val value = {.mv_size = sizeof FORMAT - 1};
-    char name[] = "format";
-    char format[] = FORMAT;
-    key.mv_data = name;
-    value.mv_data = format;
-    int rc = mdb_dbi_open(txn, NULL, 0, &main_dbi);
-    rc = rc ? rc : mdb_stat(txn, main_dbi, &st);
-    if (rc == 0 && st.ms_entries == 0) {
-        rc = mdb_dbi_open(txn, db_names[EG_DB_META], MDB_CREATE, &meta);
-        return from_lmdb(rc ? rc : mdb_put(txn, meta, &key, &value, 0));
-    }
-    rc = rc ? rc : mdb_dbi_open(txn, db_names[EG_DB_META], 0, &meta);
-    rc = rc ? rc : mdb_get(txn, meta, &key, &value);
-    if (rc == MDB_NOTFOUND) {
-        return wrong_format(p, EG_LIT("none"));
-    }
-    if (rc == 0 && !eg_str_is(eg_bytes_str(as_bytes(value)), FORMAT)) {
-        return wrong_format(p, eg_bytes_str(as_bytes(value)));
-    }
-    return from_lmdb(rc);
-}
-
-static eg_err open_databases(eg_kv *kv, eg_problem *p) {
-    MDB_txn *txn = NULL;
-    EG_TRY(from_lmdb(mdb_txn_begin(kv->env, NULL, 0, &txn)));
-    eg_err e = check_format(txn, p);
-    for (int i = 0; e == EG_OK && i < EG_DB_COUNT; i++) {
-        e = from_lmdb(mdb_dbi_open(txn, db_names[i], MDB_CREATE, &kv->dbis[i]));
-    }
-    if (e != EG_OK) {
-        mdb_txn_abort(txn);
-        return e;
-    }
-    return from_lmdb(mdb_txn_commit(txn));
-}
-
-static eg_err open_environment(const eg_kv_options *o, eg_kv *kv) {
-    EG_TRY(from_lmdb(mdb_env_create(&kv->env)));
-    /* NOTLS: read transactions move between threads. */
-    unsigned flags = MDB_NOTLS | (o->no_sync ? MDB_NOSYNC : 0);
-    EG_TRY(from_lmdb(mdb_env_set_maxdbs(kv->env, EG_DB_COUNT + 1)));
-    EG_TRY(from_lmdb(mdb_env_set_maxreaders(kv->env, o->max_readers ? o->max_readers : 512)));
-    EG_TRY(from_lmdb(mdb_env_set_mapsize(kv->env, o->map_size ? o->map_size : MAP_SIZE_DEFAULT)));
-    return from_lmdb(mdb_env_open(kv->env, o->dir, flags, 0600));
-}
-
-eg_err eg_kv_open(const eg_kv_options *o, eg_kv **ret, eg_problem *p) {
-    EG_TRY(eg_dir_make(o->dir, 0700, p));
-    eg_kv *kv = calloc(1, sizeof *kv);
-    if (!kv) {
-        return eg_fail(p, EG_ERR_NO_MEMORY, "No memory for the store.");
-    }
-    pthread_mutex_init(&kv->lock, NULL);
-    kv->lock_fd = -1;
-    eg_problem inner = {0};
-    eg_err e = take_lock(o->dir, &kv->lock_fd, &inner);
-    if (e == EG_OK) {
-        e = open_environment(o, kv);
-    }
-    if (e == EG_OK) {
-        e = open_databases(kv, &inner);
-    }
-    if (e != EG_OK) {
-        if (inner.message[0] == '\0') {
-            eg_fail(&inner, e, "Cannot open the store \"%s\": %s.", o->dir, eg_err_code(e));
-        }
-        if (p) {
-            *p = inner;
-        }
-        eg_kv_close(kv);
-        return e;
-    }
-    *ret = kv;
-    return EG_OK;
-}
-
-void eg_kv_close(eg_kv *kv) {
-    if (!kv) {
-        return;
-    }
-    for (unsigned i = 0; i < kv->idle_count; i++) {
-        mdb_txn_abort(kv->idle[i]);
-    }
-    if (kv->env) {
-        mdb_env_close(kv->env);
-    }
-    if (kv->lock_fd >= 0) {
-        close(kv->lock_fd);
-    }
-    pthread_mutex_destroy(&kv->lock);
-    free(kv);
-}
 
 /* Transactions. */
 
@@ -264,7 +29,7 @@ eg_err eg_kv_read_begin(eg_kv *kv, eg_kv_txn **ret) {
             mdb_txn_abort(t->txn);
         }
         free(t);
-        return from_lmdb(rc);
+        return eg_kv_of_lmdb(rc);
     }
     *ret = t;
     return EG_OK;
@@ -277,7 +42,7 @@ void eg_kv_read_end(eg_kv_txn *t) {
     eg_kv *kv = t->kv;
     mdb_txn_reset(t->txn);
     pthread_mutex_lock(&kv->lock);
-    bool kept = kv->idle_count < READERS_KEPT;
+    bool kept = kv->idle_count < EG_KV_READERS_KEPT;
     if (kept) {
         kv->idle[kv->idle_count++] = t->txn;
     }
@@ -295,21 +60,74 @@ eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn *parent, eg_kv_txn **ret) {
     }
     t->kv = kv;
     t->write = true;
+    t->nested = parent != NULL;
     int rc = mdb_txn_begin(kv->env, parent ? parent->txn : NULL, 0, &t->txn);
     if (rc != 0) {
         free(t);
-        return from_lmdb(rc);
+        return eg_kv_of_lmdb(rc);
     }
+    if (!parent) {
+        static const uint8_t room[EG_KV_RECORD_HEADER];
+        eg_buf_reset(&kv->changes);
+        kv->unlogged = eg_buf_add(&kv->changes, room, sizeof room) != EG_OK;
+    }
+    t->mark = kv->changes.len;
     *ret = t;
     return EG_OK;
+}
+
+/* Too many changes for a record, or no room for it: LMDB has them first, and a checkpoint makes them durable. */
+static eg_err commit_unlogged(eg_kv *kv, MDB_txn *txn) {
+    EG_TRY(eg_kv_of_lmdb(mdb_txn_commit(txn)));
+    return eg_kv_checkpoint_now(kv);
+}
+
+/* On the disk, then in LMDB, then answered: so nothing is seen that a power cut could take back. */
+static eg_err commit_logged(eg_kv *kv, MDB_txn *txn) {
+    const uint64_t txnid = mdb_txn_id(txn);
+    eg_err e = kv->unlogged ? EG_ERR_LIMIT : eg_kv_log_append(kv->log, txnid, &kv->changes);
+    if (e == EG_ERR_LIMIT && !kv->unlogged && eg_kv_log_used(kv->log) > 0) {
+        e = eg_kv_checkpoint_begin(kv); /* the other file is empty */
+        e = e == EG_OK ? eg_kv_log_append(kv->log, txnid, &kv->changes) : e;
+    }
+    if (e == EG_ERR_LIMIT) {
+        return commit_unlogged(kv, txn);
+    }
+    if (e != EG_OK) {
+        mdb_txn_abort(txn);
+        return e;
+    }
+    e = eg_kv_of_lmdb(mdb_txn_commit(txn));
+    if (e != EG_OK && eg_kv_log_undo(kv->log) != EG_OK) {
+        eg_kv_checkpoint_fail(kv);
+    }
+    return e;
+}
+
+static eg_err commit_whole(eg_kv *kv, MDB_txn *txn) {
+    if (!kv->log || (kv->changes.len == EG_KV_RECORD_HEADER && !kv->unlogged)) {
+        return eg_kv_of_lmdb(mdb_txn_commit(txn));
+    }
+    if (eg_kv_checkpoint_failed(kv)) {
+        mdb_txn_abort(txn);
+        return EG_ERR_IO;
+    }
+    return commit_logged(kv, txn);
 }
 
 eg_err eg_kv_write_commit(eg_kv_txn *t) {
     eg_err e = t->err;
     if (e != EG_OK) {
-        mdb_txn_abort(t->txn);
-    } else {
-        e = from_lmdb(mdb_txn_commit(t->txn));
+        eg_kv_write_abort(t);
+        return e;
+    }
+    e = t->nested ? eg_kv_of_lmdb(mdb_txn_commit(t->txn)) : commit_whole(t->kv, t->txn);
+    if (t->nested && e != EG_OK) {
+        t->kv->changes.len = t->mark;
+    }
+    if (!t->nested && t->kv->changes.cap > CHANGES_KEPT) {
+        eg_buf_done(&t->kv->changes);
+        eg_buf_init(&t->kv->changes, EG_KV_CHANGES_MAX);
     }
     free(t);
     return e;
@@ -318,8 +136,22 @@ eg_err eg_kv_write_commit(eg_kv_txn *t) {
 void eg_kv_write_abort(eg_kv_txn *t) {
     if (t) {
         mdb_txn_abort(t->txn);
+        t->kv->changes.len = t->mark;
         free(t);
     }
+}
+
+/* What can't be noted is no failure: the commit takes the long way. */
+static void note(eg_kv_txn *t, eg_err e) { t->kv->unlogged = t->kv->unlogged || e != EG_OK; }
+
+eg_err eg_kv_write_beside(eg_kv_txn *t, const char *path, uint64_t offset, eg_bytes bytes) {
+    if (!t->write) {
+        return EG_ERR_INVALID;
+    }
+    if (t->kv->log) {
+        note(t, eg_kv_changes_write(&t->kv->changes, path, offset, bytes));
+    }
+    return EG_OK;
 }
 
 /* Pages that were given up and can be used again: each row of LMDB's database of free pages begins with its count. */
@@ -327,7 +159,7 @@ static eg_err free_pages(eg_kv_txn *t, uint64_t *ret) {
     MDB_cursor *cursor = NULL;
     MDB_val k, v;
     uint64_t n = 0;
-    EG_TRY(from_lmdb(mdb_cursor_open(t->txn, 0, &cursor)));
+    EG_TRY(eg_kv_of_lmdb(mdb_cursor_open(t->txn, 0, &cursor)));
     int rc;
     while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
         size_t count = 0;
@@ -338,16 +170,16 @@ static eg_err free_pages(eg_kv_txn *t, uint64_t *ret) {
     }
     mdb_cursor_close(cursor);
     *ret = n;
-    return rc == MDB_NOTFOUND ? EG_OK : from_lmdb(rc);
+    return rc == MDB_NOTFOUND ? EG_OK : eg_kv_of_lmdb(rc);
 }
 
 eg_err eg_kv_extent_get(eg_kv *kv, eg_kv_extent *ret) {
     MDB_envinfo info;
     MDB_stat st;
     eg_kv_extent x;
-    EG_TRY(from_lmdb(mdb_env_info(kv->env, &info)));
-    EG_TRY(from_lmdb(mdb_env_stat(kv->env, &st)));
-    EG_TRY(from_lmdb(mdb_env_get_fd(kv->env, &x.fd)));
+    EG_TRY(eg_kv_of_lmdb(mdb_env_info(kv->env, &info)));
+    EG_TRY(eg_kv_of_lmdb(mdb_env_stat(kv->env, &st)));
+    EG_TRY(eg_kv_of_lmdb(mdb_env_get_fd(kv->env, &x.fd)));
     x.used = ((uint64_t)info.me_last_pgno + 1) * st.ms_psize;
     x.most = info.me_mapsize;
     *ret = x;
@@ -357,8 +189,8 @@ eg_err eg_kv_extent_get(eg_kv *kv, eg_kv_extent *ret) {
 eg_err eg_kv_has_room(eg_kv *kv, bool *ret) {
     MDB_envinfo info;
     MDB_stat st;
-    EG_TRY(from_lmdb(mdb_env_info(kv->env, &info)));
-    EG_TRY(from_lmdb(mdb_env_stat(kv->env, &st)));
+    EG_TRY(eg_kv_of_lmdb(mdb_env_info(kv->env, &info)));
+    EG_TRY(eg_kv_of_lmdb(mdb_env_stat(kv->env, &st)));
     const uint64_t share = info.me_mapsize / RESERVE_SHARE;
     const uint64_t reserve = (share < RESERVE_MAX ? share : RESERVE_MAX) / st.ms_psize;
     const uint64_t all = info.me_mapsize / st.ms_psize, used = info.me_last_pgno + 1;
@@ -383,10 +215,10 @@ static eg_err stick(eg_kv_txn *t, eg_err e) {
 
 eg_err eg_kv_get(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes *ret) {
     EG_TRY(t->err);
-    MDB_val k = as_val(key);
+    MDB_val k = eg_kv_val(key);
     MDB_val v;
-    EG_TRY(from_lmdb(mdb_get(t->txn, t->kv->dbis[db], &k, &v)));
-    *ret = as_bytes(v);
+    EG_TRY(eg_kv_of_lmdb(mdb_get(t->txn, t->kv->dbis[db], &k, &v)));
+    *ret = eg_kv_bytes(v);
     return EG_OK;
 }
 
@@ -395,9 +227,13 @@ static eg_err put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsig
     if (!t->write) {
         return EG_ERR_INVALID;
     }
-    MDB_val k = as_val(key);
-    MDB_val v = as_val(value);
-    return from_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags));
+    MDB_val k = eg_kv_val(key);
+    MDB_val v = eg_kv_val(value);
+    EG_TRY(eg_kv_of_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags)));
+    if (t->kv->log) {
+        note(t, eg_kv_changes_put(&t->kv->changes, eg_kv_db_names[db], key, value));
+    }
+    return EG_OK;
 }
 
 eg_err eg_kv_put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value) {
@@ -414,9 +250,12 @@ eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
     if (!t->write) {
         return stick(t, EG_ERR_INVALID);
     }
-    MDB_val k = as_val(key);
+    MDB_val k = eg_kv_val(key);
     int rc = mdb_del(t->txn, t->kv->dbis[db], &k, NULL);
-    return rc == MDB_NOTFOUND ? EG_OK : stick(t, from_lmdb(rc));
+    if (rc == 0 && t->kv->log) {
+        note(t, eg_kv_changes_del(&t->kv->changes, eg_kv_db_names[db], key));
+    }
+    return rc == MDB_NOTFOUND ? EG_OK : stick(t, eg_kv_of_lmdb(rc));
 }
 
 /* Cursors. */
@@ -431,6 +270,7 @@ eg_err eg_kv_cursor_open(eg_kv_txn *t, eg_kv_db db, eg_bytes from, eg_kv_cursor 
         return EG_ERR_NO_MEMORY;
     }
     c->txn = t;
+    c->db = db;
     c->from_len = from.len;
     if (from.len > 0) {
         memcpy(c->from, from.ptr, from.len);
@@ -438,7 +278,7 @@ eg_err eg_kv_cursor_open(eg_kv_txn *t, eg_kv_db db, eg_bytes from, eg_kv_cursor 
     int rc = mdb_cursor_open(t->txn, t->kv->dbis[db], &c->cursor);
     if (rc != 0) {
         free(c);
-        return from_lmdb(rc);
+        return eg_kv_of_lmdb(rc);
     }
     *ret = c;
     return EG_OK;
@@ -449,10 +289,10 @@ eg_err eg_kv_cursor_next(eg_kv_cursor *c, eg_bytes *ret_key, eg_bytes *ret_value
     MDB_val k = {.mv_size = c->from_len, .mv_data = c->from};
     MDB_val v;
     MDB_cursor_op op = c->placed ? MDB_NEXT : c->from_len > 0 ? MDB_SET_RANGE : MDB_FIRST;
-    EG_TRY(from_lmdb(mdb_cursor_get(c->cursor, &k, &v, op)));
+    EG_TRY(eg_kv_of_lmdb(mdb_cursor_get(c->cursor, &k, &v, op)));
     c->placed = true;
-    *ret_key = as_bytes(k);
-    *ret_value = as_bytes(v);
+    *ret_key = eg_kv_bytes(k);
+    *ret_value = eg_kv_bytes(v);
     return EG_OK;
 }
 
@@ -464,7 +304,7 @@ eg_err eg_kv_cursor_prev_of(eg_kv_cursor *c, eg_bytes before, eg_bytes *ret_key,
     if (before.ptr && before.len == 0) {
         return EG_ERR_NOT_FOUND; /* no key is less than the empty one */
     }
-    MDB_val k = as_val(before);
+    MDB_val k = eg_kv_val(before);
     MDB_val v;
     int rc = MDB_NOTFOUND;
     MDB_cursor_op op = MDB_LAST;
@@ -475,10 +315,10 @@ eg_err eg_kv_cursor_prev_of(eg_kv_cursor *c, eg_bytes before, eg_bytes *ret_key,
     if (rc == 0 || rc == MDB_NOTFOUND) {
         rc = mdb_cursor_get(c->cursor, &k, &v, op);
     }
-    EG_TRY(from_lmdb(rc));
+    EG_TRY(eg_kv_of_lmdb(rc));
     c->placed = true;
-    *ret_key = as_bytes(k);
-    *ret_value = as_bytes(v);
+    *ret_key = eg_kv_bytes(k);
+    *ret_value = eg_kv_bytes(v);
     return EG_OK;
 }
 
@@ -487,7 +327,17 @@ eg_err eg_kv_cursor_del(eg_kv_cursor *c) {
     if (!c->txn->write || !c->placed) {
         return EG_ERR_INVALID;
     }
-    return stick(c->txn, from_lmdb(mdb_cursor_del(c->cursor, 0)));
+    MDB_val k;
+    MDB_val v;
+    uint8_t key[EG_KV_KEY_MAX];
+    EG_TRY(stick(c->txn, eg_kv_of_lmdb(mdb_cursor_get(c->cursor, &k, &v, MDB_GET_CURRENT))));
+    const size_t n = k.mv_size < sizeof key ? k.mv_size : sizeof key;
+    memcpy(key, k.mv_data, n);
+    EG_TRY(stick(c->txn, eg_kv_of_lmdb(mdb_cursor_del(c->cursor, 0))));
+    if (c->txn->kv->log) {
+        note(c->txn, eg_kv_changes_del(&c->txn->kv->changes, eg_kv_db_names[c->db], (eg_bytes){key, n}));
+    }
+    return EG_OK;
 }
 
 void eg_kv_cursor_close(eg_kv_cursor *c) {

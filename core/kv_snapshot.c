@@ -1,11 +1,11 @@
 /* A consistent copy of the store while another process writes it. */
-#include <embergate/kv.h>
+#include "kv_env.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* A sanitizer's shadow leaves no room for a terabyte of address space. */
@@ -19,12 +19,7 @@
 struct eg_kv_snapshot {
     MDB_env *env;
     MDB_txn *txn;
-};
-
-static const char *const db_names[EG_DB_COUNT] = {
-#define X(id, name) [EG_DB_##id] = name,
-    EG_KV_DB_LIST(X)
-#undef X
+    int lock_fd;
 };
 
 static eg_err failed(eg_problem *p, int rc, const char *what) {
@@ -43,6 +38,9 @@ void eg_kv_snapshot_close(eg_kv_snapshot *s) {
     if (s->env) {
         mdb_env_close(s->env);
     }
+    if (s->lock_fd >= 0) {
+        close(s->lock_fd);
+    }
     free(s);
 }
 
@@ -60,12 +58,41 @@ static int open_env(const char *dir, unsigned flags, MDB_env **ret) {
     return rc;
 }
 
+static int open_in(const char *dir, const char *name) {
+    char path[4096];
+    const bool fits = snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path;
+    errno = fits ? errno : ENAMETOOLONG;
+    return fits ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+}
+
+/* With a log LMDB's file is only good while a process has the store open: a crash may have left anything, until the next start has recovered it. While this is
+ * held, no start sets it back. */
+static eg_err hold(const char *dir, int *ret_fd, eg_problem *p) {
+    const int log = open_in(dir, EG_KV_LOG_FIRST_FILE);
+    if (log < 0) {
+        return errno == ENOENT ? EG_OK : eg_fail(p, eg_err_from_errno(errno), "The store can't be read: %s.", strerrordesc_np(errno));
+    }
+    const int fd = open_in(dir, EG_KV_SNAPSHOT_LOCK);
+    const bool held = fd >= 0 && flock(fd, LOCK_SH) == 0 && flock(log, LOCK_SH | LOCK_NB) != 0;
+    close(log);
+    if (!held) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return eg_fail(p, EG_ERR_BUSY, "The store is not open, or is being recovered.");
+    }
+    *ret_fd = fd;
+    return EG_OK;
+}
+
 eg_err eg_kv_snapshot_open(const char *dir, eg_kv_snapshot **ret, eg_problem *p) {
     EG_CLEANUP(eg_kv_snapshot_close_p) eg_kv_snapshot *s = calloc(1, sizeof *s);
     int dead = 0;
     if (!s) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "No memory for the store.");
     }
+    s->lock_fd = -1;
+    EG_TRY(hold(dir, &s->lock_fd, p));
     int rc = open_env(dir, MDB_RDONLY | MDB_NOTLS, &s->env);
     if (rc == 0) {
         (void)mdb_reader_check(s->env, &dead);
@@ -113,12 +140,12 @@ static int copy_all(MDB_txn *from, MDB_env *to) {
     for (size_t i = 0; i < EG_DB_COUNT; i++) {
         MDB_dbi dbi = 0;
         MDB_cursor *c = NULL;
-        int rc = mdb_dbi_open(from, db_names[i], 0, &dbi);
+        int rc = mdb_dbi_open(from, eg_kv_db_names[i], 0, &dbi);
         if (rc == MDB_NOTFOUND) {
             continue; /* a store that is older than this database */
         }
         rc = rc ? rc : mdb_cursor_open(from, dbi, &c);
-        rc = rc ? rc : copy_rows(c, to, db_names[i]);
+        rc = rc ? rc : copy_rows(c, to, eg_kv_db_names[i]);
         if (c) {
             mdb_cursor_close(c);
         }

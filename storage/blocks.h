@@ -118,6 +118,7 @@ typedef struct eg_content_replace {
     uint64_t boot;
     eg_segment_at *plan;  /* private, as the rest */
     size_t plan_count;
+    bool logged;
     eg_segment_store *segments;
     eg_segment_at one;
     eg_txn_op ops[2];

@@ -107,6 +107,7 @@ typedef struct eg_content_flush {
     uint64_t boot;
     eg_segment_at *plan;  /* private: segments that are synced before the commit, in order */
     size_t plan_count;
+    bool logged;
     eg_segment_store *segments;
 } eg_content_flush;
 /* Syncs the segments, then commits together with `record` (may be NULL). EG_ERR_FLUSH_POSITION when staged appends don't

@@ -55,7 +55,7 @@ static eg_err make_plan(eg_storage *s, eg_content_flush *f, eg_problem *p) {
         EG_TRY(e);
         eg_location where;
         EG_TRY(eg_content_location_get(t, f->base.account, &x.segment, &where));
-        f->plan[f->plan_count++] = (eg_segment_at){x.segment, where.file, where.offset + where.stored};
+        f->plan[f->plan_count++] = (eg_segment_at){x.segment, where.file, where.offset + where.stored, where.stored};
         at += x.length;
     }
     return EG_OK;
@@ -110,7 +110,8 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     const bool changes = f->position > i.length;
     const uint64_t from = i.length;
     uint8_t last_flush[EG_LAST_FLUSH_LEN];
-    eg_err e = move_staged(t, f, &i);
+    eg_err e = f->logged ? eg_segment_store_log(f->segments, t, f->plan, f->plan_count) : EG_OK;
+    e = e == EG_OK ? move_staged(t, f, &i) : e;
     if (e == EG_OK && !f->retain) {
         e = drop_staged(t, f, &i);
     }
@@ -143,7 +144,11 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
 }
 
 static eg_err sync_plan(void *flush) {
-    const eg_content_flush *f = flush;
+    eg_content_flush *f = flush;
+    f->logged = eg_segment_store_can_log(f->segments, f->plan, f->plan_count);
+    if (f->logged) {
+        return EG_OK;
+    }
     return eg_segment_store_sync(f->segments, f->plan, f->plan_count);
 }
 

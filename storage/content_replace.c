@@ -21,7 +21,7 @@ static eg_err block_of(eg_kv_txn *t, const eg_content_replace *r, const eg_part 
 }
 
 static void plan_segment(const eg_part *part, eg_segment_at *ret) {
-    *ret = (eg_segment_at){part->segment->id, part->segment->file, part->segment->offset + part->segment->size.stored};
+    *ret = (eg_segment_at){part->segment->id, part->segment->file, part->segment->offset + part->segment->size.stored, part->segment->size.stored};
 }
 
 /* What has to be synced before the commit. */
@@ -43,7 +43,7 @@ static eg_err make_plan(eg_storage *s, eg_content_replace *r, eg_problem *p) {
             eg_location where;
             EG_TRY(block_of(t, r, part, &b, p));
             EG_TRY(eg_content_location_get(t, r->create.base.account, &b.segment, &where));
-            *to = (eg_segment_at){b.segment, where.file, where.offset + where.stored};
+            *to = (eg_segment_at){b.segment, where.file, where.offset + where.stored, where.stored};
             r->plan_count++;
         }
     }
@@ -125,6 +125,10 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     made->extents = 0;
     memset(made->digest, 0, sizeof made->digest);
     EG_TRY(add_parts(t, r, p));
+    if (r->logged) {
+        const eg_err e = eg_segment_store_log(r->segments, t, r->plan, r->plan_count);
+        EG_TRY(e == EG_ERR_NOT_FOUND ? changed(p) : e);
+    }
     if (!r->keep_blocks) {
         const eg_blocks_of of = {r->create.base.account, place.container.root, r->create.base.path};
         EG_TRY(eg_blocks_drop(t, &of));
@@ -132,10 +136,14 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return eg_path_create_apply(t, &r->create, p);
 }
 
-/* In the committer's thread: packs of the day, which one sync makes durable for a whole group. A segment that is gone was replaced and reclaimed meanwhile; a lost
+/* In the committer's thread: what is small goes into the log with the rows; of packs of the day one sync makes a whole group's durable. A segment that is gone was replaced and reclaimed meanwhile; a lost
  * file shows itself at the next try, or to the reader. */
 static eg_err sync_plan(void *replace) {
-    const eg_content_replace *r = replace;
+    eg_content_replace *r = replace;
+    r->logged = eg_segment_store_can_log(r->segments, r->plan, r->plan_count);
+    if (r->logged) {
+        return EG_OK;
+    }
     const eg_err e = eg_segment_store_sync(r->segments, r->plan, r->plan_count);
     return e == EG_ERR_NOT_FOUND ? EG_ERR_BUSY : e;
 }

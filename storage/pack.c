@@ -37,6 +37,7 @@ struct eg_packs {
     pthread_mutex_t writing;   /* one appends at a time, so that frames follow each other without a hole */
     pthread_cond_t synced;
     bool counted;
+    bool logged;               /* the store's log can have what is appended */
     pack *current;
     pack *buckets[BUCKETS];
 };
@@ -291,6 +292,63 @@ eg_err eg_packs_sync(eg_packs *p, const eg_id *pack_id, uint64_t end) {
     const eg_err e = ours ? sync_group(p, k, end > 0 && end < k->size ? end : k->size) : EG_OK;
     pthread_mutex_unlock(&p->lock);
     return ours ? e : sync_old(p, pack_id, end);
+}
+
+eg_err eg_packs_sync_all(eg_packs *p) {
+    eg_err e = EG_OK;
+    pthread_mutex_lock(&p->lock);
+    /* The lock is let go of while one is synced. None goes meanwhile that has something to sync: it is in use, or open. */
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (pack *k = p->buckets[i]; k; k = k->next) {
+            if (k->ours && k->synced < k->size && sync_group(p, k, k->size) != EG_OK) {
+                e = EG_ERR_IO;
+            }
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    return e;
+}
+
+void eg_packs_logged(eg_packs *p) {
+    pthread_mutex_lock(&p->lock);
+    p->logged = true;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Its name must be durable, since a start doesn't make a pack anew: so the first to come syncs. */
+bool eg_packs_can_log(eg_packs *p, const eg_id *pack_id) {
+    pthread_mutex_lock(&p->lock);
+    const pack *k = *slot_of(p, pack_id);
+    const bool can = p->logged && k && k->ours && k->listed && !k->broken && k->fd >= 0;
+    pthread_mutex_unlock(&p->lock);
+    return can;
+}
+
+eg_err eg_packs_log(eg_packs *p, eg_kv_txn *t, const eg_id *pack_id, uint64_t end, uint64_t stored) {
+    char path[sizeof EG_PACKS_BESIDE + 33];
+    const uint64_t len = EG_PACK_FRAME_LEN + stored;
+    memcpy(path, EG_PACKS_BESIDE "/", sizeof EG_PACKS_BESIDE);
+    eg_hex(eg_id_bytes(pack_id), path + sizeof EG_PACKS_BESIDE);
+    pthread_mutex_lock(&p->lock);
+    pack *k = *slot_of(p, pack_id);
+    const bool durable = k && k->synced >= end;
+    const bool can = k && !k->broken && k->fd >= 0 && len <= end && end <= k->size;
+    k = durable || !can ? NULL : k;
+    if (k) {
+        k->users++;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (!k) {
+        return durable ? EG_OK : EG_ERR_NOT_FOUND;
+    }
+    uint8_t *bytes = malloc(len);
+    eg_err e = bytes ? eg_pread_all(k->fd, bytes, len, (int64_t)(end - len)) : EG_ERR_NO_MEMORY;
+    e = e == EG_OK ? eg_kv_write_beside(t, path, end - len, (eg_bytes){bytes, len}) : e;
+    free(bytes);
+    pthread_mutex_lock(&p->lock);
+    k->users--;
+    pthread_mutex_unlock(&p->lock);
+    return e;
 }
 
 void eg_packs_tidy(eg_packs *p) {

@@ -5,6 +5,7 @@
 
 #include "store.h"
 
+#define EG_PACKS_BESIDE "segments/packs"          /* from the directory that the store lies in */
 #define EG_PACK_HEADER_LEN 32
 #define EG_PACK_FRAME_LEN 32
 #define EG_PACK_SIZE ((uint64_t)64 << 20)       /* a pack that would grow beyond it is closed, and the next one begins */
@@ -17,6 +18,14 @@ void eg_packs_close(eg_packs *p);
 
 /* Adds a sealed segment to the page cache; not durable yet. Counts it as living. EG_ERR_DISK_FULL, EG_ERR_IO. */
 eg_err eg_packs_append(eg_packs *p, const eg_id *segment, eg_bytes sealed, eg_id *ret_pack, uint64_t *ret_offset) EG_MUST_CHECK;
+/* What was appended with `stored` bytes before `end` goes into the transaction's record, frame and all, so that the pack needs no sync for it. Only of what
+ * eg_packs_can_log said true to. What was synced meanwhile is left out. EG_ERR_NOT_FOUND: the pack is gone, as of eg_packs_sync. */
+eg_err eg_packs_log(eg_packs *p, eg_kv_txn *t, const eg_id *pack, uint64_t end, uint64_t stored) EG_MUST_CHECK;
+bool eg_packs_can_log(eg_packs *p, const eg_id *pack);
+/* From now on: the packs lie where records of the store's log find them. */
+void eg_packs_logged(eg_packs *p);
+/* Everything that was appended before the call is durable after it. */
+eg_err eg_packs_sync_all(eg_packs *p) EG_MUST_CHECK;
 /* What the pack has before `end` is durable after it; with `end` 0 everything that was appended before the call. One fdatasync serves all who wait for one, and
  * what one of them had made durable already costs nothing.
  * EG_ERR_NOT_FOUND: the pack is gone, or ends before `end` (a power cut took what an earlier process had appended and nobody had

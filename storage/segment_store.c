@@ -27,6 +27,7 @@ struct eg_segment_store {
     uint64_t min_free;
     const eg_clock *clock;
     eg_packs *packs;
+    eg_kv *kv;                     /* whose log has what is small; NULL: none does */
     pthread_mutex_t holding;       /* while a file goes */
     size_t holds;
     pthread_mutex_t lock;
@@ -137,6 +138,9 @@ void eg_segment_store_close(eg_segment_store *s) {
         pending *next = s->pending->next;
         free(s->pending);
         s->pending = next;
+    }
+    if (s->kv) {
+        eg_kv_on_checkpoint(s->kv, NULL, NULL);
     }
     eg_packs_close(s->packs);
     if (s->hold_fd >= 0) {
@@ -313,6 +317,38 @@ static eg_err sync_shard(eg_segment_store *s, unsigned shard) {
     const eg_err e = eg_dir_sync(fd);
     close(fd);
     return e;
+}
+
+static eg_err on_checkpoint(void *packs) { return eg_packs_sync_all(packs); }
+
+void eg_segment_store_use_log(eg_segment_store *s, eg_kv *kv) {
+    const int packs = openat(s->dir_fd, "packs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (packs >= 0 && eg_kv_is_beside(kv, EG_PACKS_BESIDE, packs)) {
+        s->kv = kv;
+        eg_kv_on_checkpoint(kv, on_checkpoint, s->packs);
+        eg_packs_logged(s->packs);
+    }
+    if (packs >= 0) {
+        close(packs);
+    }
+}
+
+bool eg_segment_store_can_log(eg_segment_store *s, const eg_segment_at *at, size_t n) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < n; i++) {
+        all += at[i].stored;
+        if (at[i].stored == 0 || all > EG_LOGGED_MAX || !eg_segment_packed(&at[i]) || !eg_packs_can_log(s->packs, &at[i].file)) {
+            return false;
+        }
+    }
+    return s->kv && n > 0;
+}
+
+eg_err eg_segment_store_log(eg_segment_store *s, eg_kv_txn *t, const eg_segment_at *at, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        EG_TRY(eg_packs_log(s->packs, t, &at[i].file, at[i].end, at[i].stored));
+    }
+    return EG_OK;
 }
 
 eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_t n) {

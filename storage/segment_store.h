@@ -10,6 +10,8 @@ eg_err eg_segment_store_open(const char *dir, uint64_t min_free, const eg_clock 
 /* The same without changing anything there. */
 eg_err eg_segment_store_open_to_look(const char *dir, eg_segment_store **ret, eg_problem *p) EG_MUST_CHECK;
 void eg_segment_store_close(eg_segment_store *s);
+/* Whether the store's log can have what is written here: then it is told what a checkpoint of it has to make durable. */
+void eg_segment_store_use_log(eg_segment_store *s, eg_kv *kv);
 
 /* EG_ERR_DISK_FULL when less than the configured room is left. Asks the system at most once a second. */
 eg_err eg_segment_store_room(eg_segment_store *s, eg_problem *p) EG_MUST_CHECK;
@@ -28,6 +30,7 @@ typedef struct eg_segment_at {
     eg_id segment;
     eg_id file;
     uint64_t end;              /* behind its last byte in the file; only a sync looks at it */
+    uint64_t stored;           /* bytes; 0: not known, or not to be logged */
 } eg_segment_at;
 static inline bool eg_segment_packed(const eg_segment_at *at) { return !eg_id_eq(&at->segment, &at->file); }
 static inline bool eg_segment_all_packed(const eg_segment_at *at, size_t n) {
@@ -48,6 +51,10 @@ bool eg_segment_store_held(eg_segment_store *s);
 eg_packs *eg_segment_store_packs(eg_segment_store *s);   /* borrowed */
 /* Removes a pack that nothing lives in. EG_ERR_BUSY while somebody holds the files. */
 eg_err eg_segment_store_remove_pack(eg_segment_store *s, const eg_id *pack) EG_MUST_CHECK;
+/* Small ones in packs need no sync: eg_segment_store_log, in the transaction that makes them part of a file, takes them into its record. */
+#define EG_LOGGED_MAX ((uint64_t)64 << 10) /* stored bytes of one change */
+bool eg_segment_store_can_log(eg_segment_store *s, const eg_segment_at *at, size_t n);
+eg_err eg_segment_store_log(eg_segment_store *s, eg_kv_txn *t, const eg_segment_at *at, size_t n) EG_MUST_CHECK;
 /* Makes published segments durable: each file, then each directory once. EG_ERR_NOT_FOUND: one is lost, or was
  * moved to another pack meanwhile. */
 eg_err eg_segment_store_sync(eg_segment_store *s, const eg_segment_at *at, size_t n) EG_MUST_CHECK;

@@ -41,6 +41,9 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
     eg_forward_clock_init(&s->forward);
     eg_err e = o->look_only ? eg_segment_store_open_to_look(o->dir, &s->segments, p)
         : eg_segment_store_open(o->dir, o->min_free_bytes ? o->min_free_bytes : EG_FREE_MIN_DEFAULT, o->clock, &s->segments, p);
+    if (e == EG_OK && !o->look_only) {
+        eg_segment_store_use_log(s->segments, o->kv);
+    }
     if (e == EG_OK) {
         e = eg_key_cache_new(o->keys, o->clock, &s->key_cache);
     }

@@ -56,7 +56,7 @@ typedef struct eg_kv_options {
     const char *dir;        /* made if missing, 0700 */
     uint64_t map_size;      /* bytes, sparse; 0 = 1 TiB (16 GiB under sanitizers) */
     unsigned max_readers;   /* 0 = 512 */
-    bool no_sync;           /* only for tests */
+    bool no_sync;           /* only for tests: nothing is durable, and there is no log */
 } eg_kv_options;
 
 /* Takes an exclusive lock on the directory: EG_ERR_LOCKED names the other process. */
@@ -74,6 +74,15 @@ eg_err eg_kv_get(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes *ret) EG_MUST
 eg_err eg_kv_put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value);
 eg_err eg_kv_put_new(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value) EG_MUST_CHECK; /* EG_ERR_EXISTS, not sticky */
 eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key);  /* deleting what isn't there is EG_OK */
+
+/* Bytes at an offset of a file beside the store (`path` is relative to the directory that the store's own lies in), which the caller has written there already:
+ * with the transaction they are durable, without a sync of that file. After a crash they are written again, if the file is still there; its name
+ * must be durable. Only beneath a directory of which eg_kv_is_beside is true. */
+eg_err eg_kv_write_beside(eg_kv_txn *t, const char *path, uint64_t offset, eg_bytes bytes) EG_MUST_CHECK;
+/* Whether the directory dir_fd is the one that `path` names for write_beside; false without a log. */
+bool eg_kv_is_beside(const eg_kv *kv, const char *path, int dir_fd);
+/* hook: makes durable what write_beside was told of, before the log lets it go; in a thread of the store's own. NULL: a last time, and then no more. */
+void eg_kv_on_checkpoint(eg_kv *kv, eg_err (*hook)(void *ctx), void *ctx);
 
 /* Ordered iteration. Starts at the first key >= `from`; next() is EG_ERR_NOT_FOUND at the end. */
 eg_err eg_kv_cursor_open(eg_kv_txn *t, eg_kv_db db, eg_bytes from, eg_kv_cursor **ret) EG_MUST_CHECK;

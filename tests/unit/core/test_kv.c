@@ -1,4 +1,4 @@
-/* Checks the store: its lock and format, reads, cursors, and changes that fail without harming others. covers: committer.c kv_ahead.c kv_lmdb.c */
+/* Checks the store: its lock and format, reads, cursors, and changes that fail without harming others. covers: committer.c kv_ahead.c kv_lmdb.c kv_open.c */
 #include <embergate/durable_file.h>
 #include <embergate/kv.h>
 #include <embergate/metrics.h>
