@@ -114,6 +114,9 @@ typedef struct eg_content_flush {
  * reach from the file's length exactly to `position`; EG_ERR_BUSY when an append came in between. */
 eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) EG_MUST_CHECK;
 
+/* An append and the flush of it in one commit: of a packed segment that begins where the file ends. Nothing of both when one is refused. */
+eg_err eg_content_append_flushed(eg_storage *s, eg_content_stage *stage, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) EG_MUST_CHECK;
+
 /* Which boot of the machine this is. */
 uint64_t eg_content_boot(void);
 /* Recomputes a file's digest from its extent rows and checks that they cover it without gap. EG_ERR_CORRUPT. */

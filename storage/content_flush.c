@@ -182,3 +182,18 @@ eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op 
     }
     return e == EG_ERR_NOT_FOUND ? eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.") : e;
 }
+
+eg_err eg_content_append_flushed(eg_storage *s, eg_content_stage *stage, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
+    const eg_segment_ref *r = &stage->segment;
+    eg_segment_at one = {r->id, r->file, r->offset + r->size.stored, r->size.stored};
+    eg_txn_op ops[3] = {{eg_content_stage_apply, stage, .grows = true}, {apply, f, .grows = true, .before = sync_plan}};
+    f->segments = s->segments;
+    f->plan = &one;
+    f->plan_count = 1;
+    if (record) {
+        ops[2] = *record;
+    }
+    const eg_err e = eg_commit(s->committer, ops, record ? 3 : 2, p);
+    f->plan = NULL;
+    return e;
+}

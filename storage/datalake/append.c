@@ -56,8 +56,32 @@ eg_err eg_dfs_append_begin(eg_request *rq) {
 
 eg_err eg_dfs_append_body(eg_request *rq, eg_bytes chunk) { return eg_body_add(rq, chunk); }
 
-/* Wraps the segment's key for the file and makes the row. */
-static eg_err stage(eg_request *rq, const eg_target *d, uint64_t position, const eg_inode *file) {
+/* What a flush takes from the request. */
+static eg_err read_flush(eg_request *rq, const eg_target *d, eg_content_flush *f, eg_lease_step step) {
+    f->boot = d->store->boot;
+    EG_TRY(eg_target_change(rq, d, &f->base));
+    EG_TRY(eg_lease_read_action(rq, &f->base, step));
+    EG_TRY(eg_target_query_bool(rq, "retainUncommittedData", false, &f->retain));
+    EG_TRY(eg_dfs_read_attributes(rq, f->set, f->attr));
+    f->set[EG_ATTR_PROPERTIES] = false; /* not of a flush */
+    return EG_OK;
+}
+
+static eg_err flushed(eg_request *rq, const eg_target *d, const eg_content_flush *f) {
+    if (!f->retain) {
+        eg_reclaim_wake(d->store->reclaim);
+    }
+    return eg_target_etag(rq, &f->base.after);
+}
+
+static eg_err commit_both(eg_request *rq, const eg_target *d, eg_content_stage *s, eg_content_flush *f) {
+    eg_txn_op record;
+    const bool recorded = eg_target_record(rq, 202, &record);
+    return eg_content_append_flushed(d->store, s, f, recorded ? &record : NULL, &rq->problem);
+}
+
+/* Wraps the segment's key for the file and makes the row; with `f` also flushes it, in the same commit. */
+static eg_err stage(eg_request *rq, const eg_target *d, uint64_t position, const eg_inode *file, eg_content_flush *f) {
     EG_CLEANUP(eg_file_key_unref_p) eg_file_key *key = NULL;
     bool also_flush = false;
     if (eg_body_length(rq) == 0) {
@@ -69,28 +93,23 @@ static eg_err stage(eg_request *rq, const eg_target *d, uint64_t position, const
     EG_TRY(eg_target_change(rq, d, &s.base));
     EG_TRY(eg_target_query_bool(rq, "flush", false, &also_flush));
     EG_TRY(eg_lease_read_action(rq, &s.base, also_flush ? EG_LEASE_STEP_APPEND_FIRST : EG_LEASE_STEP_APPEND));
+    if (f) {
+        EG_TRY(read_flush(rq, d, f, EG_LEASE_STEP_FLUSH_SECOND));
+    }
     EG_TRY(eg_upload_finish(eg_body_upload(rq)));
     EG_TRY(eg_upload_ref(eg_body_upload(rq), eg_file_key_bytes(key), &file->id, &s.segment));
     const eg_txn_op op = {eg_content_stage_apply, &s, .grows = true};
-    const eg_err e = eg_commit(d->store->committer, &op, 1, &rq->problem);
+    const eg_err e = f ? commit_both(rq, d, &s, f) : eg_commit(d->store->committer, &op, 1, &rq->problem);
     eg_upload_settle(eg_body_upload(rq), e);
     return e == EG_OK ? eg_lease_renewed(rq, &s.base) : e;
 }
 
 static eg_err flush(eg_request *rq, const eg_target *d, eg_content_flush *f, int status) {
     eg_txn_op record;
-    f->boot = d->store->boot;
-    EG_TRY(eg_target_change(rq, d, &f->base));
-    EG_TRY(eg_lease_read_action(rq, &f->base, status == 202 ? EG_LEASE_STEP_FLUSH_SECOND : EG_LEASE_STEP_FLUSH));
-    EG_TRY(eg_target_query_bool(rq, "retainUncommittedData", false, &f->retain));
-    EG_TRY(eg_dfs_read_attributes(rq, f->set, f->attr));
-    f->set[EG_ATTR_PROPERTIES] = false; /* not of a flush */
+    EG_TRY(read_flush(rq, d, f, status == 202 ? EG_LEASE_STEP_FLUSH_SECOND : EG_LEASE_STEP_FLUSH));
     const bool recorded = eg_target_record(rq, status, &record);
     EG_TRY(eg_content_flush_run(d->store, f, recorded ? &record : NULL, &rq->problem));
-    if (!f->retain) {
-        eg_reclaim_wake(d->store->reclaim);
-    }
-    return eg_target_etag(rq, &f->base.after);
+    return flushed(rq, d, f);
 }
 
 static eg_err sum_of_file(eg_request *rq, const eg_target *d, const eg_inode *file, eg_span span, uint8_t ret[16]) {
@@ -163,10 +182,13 @@ eg_err eg_dfs_append_end(eg_request *rq) {
     EG_TRY(check_file(rq, &file, position));
     const uint64_t n = eg_body_length(rq);
     rq->record_bytes = n;
-    EG_TRY(stage(rq, &d, position, &file));
+    eg_content_flush f = {.position = position + n};
+    const bool at_once = also_flush && position == file.length && eg_upload_in_memory(eg_body_upload(rq));
+    EG_TRY(stage(rq, &d, position, &file, at_once ? &f : NULL));
     eg_target_moved(rq, d.store, 0, n);
-    if (also_flush) {
-        eg_content_flush f = {.position = position + n};
+    if (at_once) {
+        EG_TRY(flushed(rq, &d, &f));
+    } else if (also_flush) {
         EG_TRY(flush(rq, &d, &f, 202));
     }
     return answer(rq, &file);

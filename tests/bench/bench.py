@@ -17,12 +17,14 @@ def main():
     options = argparse.ArgumentParser(prog="./dev bench")
     options.add_argument("area", nargs="*", choices=[*AREAS, []], help="all without one")
     options.add_argument("--long", action="store_true", help="more and longer rounds, 10,000 idle connections")
+    options.add_argument("--only", metavar="PART", help="of an area that has parts (storage: memory, writes, reads, creates, listing, rename)")
     options = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended on the way out
     side_by_side.build_client()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the start; each ratio is the median of rounds measured in turn.")
     started = time.monotonic()
     with side_by_side.Bench(options.long) as b:
+        b.only = options.only
         for area in options.area or AREAS:
             b.results = []
             importlib.import_module(AREAS[area]).measure(b)

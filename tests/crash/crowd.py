@@ -85,8 +85,9 @@ class FileClient(Client):
         return f"f{self.count}"
 
     def content(self):
-        """Mostly what lies in packs, together with others; one in ten may be large enough for a file of its own."""
-        largest = self.largest * (5 if self.random.random() < 0.1 else 1)
+        """Mostly what lies in packs, together with others; two in five so small that they go with the store's log; one in ten may be large enough for a file of its own."""
+        what = self.random.random()
+        largest = self.largest * 5 if what < 0.1 else 2000 if what < 0.5 else self.largest
         return self.random.randbytes(8) * self.random.randint(1, largest // 8)
 
     def change(self, event, about, *request):
@@ -113,6 +114,12 @@ class FileClient(Client):
                 if status != 202:
                     raise AssertionError(f"append to {path} was answered {status} {body[:300]}")
         self.change("storage.file.flush", name, "PATCH", f"{path}?action=flush&position={len(content)}", b"")
+        self.files[name] = content
+
+    def put(self, name, content):
+        """All of it in one request."""
+        yield "storage.blob.put", name, {name: content}
+        self.change("storage.blob.put", name, "PUT", f"{self.folder}/{name}", content, {"x-ms-blob-type": "BlockBlob"})
         self.files[name] = content
 
     def rename(self, old, new):
@@ -149,7 +156,7 @@ class FileClient(Client):
         there = [n for n, content in self.files.items() if content is not None]
         what = self.random.random()
         if len(there) < 3 or (what < 0.45 and len(there) < 30):
-            return self.write(self.new_name(), self.content())
+            return self.random.choice((self.write, self.put))(self.new_name(), self.content())
         name = self.random.choice(there)
         if what < 0.55:
             return self.write(name, self.content())

@@ -1,6 +1,8 @@
 /* Appends and flushes: order, gaps, repetition, concurrency; and what a kill -9 leaves. covers: content_flush.c content_reader.c inode.c readers.c */
 #include "storage_fixture.h"
 
+#include <embergate/metrics.h>
+
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -64,13 +66,27 @@ static void uncommitted(void **state) {
 
 static void append_with_flush(void **state) {
     store *s = *state;
+    store_quiet(s);
     assert_int_equal(store_create(s, "/data/f"), EG_OK);
+    const int64_t commits = eg_metric_get(EG_METRIC_COMMITS);
     answer a = store_call(s, &(call){.method = "PATCH", .path = "/data/f", .query = "action=append&position=0&flush=true&close=true", .body = "abc", .body_len = 3});
     assert_int_equal(a.status, 202);
+    assert_int_equal(eg_metric_get(EG_METRIC_COMMITS), commits + 1); /* both at once */
     assert_non_null(answer_header(&a, "ETag"));
     answer_free(&a);
     a = store_read(s, "/data/f");
     assert_int_equal(a.body.len, 3);
+    answer_free(&a);
+    a = store_call(s, &(call){.method = "PATCH", .path = "/data/f", .query = "action=append&position=4&flush=true", .body = "x", .body_len = 1});
+    assert_int_equal(a.err, EG_ERR_FLUSH_POSITION);
+    answer_free(&a);
+    assert_int_equal(store_append(s, "/data/f", 3, "de", 2), EG_OK); /* with something staged, two commits as before */
+    a = store_call(s, &(call){.method = "PATCH", .path = "/data/f", .query = "action=append&position=5&flush=true", .body = "f", .body_len = 1});
+    assert_int_equal(a.status, 202);
+    answer_free(&a);
+    a = store_read(s, "/data/f");
+    assert_int_equal(a.body.len, 6);
+    assert_memory_equal(a.body.ptr, "abcdef", 6);
     answer_free(&a);
 }
 
