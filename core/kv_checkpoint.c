@@ -75,15 +75,24 @@ static eg_err run_hook(eg_kv_checkpointer *c) {
 static eg_err capture(eg_kv_checkpointer *c) {
     eg_kv_extent x;
     MDB_stat st;
+    MDB_txn *pin = NULL;
+    eg_kv_base next = {0};
     EG_TRY(eg_kv_extent_get(c->kv, &x));
     EG_TRY(eg_kv_of_lmdb(mdb_env_stat(c->kv->env, &st)));
-    EG_TRY(eg_kv_of_lmdb(mdb_txn_begin(c->kv->env, NULL, MDB_RDONLY, &c->next_pin)));
-    c->next = (eg_kv_base){.txnid = mdb_txn_id(c->next_pin), .page_size = st.ms_psize};
+    EG_TRY(eg_kv_of_lmdb(mdb_txn_begin(c->kv->env, NULL, MDB_RDONLY, &pin)));
+    next.txnid = mdb_txn_id(pin);
+    next.page_size = st.ms_psize;
     for (int i = 0; i < 2; i++) {
-        EG_TRY(eg_pread_all(x.fd, c->next.metas[i], EG_KV_META_KEPT, (int64_t)i * st.ms_psize));
+        const eg_err e = eg_pread_all(x.fd, next.metas[i], EG_KV_META_KEPT, (int64_t)i * st.ms_psize);
+        if (e != EG_OK) {
+            mdb_txn_abort(pin);
+            return e;
+        }
     }
+    next.generation = eg_kv_log_turn(c->kv->log);
+    c->next = next;
+    c->next_pin = pin;
     c->pages = x.used / st.ms_psize;
-    c->next.generation = eg_kv_log_turn(c->kv->log);
     return EG_OK;
 }
 
@@ -147,7 +156,7 @@ eg_err eg_kv_checkpoint_begin(eg_kv *kv) {
     eg_err e = wait_idle(c);
     if (e == EG_OK) {
         e = capture(c);
-        c->state = e == EG_OK ? RUNNING : FAILED;
+        c->state = e == EG_OK ? RUNNING : c->state; /* else nothing was begun */
         pthread_cond_broadcast(&c->changed);
     }
     const bool alone = e == EG_OK && !c->threaded;
@@ -212,7 +221,10 @@ eg_err eg_kv_checkpoint_tick(eg_kv *kv, bool ahead) {
     if (wait) {
         return eg_kv_checkpoint_now(kv);
     }
-    return due && now == IDLE ? eg_kv_checkpoint_begin(kv) : EG_OK;
+    if (due && now == IDLE) {
+        (void)!eg_kv_checkpoint_begin(kv); /* else the next time: the log has room yet */
+    }
+    return EG_OK;
 }
 
 eg_err eg_kv_checkpoints_start(eg_kv *kv) {

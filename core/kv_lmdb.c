@@ -82,6 +82,12 @@ static eg_err commit_unlogged(eg_kv *kv, MDB_txn *txn) {
     return eg_kv_checkpoint_now(kv);
 }
 
+/* Records bear LMDB's numbers one after the other: whether it made a transaction of what was committed. */
+static bool made(const eg_kv *kv, uint64_t txnid) {
+    MDB_envinfo info;
+    return mdb_env_info(kv->env, &info) == 0 && info.me_last_txnid == txnid;
+}
+
 /* On the disk, then in LMDB, then answered: so nothing is seen that a power cut could take back. */
 static eg_err commit_logged(eg_kv *kv, MDB_txn *txn) {
     const uint64_t txnid = mdb_txn_id(txn);
@@ -98,21 +104,26 @@ static eg_err commit_logged(eg_kv *kv, MDB_txn *txn) {
         return e;
     }
     e = eg_kv_of_lmdb(mdb_txn_commit(txn));
-    if (e != EG_OK && eg_kv_log_undo(kv->log) != EG_OK) {
+    if ((e != EG_OK || !made(kv, txnid)) && eg_kv_log_undo(kv->log) != EG_OK) {
         eg_kv_checkpoint_fail(kv);
     }
     return e;
 }
 
 static eg_err commit_whole(eg_kv *kv, MDB_txn *txn) {
-    if (!kv->log || (kv->changes.len == EG_KV_RECORD_HEADER && !kv->unlogged)) {
+    if (!kv->log) {
         return eg_kv_of_lmdb(mdb_txn_commit(txn));
     }
     if (eg_kv_checkpoint_failed(kv)) {
         mdb_txn_abort(txn);
         return EG_ERR_IO;
     }
-    return commit_logged(kv, txn);
+    if (kv->changes.len > EG_KV_RECORD_HEADER || kv->unlogged) {
+        return commit_logged(kv, txn);
+    }
+    const uint64_t txnid = mdb_txn_id(txn);
+    EG_TRY(eg_kv_of_lmdb(mdb_txn_commit(txn)));
+    return made(kv, txnid) ? eg_kv_checkpoint_now(kv) : EG_OK; /* nothing that we know of, but something of LMDB's own */
 }
 
 eg_err eg_kv_write_commit(eg_kv_txn *t) {
@@ -222,6 +233,7 @@ eg_err eg_kv_get(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes *ret) {
     return EG_OK;
 }
 
+/* Noted before LMDB has it, which may move what is borrowed from the transaction; struck out again when it doesn't take it. */
 static eg_err put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsigned flags) {
     EG_TRY(t->err);
     if (!t->write) {
@@ -229,11 +241,13 @@ static eg_err put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsig
     }
     MDB_val k = eg_kv_val(key);
     MDB_val v = eg_kv_val(value);
-    EG_TRY(eg_kv_of_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags)));
+    const size_t mark = t->kv->changes.len;
     if (t->kv->log) {
         note(t, eg_kv_changes_put(&t->kv->changes, eg_kv_db_names[db], key, value));
     }
-    return EG_OK;
+    const eg_err e = eg_kv_of_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags));
+    t->kv->changes.len = e == EG_OK ? t->kv->changes.len : mark;
+    return e;
 }
 
 eg_err eg_kv_put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value) {
@@ -251,10 +265,12 @@ eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
         return stick(t, EG_ERR_INVALID);
     }
     MDB_val k = eg_kv_val(key);
-    int rc = mdb_del(t->txn, t->kv->dbis[db], &k, NULL);
-    if (rc == 0 && t->kv->log) {
+    const size_t mark = t->kv->changes.len;
+    if (t->kv->log) {
         note(t, eg_kv_changes_del(&t->kv->changes, eg_kv_db_names[db], key));
     }
+    int rc = mdb_del(t->txn, t->kv->dbis[db], &k, NULL);
+    t->kv->changes.len = rc == 0 ? t->kv->changes.len : mark;
     return rc == MDB_NOTFOUND ? EG_OK : stick(t, eg_kv_of_lmdb(rc));
 }
 
