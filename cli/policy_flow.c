@@ -80,7 +80,7 @@ eg_err eg_cli_policy_compliance(const char *subscription, bool json, int *ret_st
         const bool fine = json_is_true(json_object_get(row, "isCompliant"));
         all = all && fine;
         if (!json) {
-            printf("%-13s %s: \"%s\", %s by %s%s\n", fine ? "compliant" : "not compliant", text_of(row, "resourceId"), text_of(row, "policyDefinitionName"),
+            printf("%-13s %s: \"%s\", %s by %s%s\n", fine ? "compliant" : "not compliant", text_of(row, "resourceId"), text_of(row, "policyDefinitionDisplayName"),
                    text_of(row, "policyDefinitionAction"), text_of(row, "policyAssignmentName"), json_is_true(json_object_get(row, "disabled")) ? ": disabled" : "");
         }
     }

@@ -429,7 +429,7 @@ eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
     EG_TRY(eg_policy_builder_new_bare(&b, p));
     EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", eg_policy_builtin_text(), p));
-    EG_TRY(add_file(b, EG_POLICY_RULES, "built-in", (eg_str){(const char *)eg_policy_builtin_rules, eg_policy_builtin_rules_len}, p));
+    EG_TRY(add_file(b, EG_POLICY_RULES, "built-in", eg_policy_builtin_rules_text(), p));
     b->rows = 0;
     *ret = b;
     b = NULL;
@@ -449,6 +449,7 @@ void eg_policy_builder_free(eg_policy_builder *b) {
 eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) {
     EG_TRY(advance(b, EG_POLICY_KIND_COUNT, p));
     eg_sha256(eg_buf_bytes(&b->digests), b->pol->digest);
+    EG_TRY(eg_policy_duties_index(b->pol) == EG_OK ? EG_OK : no_memory(p));
     b->pol->version = version;
     *ret = b->pol;
     b->pol = NULL;

@@ -29,6 +29,10 @@ eg_str eg_policy_builtin_text(void) {
     return (eg_str){(const char *)eg_policy_builtin_roles, eg_policy_builtin_roles_len};
 }
 
+eg_str eg_policy_builtin_rules_text(void) {
+    return (eg_str){(const char *)eg_policy_builtin_rules, eg_policy_builtin_rules_len};
+}
+
 static eg_err give(eg_policy_kind kind, const char *file, const json_t *v, eg_policy_sink to, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, EG_POLICY_FILE_BYTES_MAX);

@@ -43,6 +43,7 @@ typedef struct eg_policy_assigned {
     eg_str *excluded;               /* notScopes */
     size_t excluded_count;
     eg_str definition_id, definition_name;
+    eg_str set_id;                  /* the initiative's; len 0 = the definition itself was assigned */
     eg_str reference;               /* within an initiative; len 0 = the definition itself was assigned */
     eg_rule_effect effect;
     bool enforced;
@@ -85,6 +86,9 @@ typedef struct eg_rule_found {
     eg_str id, name;                /* the definition's, in the arena */
     const json_t *properties;
 } eg_rule_found;
+/* May it be named at the scope? Built in, or of the subscription that the scope lies in: Azure knows definitions at or above the scope alone, and subscriptions are
+ * of one tenant. */
+bool eg_rule_in_reach(const eg_rule_found *f, eg_str scope);
 /* By id; of a definition also by its built-in GUID. */
 bool eg_rule_book_definition(const eg_rule_book *b, eg_str id, eg_rule_found *ret);
 bool eg_rule_book_initiative(const eg_rule_book *b, eg_str id, eg_rule_found *ret);

@@ -144,7 +144,9 @@ static eg_err hand_on(const eg_rule_scope *s, const eg_policy_at *at, const json
     return EG_OK;
 }
 
-static eg_err put_initiative(const reader *r, const eg_rule_found *set, const eg_policy_assigned *common, eg_problem *p) {
+static eg_err put_initiative(const reader *r, const eg_rule_found *set, const eg_policy_assigned *assigned, eg_problem *p) {
+    eg_policy_assigned common = *assigned;
+    common.set_id = set->id;
     const eg_rule_scope s = {.arena = r->arena, .declared = json_object_get(set->properties, "parameters"), .given = json_object_get(r->properties, "parameters")};
     const json_t *parts = json_object_get(set->properties, "policyDefinitions");
     EG_TRY(eg_rule_parameters_check(&s, r->at, p));
@@ -160,7 +162,7 @@ static eg_err put_initiative(const reader *r, const eg_rule_found *set, const eg
         }
         reference = reference.ptr ? reference : eg_arena_printf(r->arena, "%zu", i);
         EG_TRY(hand_on(&s, r->at, part, &given, p));
-        EG_TRY(put_in_force(r, &d, given, reference, common, p));
+        EG_TRY(put_in_force(r, &d, given, reference, &common, p));
     }
     return EG_OK;
 }
@@ -182,10 +184,10 @@ eg_err eg_rule_assignment_read(const eg_rule_book *b, eg_arena *arena, const eg_
     EG_TRY(read_excluded(&r, &common, p));
     EG_TRY(read_mode(&r, &common, p));
     EG_TRY(eg_policy_text(&here, r.properties, "policyDefinitionId", 512, &definition, p));
-    if (eg_rule_book_definition(b, definition, &found)) {
+    if (eg_rule_book_definition(b, definition, &found) && eg_rule_in_reach(&found, common.scope)) {
         return put_in_force(&r, &found, json_object_get(r.properties, "parameters"), (eg_str){"", 0}, &common, p);
     }
-    if (eg_rule_book_initiative(b, definition, &found)) {
+    if (eg_rule_book_initiative(b, definition, &found) && eg_rule_in_reach(&found, common.scope)) {
         return put_initiative(&r, &found, &common, p);
     }
     return eg_policy_refuse(&at_definition, p, "No policy definition and no initiative has this id.");

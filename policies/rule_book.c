@@ -49,6 +49,19 @@ static const entry *find(const entries *l, eg_str id) {
     return NULL;
 }
 
+bool eg_rule_in_reach(const eg_rule_found *f, eg_str scope) {
+    eg_str a = f->id, b = scope;
+    if (eg_str_starts(f->id, BUILTIN)) {
+        return true;
+    }
+    for (int i = 0; i < 3; i++) { /* "", "subscriptions", the subscription */
+        if (!a.ptr || !b.ptr || !eg_str_ieq(eg_str_cut(&a, '/'), eg_str_cut(&b, '/'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool eg_rule_book_definition(const eg_rule_book *b, eg_str id, eg_rule_found *ret) {
     const entry *e = find(&b->definitions, id);
     eg_str last = id;
@@ -163,10 +176,11 @@ eg_err eg_rule_book_group(eg_rule_book *b, eg_arena *arena, const eg_policy_at *
     for (size_t i = 0; i < json_array_size(parts); i++) {
         eg_policy_at at_part = {.up = &member, .index = i}, at_id = {.up = &at_part, .name = "policyDefinitionId"};
         eg_rule_found found;
-        eg_str id;
+        eg_str own, id;
         EG_TRY(eg_policy_fields(&at_part, json_array_get(parts, i), part_fields, p));
         EG_TRY(eg_policy_text(&at_part, json_array_get(parts, i), "policyDefinitionId", 512, &id, p));
-        if (!eg_rule_book_definition(b, id, &found)) {
+        EG_TRY(eg_policy_text(at, v, "id", 512, &own, p));
+        if (!eg_rule_book_definition(b, id, &found) || !eg_rule_in_reach(&found, own)) {
             return eg_policy_refuse(&at_id, p, "No policy definition has this id.");
         }
     }

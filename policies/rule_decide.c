@@ -93,13 +93,15 @@ static bool in_scope(const eg_policy_assigned *a, eg_str id) {
 }
 
 void eg_policy_compliance(const eg_policy *pol, const eg_resource *r, void (*each)(void *ctx, const eg_compliance *c), void *ctx) {
+    size_t first = 0;
     for (size_t i = 0; i < pol->assigned_count; i++) {
         const eg_policy_assigned *a = &pol->assigned[i];
+        first = a->id.ptr == pol->assigned[first].id.ptr ? first : i;
         if (a->effect == EG_EFFECT_DISABLED || !in_scope(a, r->id) || holds(&a->rule, r, true) == NO) {
             continue;
         }
         const bool compliant = holds(&a->rule, r, false) == NO;
-        const eg_compliance c = {.assignment_id = a->id, .assignment_name = a->name, .definition_id = a->definition_id, .definition_name = a->definition_name,
+        const eg_compliance c = {.assignment_id = a->id, .assignment_name = a->name, .assignment_scope = a->scope, .set_id = a->set_id, .reference = a->reference, .index = i, .first = first, .definition_id = a->definition_id, .definition_name = a->definition_name,
                                  .effect = a->effect == EG_EFFECT_DENY ? "Deny" : "Audit", .compliant = compliant, .enforced = a->enforced,
                                  .denies = !compliant && a->enforced && a->effect == EG_EFFECT_DENY, .message = a->message};
         each(ctx, &c);

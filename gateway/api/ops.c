@@ -86,9 +86,16 @@ static void add_isolation(const eg_ops *ops, json_t *to) {
 
 /* News for an administrator, like a refused policy: the rest is served. */
 static void add_disabled(const eg_ops *ops, json_t *to) {
-    json_t *v = ops->o.compliance ? eg_compliance_watch_report(ops->o.compliance, (eg_str){"", 0}, true) : NULL;
+    json_t *v = ops->o.compliance ? eg_compliance_watch_disabled(ops->o.compliance) : NULL;
     if (v) {
         json_object_set_new(to, "disabled", v);
+    }
+}
+
+static void add_stored(const eg_ops *ops, json_t *to) {
+    json_t *v = ops->o.stored ? ops->o.stored(ops->o.stored_ctx) : NULL;
+    if (v) {
+        json_object_set_new(to, "storage", v);
     }
 }
 
@@ -106,6 +113,9 @@ static eg_err healthz(eg_request *rq) {
     (void)add_policies(ops, v);
     add_isolation(ops, v);
     add_disabled(ops, v);
+    if (!(rq->route->flags & EG_ROUTE_PUBLIC)) {
+        add_stored(ops, v);
+    }
     if (ops->o.pool) {
         json_object_set_new(v, "pool", json_pack("{s:I}", "queued", (json_int_t)eg_pool_queued(ops->o.pool)));
     }
@@ -119,8 +129,10 @@ static eg_err healthz(eg_request *rq) {
 }
 
 static eg_err metrics(eg_request *rq) {
+    const eg_ops *ops = rq->room;
     eg_buf text;
     eg_buf_init(&text, (size_t)1 << 20);
+    json_decref(ops->o.stored ? ops->o.stored(ops->o.stored_ctx) : NULL);
     eg_err e = eg_metrics_render(&text);
     if (e != EG_OK) {
         eg_buf_done(&text);

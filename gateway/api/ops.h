@@ -16,6 +16,8 @@ typedef struct eg_ops_options {
     eg_compliance_watch *compliance;       /* what a policy assignment disables */
     const eg_audit *audit;
     eg_compute *compute;                   /* clusters, and what they lack of isolation */
+    json_t *(*stored)(void *stored_ctx);   /* what each account has stored; brings its metric to now */
+    void *stored_ctx;
     eg_pool *pool;                         /* how much waits */
     const char *const *isolation_missing;  /* sentences, NULL-terminated: what else this installation does not isolate */
     bool loopback;                         /* peers on this machine see details without a token */

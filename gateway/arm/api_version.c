@@ -14,6 +14,10 @@ static const char *const authorization[] = {"2025-12-01-preview", "2024-07-01-pr
                                             "2021-04-01-preview", "2020-10-01-preview", "2020-10-01", "2020-08-01-preview", "2020-04-01-preview", "2020-03-01-preview",
                                             "2018-09-01-preview", "2018-07-01-preview", "2018-07-01", "2018-01-01-preview", "2017-10-01-preview", "2015-07-01", NULL};
 static const char *const schedules[] = {"2024-09-01-preview", "2022-04-01-preview", "2020-10-01", "2020-10-01-preview", NULL};
+static const char *const policy[] = {"2026-06-01", "2025-12-01-preview", "2025-11-01", "2025-03-01", "2025-01-01", "2024-05-01", "2024-04-01", "2023-04-01", "2022-06-01", "2021-06-01",
+                                     "2020-09-01", "2020-08-01", "2020-03-01", "2019-09-01", "2019-06-01", "2019-01-01", "2018-05-01", "2018-03-01", "2017-06-01-preview",
+                                     "2016-12-01", "2016-04-01", NULL};
+static const char *const insights[] = {"2024-10-01", "2019-10-01", "2018-07-01-preview", "2018-04-04", NULL};
 static const char *const network[] = {
     "2026-03-01", "2026-01-01", "2025-09-01", "2025-07-01", "2025-05-01", "2025-03-01", "2025-01-01", "2024-10-01", "2024-07-01", "2024-05-01", "2024-03-01", "2024-01-01", "2023-11-01", "2023-09-01", "2023-06-01",
     "2023-05-01", "2023-04-01", "2023-02-01", "2022-11-01", "2022-09-01", "2022-07-01", "2022-05-01", "2022-01-01", "2021-12-01", "2021-08-01", "2021-05-01", "2021-03-01", "2021-02-01",
@@ -40,12 +44,16 @@ static const struct {
     {"Microsoft.Authorization", "roleAssignmentScheduleRequests", schedules},
     {"Microsoft.Authorization", "roleEligibilitySchedules", schedules},
     {"Microsoft.Authorization", "roleEligibilityScheduleInstances", schedules},
+    {"Microsoft.Authorization", "policyDefinitions", policy},
+    {"Microsoft.Authorization", "policySetDefinitions", policy},
+    {"Microsoft.Authorization", "policyAssignments", policy},
     {"Microsoft.HDInsight", "clusters", hdinsight},
     {"Microsoft.Network", "networkSecurityGroups", network},
     {"Microsoft.Network", "networkSecurityGroups/securityRules", network},
     {"Microsoft.Network", "networkSecurityGroups/defaultSecurityRules", network},
     {"Microsoft.Network", "virtualNetworks", network},
     {"Microsoft.Network", "virtualNetworks/subnets", network},
+    {"Microsoft.PolicyInsights", "policyStates", insights},
     {"Microsoft.Resources", "subscriptions", resources},
     {"Microsoft.Resources", "resourceGroups", resources},
     {"Microsoft.Resources", "tenants", resources},

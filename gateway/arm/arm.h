@@ -3,6 +3,7 @@
 #define EMBERGATE_ARM_H
 
 #include "../config/config.h"
+#include "../pipeline/compliance_watch.h"
 
 #include <embergate/http.h>
 #include <embergate/policy_store.h>
@@ -15,6 +16,7 @@ typedef struct eg_arm_options {
     eg_policy_store *policies;    /* documents; NULL in tests: there are none, and none can be written */
     eg_kv *kv;                    /* local principals, for their names; NULL = none */
     const eg_clock *clock;
+    eg_compliance_watch *compliance; /* NULL in tests: nothing is known of compliance */
 } eg_arm_options;
 
 eg_err eg_arm_new(const eg_arm_options *o, eg_arm **ret) EG_MUST_CHECK;

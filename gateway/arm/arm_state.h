@@ -23,6 +23,8 @@ eg_err eg_arm_unknown(eg_request *rq);
 
 /* resource_list.c. {"value":[…]} of an array of resources with ids (taken), in the order of their ids, EG_ARM_PAGE at a time with nextLink. */
 eg_err eg_arm_respond_list(eg_request *rq, json_t *taken);
+/* Adds the request's own query without its $skipToken; "&" at its end unless it is empty. */
+eg_err eg_arm_add_query(const eg_request *rq, eg_buf *to) EG_MUST_CHECK;
 /* May the asker do this at an id of the request's own tenant? */
 bool eg_arm_may(eg_request *rq, const char *action, const char *id);
 /* Does the id lie at the scope or below it? */

@@ -93,12 +93,24 @@ eg_err eg_arm_assignment_show(eg_request *rq, json_t *doc);
 bool eg_arm_assignment_listed(eg_request *rq, const json_t *doc, eg_str scope, const eg_arm_filter *f);
 /* Everything for whoever may read it at the scope; for everybody else its own, which must then be asked for: asTarget(), or its own principalId. */
 eg_err eg_arm_eligible_list_end(eg_request *rq);
+eg_err eg_arm_deny_prepare(eg_request *rq, json_t *doc, const json_t *before);
+eg_err eg_arm_deny_leave(eg_request *rq, const json_t *doc);
 bool eg_arm_deny_listed(eg_request *rq, const json_t *doc, eg_str scope, const eg_arm_filter *f);
 /* Is this principal, or a group of the asker when it is the asker, the one of the document? */
 bool eg_arm_is_assigned(const eg_request *rq, const json_t *doc, eg_str principal);
 /* permissions.c, activation.c */
 eg_err eg_arm_permissions(eg_request *rq);
 eg_err eg_arm_activate(eg_request *rq);
+
+/* policy_rules.c: definitions and initiatives, built in and own; assignments. */
+eg_err eg_arm_rule_list_end(eg_request *rq);
+eg_err eg_arm_rule_get_end(eg_request *rq);
+eg_err eg_arm_rule_prepare(eg_request *rq, json_t *doc, const json_t *before);
+eg_err eg_arm_rule_show(eg_request *rq, json_t *doc);
+eg_err eg_arm_rule_leave(eg_request *rq, const json_t *doc);
+eg_err eg_arm_rule_assignment_prepare(eg_request *rq, json_t *doc, const json_t *before);
+eg_err eg_arm_rule_assignment_show(eg_request *rq, json_t *doc);
+bool eg_arm_rule_assignment_listed(eg_request *rq, const json_t *doc, eg_str scope, const eg_arm_filter *f);
 
 /* network_groups.c, virtual_networks.c */
 eg_err eg_arm_group_prepare(eg_request *rq, json_t *doc, const json_t *before);

@@ -3,13 +3,28 @@
 
 #include <stdio.h>
 
+/* By what the route's pattern names; whatever else is listed knows no clause. */
+static unsigned lists_of(const char *pattern) {
+    static const struct { const char *part; unsigned lists; } table[] = {
+        {"/v1.0/", EG_ARM_FILTER_GRAPH}, {"/policyStates/", EG_ARM_FILTER_STATES}, {"Microsoft.Authorization/policy", EG_ARM_FILTER_POLICIES}, {"Microsoft.Authorization/", EG_ARM_FILTER_ROLES},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (strstr(pattern, table[i].part)) {
+            return table[i].lists;
+        }
+    }
+    return 0;
+}
+
 eg_err eg_arm_filter_of(eg_request *rq, eg_arm_filter *ret) {
     eg_str text = {"", 0};
     eg_err e = eg_request_query(rq, "$filter", &text);
     if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
         return e;
     }
-    return eg_arm_filter_parse(rq->arena, text, ret, &rq->problem);
+    EG_TRY(eg_arm_filter_parse(rq->arena, text, ret, &rq->problem));
+    return text.len == 0 || (ret->lists & lists_of(rq->route->pattern)) ? EG_OK
+                                                                        : eg_fail(&rq->problem, EG_ERR_RESOURCE_FILTER, "The $filter is not supported: it has a name that this list does not know.");
 }
 
 eg_err eg_arm_doc_shown(eg_request *rq, const eg_arm_type *t, const json_t *doc, json_t **ret) {

@@ -3,6 +3,7 @@
 
 static const char *const role_read_only[] = {"createdOn", "updatedOn", "createdBy", "updatedBy", NULL};
 static const char *const assignment_read_only[] = {"createdOn", "updatedOn", "createdBy", "updatedBy", NULL};
+static const char *const rule_assignment_read_only[] = {"instanceId", "latestDefinitionVersion", "effectiveDefinitionVersion", NULL};
 static const char *const network_read_only[] = {"provisioningState", "resourceGuid", "defaultSecurityRules", "networkInterfaces", "flowLogs", NULL};
 /* "subnets" of a group are who uses it, of a network its own. */
 static const char *const group_read_only[] = {"provisioningState", "resourceGuid", "defaultSecurityRules", "networkInterfaces", "flowLogs", "subnets", NULL};
@@ -16,7 +17,14 @@ static const eg_arm_type types[] = {
      .listed = eg_arm_assignment_listed},
     {.kind = EG_POLICY_ELIGIBLE, .type = "Microsoft.Authorization/roleEligibilitySchedules", .not_found = EG_ERR_NOT_FOUND, .show = eg_arm_assignment_show,
      .listed = eg_arm_assignment_listed},
-    {.kind = EG_POLICY_DENIES, .type = "Microsoft.Authorization/denyAssignments", .not_found = EG_ERR_NOT_FOUND, .listed = eg_arm_deny_listed},
+    {.kind = EG_POLICY_DENIES, .type = "Microsoft.Authorization/denyAssignments", .not_found = EG_ERR_NOT_FOUND, .read_only = assignment_read_only,
+     .prepare = eg_arm_deny_prepare, .leave = eg_arm_deny_leave, .listed = eg_arm_deny_listed},
+    {.kind = EG_POLICY_RULES, .type = "Microsoft.Authorization/policyDefinitions", .not_found = EG_ERR_RULE_NOT_FOUND, .prepare = eg_arm_rule_prepare, .show = eg_arm_rule_show,
+     .leave = eg_arm_rule_leave},
+    {.kind = EG_POLICY_INITIATIVES, .type = "Microsoft.Authorization/policySetDefinitions", .not_found = EG_ERR_INITIATIVE_NOT_FOUND, .prepare = eg_arm_rule_prepare,
+     .show = eg_arm_rule_show, .leave = eg_arm_rule_leave},
+    {.kind = EG_POLICY_RULE_ASSIGNMENTS, .type = "Microsoft.Authorization/policyAssignments", .not_found = EG_ERR_RULE_ASSIGNMENT_NOT_FOUND,
+     .read_only = rule_assignment_read_only, .prepare = eg_arm_rule_assignment_prepare, .show = eg_arm_rule_assignment_show, .listed = eg_arm_rule_assignment_listed},
     {.kind = EG_POLICY_GROUPS, .type = "Microsoft.Network/networkSecurityGroups", .not_found = EG_ERR_NOT_FOUND, .read_only = group_read_only, .etags = true,
      .prepare = eg_arm_group_prepare, .show = eg_arm_group_show, .leave = eg_arm_group_leave},
     {.kind = EG_POLICY_VNETS, .type = "Microsoft.Network/virtualNetworks", .not_found = EG_ERR_NOT_FOUND, .read_only = network_read_only, .etags = true,

@@ -3,32 +3,48 @@
 
 #include <stddef.h>
 
-typedef enum clause_form { FORM_BARE = 0, FORM_CALL, FORM_EQUALS, FORM_ANY } clause_form;
+typedef enum clause_form { FORM_BARE = 0, FORM_CALL, FORM_EQUALS, FORM_TRUTH, FORM_ANY } clause_form;
 
-/* FORM_BARE sets a bool, the others a text. */
+enum { ROLES = EG_ARM_FILTER_ROLES, POLICIES = EG_ARM_FILTER_POLICIES, STATES = EG_ARM_FILTER_STATES, GRAPH = EG_ARM_FILTER_GRAPH };
+
+/* FORM_BARE sets a bool, the others a text. The last column: in which lists it means something. */
 static const struct {
     const char *name;
     clause_form form;
     size_t at;
+    unsigned lists;
 } clauses[] = {
-    {"atScope", FORM_BARE, offsetof(eg_arm_filter, at_scope)},
-    {"atExactScope", FORM_BARE, offsetof(eg_arm_filter, at_scope)},
-    {"atScopeAndBelow", FORM_BARE, offsetof(eg_arm_filter, at_scope_and_below)},
-    {"asTarget", FORM_BARE, offsetof(eg_arm_filter, as_target)},
-    {"asApprover", FORM_BARE, offsetof(eg_arm_filter, as_approver)},
-    {"assignedTo", FORM_CALL, offsetof(eg_arm_filter, assigned_to)},
-    {"principalId", FORM_EQUALS, offsetof(eg_arm_filter, principal)},
-    {"gdprExportPrincipalId", FORM_EQUALS, offsetof(eg_arm_filter, principal)},
-    {"roleName", FORM_EQUALS, offsetof(eg_arm_filter, role_name)},
-    {"type", FORM_EQUALS, offsetof(eg_arm_filter, role_type)},
-    {"roleDefinitionId", FORM_EQUALS, offsetof(eg_arm_filter, role_id)},
-    {"denyAssignmentName", FORM_EQUALS, offsetof(eg_arm_filter, deny_name)},
-    {"status", FORM_EQUALS, offsetof(eg_arm_filter, status)},
-    {"servicePrincipalNames/any", FORM_ANY, offsetof(eg_arm_filter, service_name)},
-    {"appId", FORM_EQUALS, offsetof(eg_arm_filter, app_id)},
-    {"displayName", FORM_EQUALS, offsetof(eg_arm_filter, display_name)},
-    {"userPrincipalName", FORM_EQUALS, offsetof(eg_arm_filter, user_name)},
-    {"id", FORM_EQUALS, offsetof(eg_arm_filter, object_id)},
+    {"atScope", FORM_BARE, offsetof(eg_arm_filter, at_scope), ROLES | POLICIES},
+    {"atExactScope", FORM_BARE, offsetof(eg_arm_filter, at_exact_scope), ROLES | POLICIES},
+    {"atScopeAndBelow", FORM_BARE, offsetof(eg_arm_filter, at_scope_and_below), ROLES | POLICIES},
+    {"asTarget", FORM_BARE, offsetof(eg_arm_filter, as_target), ROLES},
+    {"asApprover", FORM_BARE, offsetof(eg_arm_filter, as_approver), ROLES},
+    {"assignedTo", FORM_CALL, offsetof(eg_arm_filter, assigned_to), ROLES},
+    {"principalId", FORM_EQUALS, offsetof(eg_arm_filter, principal), ROLES},
+    {"gdprExportPrincipalId", FORM_EQUALS, offsetof(eg_arm_filter, principal), ROLES},
+    {"roleName", FORM_EQUALS, offsetof(eg_arm_filter, role_name), ROLES},
+    {"type", FORM_EQUALS, offsetof(eg_arm_filter, role_type), ROLES},
+    {"roleDefinitionId", FORM_EQUALS, offsetof(eg_arm_filter, role_id), ROLES},
+    {"denyAssignmentName", FORM_EQUALS, offsetof(eg_arm_filter, deny_name), ROLES},
+    {"status", FORM_EQUALS, offsetof(eg_arm_filter, status), ROLES},
+    {"policyDefinitionId", FORM_EQUALS, offsetof(eg_arm_filter, definition_id), POLICIES | STATES},
+    {"policyType", FORM_EQUALS, offsetof(eg_arm_filter, policy_type), POLICIES},
+    {"category", FORM_EQUALS, offsetof(eg_arm_filter, category), POLICIES},
+    {"complianceState", FORM_EQUALS, offsetof(eg_arm_filter, compliance), STATES},
+    {"isCompliant", FORM_TRUTH, offsetof(eg_arm_filter, is_compliant), STATES},
+    {"resourceId", FORM_EQUALS, offsetof(eg_arm_filter, resource_id), STATES},
+    {"resourceType", FORM_EQUALS, offsetof(eg_arm_filter, resource_type), STATES},
+    {"resourceGroup", FORM_EQUALS, offsetof(eg_arm_filter, resource_group), STATES},
+    {"policyAssignmentId", FORM_EQUALS, offsetof(eg_arm_filter, assignment_id), STATES},
+    {"policyAssignmentName", FORM_EQUALS, offsetof(eg_arm_filter, assignment_name), STATES},
+    {"policyDefinitionName", FORM_EQUALS, offsetof(eg_arm_filter, definition_name), STATES},
+    {"policyDefinitionAction", FORM_EQUALS, offsetof(eg_arm_filter, definition_action), STATES},
+    {"policySetDefinitionId", FORM_EQUALS, offsetof(eg_arm_filter, set_id), STATES},
+    {"servicePrincipalNames/any", FORM_ANY, offsetof(eg_arm_filter, service_name), GRAPH},
+    {"appId", FORM_EQUALS, offsetof(eg_arm_filter, app_id), GRAPH},
+    {"displayName", FORM_EQUALS, offsetof(eg_arm_filter, display_name), GRAPH},
+    {"userPrincipalName", FORM_EQUALS, offsetof(eg_arm_filter, user_name), GRAPH},
+    {"id", FORM_EQUALS, offsetof(eg_arm_filter, object_id), GRAPH | ROLES},
 };
 
 typedef struct reader {
@@ -102,9 +118,19 @@ static eg_err equals(reader *r, eg_str *ret) {
     return quoted(r, ret);
 }
 
+static eg_err truth(reader *r, eg_str *ret) {
+    skip_blanks(r);
+    if (!eg_str_ieq(word(r), EG_LIT("eq"))) {
+        return refuse(r, "the operator must be eq");
+    }
+    skip_blanks(r);
+    *ret = word(r);
+    return eg_str_ieq(*ret, EG_LIT("true")) || eg_str_ieq(*ret, EG_LIT("false")) ? EG_OK : refuse(r, "true or false is expected");
+}
+
 static eg_err read_form(reader *r, clause_form form, eg_str *ret) {
-    if (form == FORM_EQUALS) {
-        return equals(r, ret);
+    if (form == FORM_EQUALS || form == FORM_TRUTH) {
+        return form == FORM_EQUALS ? equals(r, ret) : truth(r, ret);
     }
     if (!take(r, '(')) {
         return refuse(r, "a parenthesis is expected");
@@ -131,6 +157,7 @@ static eg_err read_clause(reader *r, eg_arm_filter *f) {
         }
         char *at = (char *)f + clauses[i].at;
         eg_str value = {"", 0};
+        f->lists &= clauses[i].lists;
         EG_TRY(read_form(r, clauses[i].form, &value));
         if (clauses[i].form == FORM_BARE) {
             memcpy(at, &(bool){true}, sizeof(bool));
@@ -149,7 +176,7 @@ static eg_err read_clause(reader *r, eg_arm_filter *f) {
 
 eg_err eg_arm_filter_parse(eg_arena *a, eg_str text, eg_arm_filter *ret, eg_problem *p) {
     reader r = {a, text, p};
-    eg_arm_filter f = {.at_scope = false};
+    eg_arm_filter f = {.lists = ~0u};
     if (text.len > EG_ARM_FILTER_MAX) {
         return refuse(&r, "it is too long");
     }

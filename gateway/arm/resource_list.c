@@ -109,13 +109,16 @@ static eg_err read_token(eg_request *rq, eg_str *ret) {
     return EG_OK;
 }
 
-/* The request's own query without its token. */
-static eg_err add_query(const eg_request *rq, eg_buf *to) {
+static bool is_token(eg_str name) {
+    return eg_str_ieq(name, EG_LIT("$skipToken")) || eg_str_ieq(name, EG_LIT("%24skipToken"));
+}
+
+eg_err eg_arm_add_query(const eg_request *rq, eg_buf *to) {
     eg_str rest = rq->query;
     while (rest.ptr && rest.len > 0) {
         eg_str pair = eg_str_cut(&rest, '&'), value = pair, name;
         name = eg_str_cut(&value, '=');
-        if (pair.len > 0 && !eg_str_is(name, "$skipToken") && !eg_str_ieq(name, EG_LIT("%24skipToken"))) {
+        if (pair.len > 0 && !is_token(name)) {
             EG_TRY(eg_buf_addf(to, "%.*s&", EG_FMT(pair)));
         }
     }
@@ -127,7 +130,7 @@ static eg_err add_next_link(eg_request *rq, json_t *body, eg_str last) {
     EG_CLEANUP(eg_buf_done) eg_buf link;
     eg_buf_init(&link, (size_t)16384);
     EG_TRY(eg_buf_addf(&link, "%s%.*s?", a->o.config->public_url, EG_FMT(rq->raw_path)));
-    EG_TRY(add_query(rq, &link));
+    EG_TRY(eg_arm_add_query(rq, &link));
     EG_TRY(eg_buf_adds(&link, "$skipToken="));
     EG_TRY(eg_base64url(eg_str_bytes(last), &link));
     return json_object_set_new(body, "nextLink", json_stringn(link.ptr, link.len)) == 0 ? EG_OK : EG_ERR_NO_MEMORY;

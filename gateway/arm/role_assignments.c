@@ -150,7 +150,7 @@ static bool at_or_around(const json_t *doc, eg_str scope, bool not_below) {
 }
 
 bool eg_arm_assignment_listed(eg_request *rq, const json_t *doc, eg_str scope, const eg_arm_filter *f) {
-    if (!at_or_around(doc, scope, f->at_scope)) {
+    if (!at_or_around(doc, scope, f->at_scope || f->at_exact_scope)) {
         return false;
     }
     if (f->as_target && !eg_arm_is_assigned(rq, doc, eg_str_of(rq->principal->object_id))) {
@@ -170,11 +170,39 @@ static bool names_party(const json_t *list, eg_str id) {
     return false;
 }
 
+/* As in Azure: what the system protects stays, and who denies everybody leaves somebody out, or nobody could take it back. */
+eg_err eg_arm_deny_prepare(eg_request *rq, json_t *doc, const json_t *before) {
+    json_t *properties = json_object_get(doc, "properties");
+    const eg_str name = eg_json_str(doc, "name");
+    if (!eg_uuid_valid(name)) {
+        return eg_fail(&rq->problem, EG_ERR_RESOURCE_BODY, "The deny assignment ID '%.*s' is not valid. The deny assignment ID must be a GUID.", EG_FMT(name));
+    }
+    if (!eg_arm_own_scope(rq, rq->params[0])) {
+        return eg_fail(&rq->problem, EG_ERR_SUBSCRIPTION_NOT_FOUND, "The subscription could not be found.");
+    }
+    if (json_is_true(json_object_get(properties, "isSystemProtected"))) {
+        return eg_fail(&rq->problem, EG_ERR_RESOURCE_BODY, "properties.isSystemProtected: what is made by a request is not protected by the system.");
+    }
+    if (names_party(json_object_get(properties, "principals"), EG_LIT("00000000-0000-0000-0000-000000000000")) &&
+        json_array_size(json_object_get(properties, "excludePrincipals")) == 0) {
+        return eg_fail(&rq->problem, EG_ERR_RESOURCE_BODY, "properties.excludePrincipals: a deny assignment of everybody leaves at least one principal out.");
+    }
+    EG_TRY(before ? eg_arm_deny_leave(rq, before) : EG_OK);
+    EG_TRY(fill_scope(rq, properties, before));
+    return stamp(rq, properties, before);
+}
+
+eg_err eg_arm_deny_leave(eg_request *rq, const json_t *doc) {
+    return json_is_true(json_object_get(properties_of(doc), "isSystemProtected"))
+               ? eg_fail(&rq->problem, EG_ERR_DENIED_ROLE, "The deny assignment is protected by the system: it can be changed neither here nor in Azure.")
+               : EG_OK;
+}
+
 bool eg_arm_deny_listed(eg_request *rq, const json_t *doc, eg_str scope, const eg_arm_filter *f) {
     (void)rq;
     const json_t *principals = json_object_get(properties_of(doc), "principals");
     const eg_str who = f->principal.ptr ? f->principal : f->assigned_to;
-    return at_or_around(doc, scope, f->at_scope) && (!f->deny_name.ptr || eg_str_ieq(f->deny_name, eg_json_str(properties_of(doc), "denyAssignmentName"))) &&
+    return at_or_around(doc, scope, f->at_scope || f->at_exact_scope) && (!f->deny_name.ptr || eg_str_ieq(f->deny_name, eg_json_str(properties_of(doc), "denyAssignmentName"))) &&
            (!who.ptr || names_party(principals, who) || names_party(principals, EG_LIT("00000000-0000-0000-0000-000000000000")));
 }
 

@@ -103,7 +103,7 @@ static bool is_assignable(const json_t *role, eg_str scope, bool below) {
 
 static bool is_listed(const json_t *role, eg_str scope, const eg_arm_filter *f) {
     const eg_str type = eg_json_str(properties_of(role), "type"), name = eg_json_str(properties_of(role), "roleName");
-    return is_assignable(role, scope, !f->at_scope) && (!f->role_name.ptr || eg_str_ieq(f->role_name, name)) &&
+    return is_assignable(role, scope, !f->at_scope && !f->at_exact_scope) && (!f->role_name.ptr || eg_str_ieq(f->role_name, name)) &&
            (!f->role_type.ptr || eg_str_ieq(f->role_type, type.ptr ? type : EG_LIT("CustomRole"))) &&
            (!f->object_id.ptr || eg_str_ieq(eg_arm_role_guid(f->object_id), eg_json_str(role, "name")));
 }

@@ -1,5 +1,5 @@
 /* The rows of Azure Resource Manager's surface. */
-#include "document.h"
+#include "policy_states.h"
 
 #include <embergate/actions.h>
 
@@ -18,6 +18,12 @@
 static eg_err head_scope(eg_request *rq, eg_str *ret) {
     *ret = rq->params[0];
     return EG_OK;
+}
+
+/* What stands at a subscription alone. */
+static eg_err subscription_scope(eg_request *rq, eg_str *ret) {
+    *ret = eg_arena_printf(rq->arena, "/subscriptions/%.*s", EG_FMT(rq->params[0]));
+    return ret->ptr ? EG_OK : EG_ERR_LIMIT;
 }
 
 /* The subscription of the asker's tenant: who may see assignments there may see the names of those who have them. */
@@ -43,6 +49,18 @@ static eg_err home_scope(eg_request *rq, eg_str *ret) {
     ROW("PUT", SCOPE AUTHORIZATION type "/{name}", "Microsoft.Authorization/" type "/write", head_scope, EG_RECORD_EACH, WRITE, EG_ARM_BODY_MAX, eg_arm_doc_put_end, event ".write"), \
         ROW("DELETE", SCOPE AUTHORIZATION type "/{name}", "Microsoft.Authorization/" type "/delete", head_scope, EG_RECORD_EACH, WRITE, 0, eg_arm_doc_delete_end, event ".delete")
 
+/* A document at a subscription, some of which are built in and stand above all of them. */
+#define DEFINED(type, event)                                                                                                                                                      \
+    ROW("GET", SUB AUTHORIZATION type, "Microsoft.Authorization/" type "/read", subscription_scope, EG_RECORD_FIRST, READ, 0, eg_arm_rule_list_end, event ".list"),                \
+        ROW("GET", SUB AUTHORIZATION type "/{name}", "Microsoft.Authorization/" type "/read", subscription_scope, EG_RECORD_FIRST, READ, 0, eg_arm_rule_get_end, event ".read"),   \
+        ROW("PUT", SUB AUTHORIZATION type "/{name}", "Microsoft.Authorization/" type "/write", subscription_scope, EG_RECORD_EACH, WRITE, EG_ARM_BODY_MAX, eg_arm_doc_put_end,     \
+            event ".write"),                                                                                                                                                      \
+        ROW("DELETE", SUB AUTHORIZATION type "/{name}", "Microsoft.Authorization/" type "/delete", subscription_scope, EG_RECORD_EACH, WRITE, 0, eg_arm_doc_delete_end,            \
+            event ".delete"),                                                                                                                                                     \
+        ROW("GET", AUTHORIZATION type, "Microsoft.Authorization/" type "/read", home_scope, EG_RECORD_FIRST, READ | EG_ROUTE_OWN_TENANT, 0, eg_arm_rule_list_end, event ".list"),  \
+        ROW("GET", AUTHORIZATION type "/{name}", "Microsoft.Authorization/" type "/read", home_scope, EG_RECORD_FIRST, READ | EG_ROUTE_OWN_TENANT, 0, eg_arm_rule_get_end,         \
+            event ".read")
+
 /* A document in a resource group, with ETags. */
 #define GROUPED(provider, type, event)                                                                                                                                            \
     OPEN(SUB "/providers/" provider "/" type, ANY, eg_arm_doc_list_end, event ".list"),                                                                                            \
@@ -66,6 +84,11 @@ static eg_err home_scope(eg_request *rq, eg_str *ret) {
 #define CONFIGURED(provider, type, list, get, event)                                                                       \
     OPEN(SUB "/providers/" provider "/" type, ANY, list, event ".list"), OPEN(GROUP "/providers/" provider "/" type, ANY, list, event ".list"), \
         ROW("GET", GROUP "/providers/" provider "/" type "/{name}", provider "/" type "/read", NULL, EG_RECORD_FIRST, READ, 0, get, event ".read")
+
+/* At a scope, or at what of Azure Policy lies at it. The body is empty. */
+#define STATES(verb, handler, event)                                                                                                                                  \
+    ROW("POST", SCOPE "/providers/Microsoft.PolicyInsights/policyStates/{which}/" verb, "Microsoft.PolicyInsights/policyStates/" verb "/action", eg_states_scope, EG_RECORD_EACH, READ, \
+        4096, handler, event)
 
 /* Graph has no api-version. */
 #define GRAPH(method, pattern, body, handler, event) \
@@ -118,6 +141,7 @@ static const eg_route routes[] = {
     SCOPED_READ("roleAssignments", "arm.role_assignment"),
     SCOPED_WRITE("roleAssignments", "arm.role_assignment"),
     SCOPED_READ("denyAssignments", "arm.deny_assignment"),
+    SCOPED_WRITE("denyAssignments", "arm.deny_assignment"),
     SCOPED_READ("roleAssignmentSchedules", "arm.role_assignment_schedule"),
     /* What one may activate oneself, whoever one is: with $filter=asTarget(). */
     OPEN(SCOPE AUTHORIZATION "roleEligibilitySchedules", ANY, eg_arm_eligible_list_end, "arm.role_eligibility.list"),
@@ -125,6 +149,14 @@ static const eg_route routes[] = {
         eg_arm_doc_get_end, "arm.role_eligibility.read"),
     ROW("PUT", SCOPE AUTHORIZATION "roleAssignmentScheduleRequests/{name}", NULL, NULL, EG_RECORD_EACH, ANY, EG_ARM_BODY_MAX, eg_arm_activate, "arm.role.activate"),
     OPEN(SCOPE AUTHORIZATION "permissions", ANY, eg_arm_permissions, "arm.permission.list"),
+
+    DEFINED("policyDefinitions", "arm.policy_definition"),
+    DEFINED("policySetDefinitions", "arm.policy_set"),
+    SCOPED_READ("policyAssignments", "arm.policy_assignment"),
+    SCOPED_WRITE("policyAssignments", "arm.policy_assignment"),
+
+    STATES("queryResults", eg_states_query, "policy.states.query"),
+    STATES("summarize", eg_states_summarize, "policy.states.summarize"),
 
     GRAPH("POST", "/v1.0/directoryObjects/getByIds", 1 << 17, eg_arm_directory_by_ids, "arm.directory.read"),
     GRAPH("GET", "/v1.0/servicePrincipals", 0, eg_arm_directory_service_principals, "arm.directory.read"),

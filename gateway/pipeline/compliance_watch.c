@@ -135,34 +135,50 @@ eg_err eg_compliance_watch_check(eg_compliance_watch *w, eg_str resource_id, cha
     return EG_OK;
 }
 
-typedef struct report {
-    const eg_resource *resource;
-    json_t *list;
-    bool disabled;
-} report;
-
-static void add(void *ctx, const eg_compliance *c) {
-    report *r = ctx;
-    if (r->disabled && !c->denies) {
-        return;
-    }
-    json_array_append_new(r->list, json_pack("{s:s%, s:s%, s:s%, s:s%, s:s%, s:s%, s:s, s:s, s:b, s:b}", "resourceId", r->resource->id.ptr, r->resource->id.len, "resourceType",
-                                             r->resource->type.ptr, r->resource->type.len, "policyAssignmentId", c->assignment_id.ptr, c->assignment_id.len,
-                                             "policyAssignmentName", c->assignment_name.ptr, c->assignment_name.len, "policyDefinitionId", c->definition_id.ptr, c->definition_id.len,
-                                             "policyDefinitionName", c->definition_name.ptr, c->definition_name.len, "policyDefinitionAction", c->effect, "complianceState",
-                                             c->compliant ? "Compliant" : "NonCompliant", "isCompliant", c->compliant, "disabled", c->denies));
+eg_policy *eg_compliance_watch_policy(eg_compliance_watch *w) {
+    return eg_policy_watch_get(w->o.policies);
 }
 
-json_t *eg_compliance_watch_report(eg_compliance_watch *w, eg_str scope, bool disabled) {
-    json_t *list = json_array();
-    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_watch_get(w->o.policies);
-    for (size_t i = 0; list && i < w->o.count; i++) {
+typedef struct telling {
+    const eg_resource *resource;
+    eg_compliance_fn fn;
+    void *ctx;
+} telling;
+
+static void tell_one(void *ctx, const eg_compliance *c) {
+    const telling *t = ctx;
+    t->fn(t->ctx, t->resource, c);
+}
+
+static bool lies_at(eg_str id, eg_str scope) {
+    return scope.len == 0 || (id.len >= scope.len && eg_str_ieq((eg_str){id.ptr, scope.len}, scope) && (id.len == scope.len || id.ptr[scope.len] == '/'));
+}
+
+void eg_compliance_watch_each(eg_compliance_watch *w, const eg_policy *pol, eg_str scope, eg_compliance_fn fn, void *ctx) {
+    for (size_t i = 0; i < w->o.count; i++) {
         eg_property room[EG_WATCHED_PROPERTIES_MAX + 3];
         const eg_resource r = now_of(w, pol, &w->o.resources[i], room);
-        report to = {.resource = &r, .list = list, .disabled = disabled};
-        if (scope.len == 0 || (r.id.len > scope.len && eg_str_ieq((eg_str){r.id.ptr, scope.len}, scope) && r.id.ptr[scope.len] == '/')) {
-            eg_policy_compliance(pol, &r, add, &to);
+        telling t = {&r, fn, ctx};
+        if (lies_at(r.id, scope)) {
+            eg_policy_compliance(pol, &r, tell_one, &t);
         }
+    }
+}
+
+static void add_disabled(void *ctx, const eg_resource *r, const eg_compliance *c) {
+    if (c->denies) {
+        (void)json_array_append_new(ctx, json_pack("{s:s%, s:s%, s:s%, s:s%, s:s%, s:s%, s:s}", "resourceId", r->id.ptr, r->id.len, "resourceType", r->type.ptr, r->type.len,
+                                                   "policyAssignmentId", c->assignment_id.ptr, c->assignment_id.len, "policyAssignmentName", c->assignment_name.ptr,
+                                                   c->assignment_name.len, "policyDefinitionId", c->definition_id.ptr, c->definition_id.len, "policyDefinitionName",
+                                                   c->definition_name.ptr, c->definition_name.len, "policyDefinitionAction", c->effect));
+    }
+}
+
+json_t *eg_compliance_watch_disabled(eg_compliance_watch *w) {
+    json_t *list = json_array();
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_watch_get(w->o.policies);
+    if (list) {
+        eg_compliance_watch_each(w, pol, (eg_str){"", 0}, add_disabled, list);
     }
     return list;
 }

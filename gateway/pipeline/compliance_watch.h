@@ -37,8 +37,12 @@ void eg_compliance_watch_tick(eg_compliance_watch *w);
 /* EG_ERR_DISALLOWED_POLICY when the resource of this id is disabled; the problem and `rule` (192 bytes, may be NULL) name the assignment and the definition. Any thread; one
  * atomic look while nothing is disabled. */
 eg_err eg_compliance_watch_check(eg_compliance_watch *w, eg_str resource_id, char *rule, eg_problem *p) EG_MUST_CHECK;
-/* Of the resources beneath `scope`, in the shape of Microsoft.PolicyInsights/policyStates: [{resourceId, policyAssignmentId, policyDefinitionId, complianceState, …}].
- * disabled: only those that are disabled. NULL without memory. */
-json_t *eg_compliance_watch_report(eg_compliance_watch *w, eg_str scope, bool disabled);
+/* The policies that are in force; a reference. */
+eg_policy *eg_compliance_watch_policy(eg_compliance_watch *w);
+/* Calls fn for each resource that is `scope` or lies beneath it, with each definition that concerns it. What fn is given is borrowed, of the policy as long as it lives. */
+typedef void (*eg_compliance_fn)(void *ctx, const eg_resource *r, const eg_compliance *c);
+void eg_compliance_watch_each(eg_compliance_watch *w, const eg_policy *pol, eg_str scope, eg_compliance_fn fn, void *ctx);
+/* What is disabled now: [{resourceId, policyAssignmentId, policyDefinitionId, …}]. NULL without memory. */
+json_t *eg_compliance_watch_disabled(eg_compliance_watch *w);
 
 #endif

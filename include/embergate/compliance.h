@@ -23,6 +23,11 @@ typedef struct eg_resource {
 typedef struct eg_compliance {
     eg_str assignment_id;
     eg_str assignment_name;
+    eg_str assignment_scope;
+    eg_str set_id;           /* of the initiative that was assigned; len 0 = the definition itself was */
+    eg_str reference;        /* of the definition within it */
+    size_t index;            /* among all definitions in force … */
+    size_t first;            /* … and of the first of this assignment, whose own stand together */
     eg_str definition_id;
     eg_str definition_name;  /* displayName, else name */
     const char *effect;      /* "Deny", "Audit" */

@@ -115,6 +115,7 @@ typedef enum eg_category {
     X(DENIED_ACCOUNT_NETWORK, DENIED, "AuthorizationFailure")                           \
     X(DISALLOWED_POLICY, DENIED, "RequestDisallowedByPolicy")                           \
     X(DENIED_TENANT, DENIED, "TenantMismatch")                                          \
+    X(DENIED_DUTIES, DENIED, "AuthorizationSeparationOfDuties")                         \
     X(DENIED_JOB_TOKEN, DENIED, "JobTokenNotAccepted")                                  \
     X(DENIED_PROXY_USER, DENIED, "ProxyUserRefused")                                    \
     X(POLICY_INVALID, INVALID, "InvalidPolicy")                                         \
@@ -141,6 +142,12 @@ typedef enum eg_category {
     X(ROLE_DEFINITION_NAME, CONFLICT, "RoleDefinitionWithSameNameExists")               \
     X(ROLE_DEFINITION_IN_USE, INVALID, "RoleDefinitionHasAssignments")                  \
     X(ROLE_DEFINITION_BUILT_IN, INVALID, "RoleDefinitionIsBuiltIn")                     \
+    X(RULE_NOT_FOUND, NOT_FOUND, "PolicyDefinitionNotFound")                            \
+    X(RULE_IN_USE, INVALID, "InvalidDeletePolicyDefinitionRequest")                     \
+    X(INITIATIVE_NOT_FOUND, NOT_FOUND, "PolicySetDefinitionNotFound")                   \
+    X(INITIATIVE_IN_USE, INVALID, "InvalidDeletePolicySetDefinitionRequest")            \
+    X(RULE_ASSIGNMENT_NOT_FOUND, NOT_FOUND, "PolicyAssignmentNotFound")                 \
+    X(RULE_ASSIGNMENT_INVALID, INVALID, "InvalidCreatePolicyAssignmentRequest")         \
     X(SECURITY_GROUP_IN_USE, INVALID, "InUseNetworkSecurityGroupCannotBeDeleted")       \
     X(SUBNET_IN_USE, INVALID, "InUseSubnetCannotBeDeleted")                             \
     /* audit */                                                                         \
@@ -153,6 +160,7 @@ typedef enum eg_category {
     X(PATH_NOT_FOUND, NOT_FOUND, "PathNotFound")                                        \
     X(PATH_CONFLICT, CONFLICT, "PathConflict")                                          \
     X(PATH_INVALID, INVALID, "InvalidResourceName")                                     \
+    X(STORED_QUOTA, CONFLICT, "StorageQuotaExceeded")                                   \
     X(RESOURCE_TYPE_MISMATCH, CONFLICT, "ResourceTypeMismatch")                         \
     X(SOURCE_PATH_NOT_FOUND, NOT_FOUND, "SourcePathNotFound")                           \
     X(RENAME_PARENT_NOT_FOUND, NOT_FOUND, "RenameDestinationParentPathNotFound")        \

@@ -39,6 +39,7 @@
     X(QUOTA_REQUESTS, "embergate_quota_requests_refused_total", "counter", "Requests refused by a quota of requests") \
     X(QUOTA_BYTES, "embergate_quota_bytes_refused_total", "counter", "Requests refused by a quota of bytes")     \
     X(QUOTA_JOBS, "embergate_quota_jobs_refused_total", "counter", "Batches refused by a quota of jobs, cores or memory") \
+    X(QUOTA_STORED, "embergate_quota_stored_refused_total", "counter", "Writes refused by a quota of stored bytes") \
     X(QUOTA_SHARED, "embergate_quota_shared_total", "counter", "Requests counted together with others for want of a row of their own") \
     X(PROXY_REFUSED, "embergate_proxy_refused_total", "counter", "Connections of balancers without a valid PROXY header") \
     X(POLICY_RELOAD_FAILED, "embergate_policy_reload_failed_total", "counter", "Policy directories refused")    \
@@ -46,6 +47,7 @@
     X(COMMIT_OPS, "embergate_commit_ops_total", "counter", "Changes grouped into them")                         \
     X(STORAGE_READ_BYTES, "embergate_storage_read_bytes_total", "counter", "Plain bytes read from storage")     \
     X(STORAGE_WRITTEN_BYTES, "embergate_storage_written_bytes_total", "counter", "Plain bytes written to storage") \
+    X(STORAGE_STORED_BYTES, "embergate_storage_stored_bytes", "gauge", "Sealed bytes that files, snapshots and uncommitted blocks own")  \
     X(STORAGE_CORRUPT, "embergate_storage_corrupt_total", "counter", "Chunks or records that failed verification") \
     X(BATCHES_SUBMITTED, "embergate_batches_submitted_total", "counter", "Batches accepted")                    \
     X(BATCHES_RUNNING, "embergate_batches_running", "gauge", "Batches with a live driver")                      \

@@ -61,13 +61,17 @@ eg_err eg_policy_read_text(eg_policy_kind kind, const char *file, eg_str text, e
  * as the same role is named at every scope. At most EG_POLICY_ID_MAX bytes. EG_ERR_POLICY_INVALID. */
 #define EG_POLICY_ID_MAX 1400
 eg_err eg_policy_document_id(const eg_policy_document *d, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
-/* {"value":[…]} of the built-in role definitions. */
+/* {"value":[…]} of the built-in role definitions; of the built-in policy definitions. */
 eg_str eg_policy_builtin_text(void);
+eg_str eg_policy_builtin_rules_text(void);
 eg_policy *eg_policy_ref(eg_policy *p);
 void eg_policy_unref(eg_policy *p);
 uint64_t eg_policy_version(const eg_policy *p);
 /* Of a snapshot that nobody else has yet: its number was not known when it was read. */
 void eg_policy_number(eg_policy *p, uint64_t version);
+/* Of such a snapshot too: whether who writes policies may use no data. Not part of the digest. */
+void eg_policy_separate_duties(eg_policy *p, bool on);
+bool eg_policy_separates_duties(const eg_policy *p);
 /* Digest of all that was read: equal digests mean equal decisions. */
 void eg_policy_digest(const eg_policy *p, uint8_t ret[EG_SHA256_LEN]);
 EG_DEFINE_CLEANUP(eg_policy, eg_policy_unref)
@@ -90,9 +94,9 @@ typedef struct eg_access {
 /* 0 is deny. */
 typedef struct eg_decision {
     bool allowed;
-    bool forbidden;           /* by a deny assignment, or because of the tenant: no access control list may allow it either */
-    eg_err error;             /* why not: EG_ERR_DENIED_ROLE, _DATA, _TENANT, _NETWORK, _ACCOUNT_NETWORK; EG_OK when allowed */
-    char rule[192];           /* "roleAssignment {name} ({role name}) at {scope}", "denyAssignment {name} at {scope}", "securityRule {nsg}/{rule}", "default deny" */
+    bool forbidden;           /* by a deny assignment, because of the tenant, or of separated duties: no access control list may allow it either */
+    eg_err error;             /* why not: EG_ERR_DENIED_ROLE, _DATA, _TENANT, _DUTIES, _NETWORK, _ACCOUNT_NETWORK; EG_OK when allowed */
+    char rule[192];           /* "roleAssignment {name} ({role name}) at {scope}", "denyAssignment {name} at {scope}", "separationOfDuties {name} ({role name}) at {scope}", "securityRule {nsg}/{rule}", "default deny" */
     char reason[256];         /* a sentence for a person */
     uint64_t policy_version;
 } eg_decision;
@@ -100,7 +104,8 @@ typedef struct eg_decision {
 /* Pure: no allocation, no clock, no I/O. Default deny; a principal of another tenant than the resource's is always denied
  * (EG_ERR_DENIED_TENANT). Azure semantics: Actions minus NotActions within one role, union over assignments; wildcards;
  * inheritance from scope to what lies below; assignments to the principal's object id or to one of its groups. A deny assignment goes before every grant;
- * an assignment counts within its time and where its condition holds; what can't be known of a request never grants, and always denies. */
+ * an assignment counts within its time and where its condition holds; what can't be known of a request never grants, and always denies. With separated duties
+ * nobody uses data where it could write policies (duties.c). */
 void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret);
 
 typedef struct eg_flow {

@@ -4,6 +4,7 @@
 
 #include <embergate/clock.h>
 #include <embergate/http.h>
+#include <embergate/json.h>
 #include <embergate/keys.h>
 #include <embergate/usage.h>
 
@@ -40,6 +41,18 @@ void eg_storage_close(eg_storage *s);
 eg_err eg_storage_ensure_account(eg_storage *s, eg_str account, eg_str tenant, eg_problem *p) EG_MUST_CHECK;
 /* How many days deleted paths and filesystems of the account are kept for undelete; 0 = none. Before requests come. */
 eg_err eg_storage_set_retention(eg_storage *s, eg_str account, unsigned days) EG_MUST_CHECK;
+/* What an account and its tenant may store, in sealed bytes; 0 = no bound. Counts first what older stores have not counted. Before requests come, with every account. */
+typedef struct eg_stored_quota {
+    const char *account;
+    uint64_t account_bytes, tenant_bytes;
+} eg_stored_quota;
+eg_err eg_storage_set_stored_quotas(eg_storage *s, const eg_stored_quota *quotas, size_t n, eg_problem *p) EG_MUST_CHECK;
+/* Sealed bytes that somebody still owns. EG_ERR_ACCOUNT_NOT_FOUND, EG_ERR_NOT_FOUND: not counted. */
+eg_err eg_storage_stored_bytes(eg_storage *s, eg_str account, uint64_t *ret) EG_MUST_CHECK;
+/* [{"name","storedBytes","quotaBytes","tenantQuotaBytes"}], the bounds only where there are any; sets the metric. NULL without memory. */
+json_t *eg_storage_stored_report(eg_storage *s);
+/* A look before a body comes: the commit decides. true also when nothing is known. */
+bool eg_storage_has_room(eg_storage *s, eg_str account, uint64_t bytes);
 eg_err eg_storage_ensure_container(eg_storage *s, eg_str account, eg_str container, eg_problem *p) EG_MUST_CHECK;
 
 /* Encryption scopes of an account, for administrators. `key` names a customer-managed key of the tenant (which is there); "" makes the scope one of its own. */

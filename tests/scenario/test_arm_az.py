@@ -101,20 +101,18 @@ def test_a_security_rule_closes_connections(lab):
 
 
 def test_an_accounts_network_rules(lab):
-    def reads():
-        return lab.request("GET", "/data?resource=filesystem&recursive=false", lab.token(audience="storage"))[0]
     name = ("--name", lab.profile()["account"], "--resource-group", GROUP)
     rule = ("--account-name", lab.profile()["account"], "--resource-group", GROUP, "--ip-address", "127.0.0.1")
-    assert reads() == 200
+    assert reads(lab) == 200
     closed = lab.az("storage", "account", "update", *name, "--default-action", "Deny")
     assert closed["networkRuleSet"]["defaultAction"] == "Deny"
-    assert acts.eventually(lambda: reads() == 403)
+    assert acts.eventually(lambda: reads(lab) == 403)
     lab.az("storage", "account", "network-rule", "add", *rule)
-    assert acts.eventually(lambda: reads() == 200)
+    assert acts.eventually(lambda: reads(lab) == 200)
     lab.az("storage", "account", "network-rule", "remove", *rule)
-    assert acts.eventually(lambda: reads() == 403)
+    assert acts.eventually(lambda: reads(lab) == 403)
     lab.az("storage", "account", "update", *name, "--default-action", "Allow")
-    assert acts.eventually(lambda: reads() == 200)
+    assert acts.eventually(lambda: reads(lab) == 200)
     lab.az.refused("server's configuration", "storage", "account", "update", *name, "--https-only", "false")
 
 
@@ -133,6 +131,51 @@ def test_networks_and_groups_of_ones_own(lab):
     lab.az("network", "vnet", "delete", "--name", "inner", "--resource-group", GROUP)
     lab.az("network", "nsg", "delete", "--name", "inner", "--resource-group", GROUP)
     assert "inner" not in {g["name"] for g in lab.az("network", "nsg", "list", "--resource-group", GROUP)}
+
+
+def reads(lab):
+    return lab.request("GET", "/data?resource=filesystem&recursive=false", lab.token(audience="storage"))[0]
+
+
+def test_a_policy_from_its_definition_to_its_end(lab):
+    """An account that a Deny assignment disables, and that serves again without it."""
+    rule = {"if": {"allOf": [{"field": "type", "equals": "Microsoft.Storage/storageAccounts"},
+                             {"field": "Microsoft.Storage/storageAccounts/publicNetworkAccess", "equals": "Enabled"}]}, "then": {"effect": "[parameters('effect')]"}}
+    params = {"effect": {"type": "String", "allowedValues": ["Audit", "Deny"], "defaultValue": "Audit"}}
+    made = lab.az("policy", "definition", "create", "--name", "no-public", "--display-name", "No public network", "--mode", "Indexed", "--rules", json.dumps(rule), "--params",
+                  json.dumps(params))
+    assert made["policyType"] == "Custom" and made["policyRule"] == rule, made
+    assert "no-public" in {d["name"] for d in lab.az("policy", "definition", "list", "--filter", "policyType eq 'Custom'")}
+    baseline = lab.az("policy", "set-definition", "create", "--name", "baseline", "--params", json.dumps(params), "--definitions", json.dumps(
+        [{"policyDefinitionId": made["id"], "parameters": {"effect": {"value": "[parameters('effect')]"}}}]))
+    assert reads(lab) == 200
+    done = lab.az("policy", "assignment", "create", "--name", "baseline", "--policy-set-definition", baseline["id"], "--params", json.dumps({"effect": {"value": "Deny"}}))
+    assert done["scope"] == lab.az.scope and done["enforcementMode"] == "Default"
+    assert acts.eventually(lambda: reads(lab) == 403)
+    states = lab.az("policy", "state", "list", "--filter", "complianceState eq 'NonCompliant'")
+    assert [(s["policyAssignmentName"], s["policyDefinitionName"], s["resourceId"].rpartition("/")[2]) for s in states] == [("baseline", "no-public", lab.profile()["account"])], states
+    assert lab.az("policy", "state", "summarize")["results"]["nonCompliantResources"] == 1
+    assert [a["name"] for a in lab.az("policy", "assignment", "list")] == ["baseline"]
+    lab.az.refused("InvalidDeletePolicyDefinitionRequest", "policy", "definition", "delete", "--name", "no-public", "--yes")
+    lab.az("policy", "assignment", "delete", "--name", "baseline", "--yes")
+    assert acts.eventually(lambda: reads(lab) == 200)
+    lab.az.refused("PolicyAssignmentNotFound", "policy", "assignment", "show", "--name", "baseline")
+    lab.az("policy", "set-definition", "delete", "--name", "baseline", "--yes")
+    lab.az("policy", "definition", "delete", "--name", "no-public", "--yes")
+
+
+def test_a_deny_assignment_takes_a_right_away(lab):
+    who = lab.profile()["object_id"]
+    assert lab.json("GET", "/healthz/details", lab.token())[0] == 200
+    lab.az("role", "deny-assignment", "create", "--name", "no stopping", "--scope", lab.az.scope, "--actions", "Microsoft.HDInsight/clusters/delete", "Microsoft.Authorization/roleDefinitions/write",
+           "--principal-object-id", who, "--principal-type", "ServicePrincipal")
+    listed = lab.az("role", "deny-assignment", "list", "--scope", lab.az.scope)
+    assert [d["denyAssignmentName"] for d in listed] == ["no stopping"], listed
+    definition = {"Name": "Denied " + uuid.uuid4().hex[:6], "Actions": ["*/read"], "AssignableScopes": [lab.az.scope]}
+    lab.az.refused("AuthorizationFailed", "role", "definition", "create", "--role-definition", json.dumps(definition))
+    lab.az("role", "deny-assignment", "delete", "--id", listed[0]["id"], "--yes")
+    lab.az("role", "definition", "create", "--role-definition", json.dumps(definition))
+    lab.az("role", "definition", "delete", "--name", definition["Name"])
 
 
 def test_rest_and_its_refusals(lab):

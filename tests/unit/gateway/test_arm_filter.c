@@ -35,6 +35,10 @@ static void what_azures_clients_send(void **state) {
     assert_true(eg_str_is(f.service_name, WHO));
     assert_int_equal(parse(a, "asTarget()", &f), EG_OK);
     assert_true(f.as_target);
+    assert_int_equal(parse(a, "atExactScope() and policyDefinitionId eq '/x'", &f), EG_OK);
+    assert_true(f.at_exact_scope && !f.at_scope && eg_str_is(f.definition_id, "/x") && f.lists == EG_ARM_FILTER_POLICIES);
+    assert_int_equal(parse(a, "isCompliant eq false and complianceState eq 'NonCompliant'", &f), EG_OK);
+    assert_true(f.lists == EG_ARM_FILTER_STATES && eg_str_is(f.is_compliant, "false") && eg_str_is(f.compliance, "NonCompliant"));
     eg_arena_free(a);
 }
 
@@ -43,7 +47,7 @@ static void what_is_refused(void **state) {
     static const char *const bad[] = {
         "atScope", "atScope(", "atScope() and", "atScope() or asTarget()", "atScope() asTarget()", "not atScope()", "principalId ne 'x'", "principalId eq x", "principalId eq 'x",
         "principalId eq 'x' and principalId eq 'y'", "surprise eq 'x'", "assignedTo()", "assignedTo('x'", "servicePrincipalNames/any(c:d eq 'x')", "servicePrincipalNames/any(c eq 'x')",
-        "servicePrincipalNames/any(:eq 'x')", "()", "'", "and", "principalId eq 'x''", "atScope('x')",
+        "servicePrincipalNames/any(:eq 'x')", "()", "'", "and", "principalId eq 'x''", "isCompliant eq 'false'", "isCompliant eq no", "isCompliant", "isCompliant eq true and isCompliant eq false", "atScope('x')",
     };
     eg_arena *a = eg_arena_new(65536);
     eg_arm_filter f;

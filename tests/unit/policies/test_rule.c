@@ -177,6 +177,7 @@ static void refused(void **state) {
     refuse(true, "\"id\":\"" DEFINITION "\"", "\"id\":\"/providers/Microsoft.Authorization/policyDefinitions/404c3081-a854-4457-ae30-26a93ef643f9\"", "id");
     refuse(true, "\"displayName\"", "\"displayname\"", "properties.displayname");
     refuse(false, DEFINITION, SUB AUTHORIZATION "/policyDefinitions/absent", "properties.policyDefinitionId");
+    refuse(false, "\"scope\":\"" GROUP "\"", "\"scope\":\"/subscriptions/5b7e4a6a-0000-4000-8000-000000000002\"", "properties.policyDefinitionId");
     refuse(false, "\"parameters\":{}", "\"parameters\":{\"effekt\":{\"value\":\"Deny\"}}", "parameters.effekt");
     refuse(false, "\"parameters\":{}", "\"parameters\":{\"effect\":{\"value\":\"Modify\"}}", "parameters.effect.value");
     refuse(false, "\"parameters\":{}", "\"parameters\":{\"effect\":\"Deny\"}", "parameters.effect");
