@@ -28,6 +28,8 @@ static const struct option policy_long[] = {
     {"duration", required_argument, NULL, 'u'},      {"role-assignments", required_argument, NULL, '1'}, {"nsgs", required_argument, NULL, '2'},
     {"role-definitions", required_argument, NULL, '3'}, {"to", required_argument, NULL, '4'},      {"subnet", required_argument, NULL, '5'},
     {"source", required_argument, NULL, '6'},       {"destination", required_argument, NULL, '7'}, {"account", required_argument, NULL, '8'},
+    {"separation-of-duties", no_argument, NULL, '9'}, {"policy-definitions", required_argument, NULL, 'x'}, {"policy-set-definitions", required_argument, NULL, 'y'},
+    {"policy-assignments", required_argument, NULL, 'z'},
     {NULL, 0, NULL, 0},
 };
 
@@ -153,7 +155,7 @@ static eg_err policy_what_if(policy_options *o, eg_problem *p)
 
 static eg_err policy_prove(policy_options *o, eg_problem *p)
 {
-    const eg_policy_pair pair = {o->operands[0], o->operands[1]};
+    const eg_policy_pair pair = {o->operands[0], o->operands[1], o->place.separate_duties};
     return eg_cli_policy_prove(&pair, o->json, &o->status, p);
 }
 
@@ -261,6 +263,10 @@ static bool take_policy_option(policy_options *o, int c)
     case '6': o->source = optarg; return true;
     case '7': o->destination = optarg; return true;
     case '8': o->account = optarg; return true;
+    case 'x': o->import.rules = optarg; return true;
+    case 'y': o->import.initiatives = optarg; return true;
+    case 'z': o->import.rule_assignments = optarg; return true;
+    case '9': o->place.separate_duties = true; return true;
     default: return false;
     }
 }

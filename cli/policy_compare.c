@@ -20,6 +20,8 @@ static eg_err load_both(const eg_policy_pair *pair, eg_policy **ret_older, eg_po
         eg_policy_unref(older);
         return e;
     }
+    eg_policy_separate_duties(older, pair->separate_duties);
+    eg_policy_separate_duties(*ret_newer, pair->separate_duties);
     *ret_older = older;
     return EG_OK;
 }
@@ -28,6 +30,7 @@ eg_err eg_cli_policy_what_if(const eg_policy *older, const char *newer_dir, eg_p
 {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *newer = NULL;
     EG_TRY(eg_policy_load(newer_dir, 2, &newer, p));
+    eg_policy_separate_duties(newer, eg_policy_separates_duties(older));
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, 64u << 20);
     if (eg_policy_what_if(older, newer, &text) != EG_OK) {

@@ -6,6 +6,7 @@
 
 typedef struct eg_policy_pair {
     const char *older, *newer;   /* directories */
+    bool separate_duties;        /* of both */
 } eg_policy_pair;
 
 /* What newer_dir would change of `older`. */

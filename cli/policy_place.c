@@ -81,13 +81,18 @@ eg_err eg_policy_place_try(const json_t *documents, eg_policy_kind kind, const j
 eg_err eg_policy_place_load(const eg_policy_place *w, eg_policy **ret, json_t **ret_documents, eg_problem *p)
 {
     if (w->dir[0]) {
-        return eg_policy_load(w->dir, 1, ret, p);
+        EG_TRY(eg_policy_load(w->dir, 1, ret, p));
+        eg_policy_separate_duties(*ret, w->separate_duties);
+        return EG_OK;
     }
     EG_JSON_AUTO in = json_object();
     EG_JSON_AUTO all = NULL;
     EG_TRY(eg_policy_place_ask(w, "documents", in, &all, p));
     const json_int_t version = json_integer_value(json_object_get(all, "version"));
     const eg_err e = load(json_object_get(all, "documents"), (uint64_t)version, ret, p);
+    if (e == EG_OK) {
+        eg_policy_separate_duties(*ret, w->separate_duties || json_is_true(json_object_get(all, "separationOfDuties")));
+    }
     if (e == EG_OK && ret_documents) {
         *ret_documents = json_incref(all);
     }

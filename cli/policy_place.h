@@ -11,6 +11,7 @@ typedef struct eg_policy_place {
     char state_dir[512];     /* that may be opened here; "" = none */
     char subscription[64];
     char tenant[64];
+    bool separate_duties;    /* asked for on the command line: of a directory nothing else says so */
 } eg_policy_place;
 
 /* A verb of docs/POLICIES.md: the state directory's store when nobody serves it, else the gateway of the profile. */
@@ -48,7 +49,7 @@ void eg_cli_policy_line(const char *dir, eg_problem *p);
 
 /* policy_import.c */
 typedef struct eg_policy_import {
-    const char *assignments, *groups, *roles;   /* files; NULL = none */
+    const char *assignments, *groups, *roles, *rules, *initiatives, *rule_assignments;   /* files; NULL = none */
     const char *to;                             /* directory */
 } eg_policy_import;
 eg_err eg_cli_policy_import(const eg_policy_import *o, int *ret_status, eg_problem *p);

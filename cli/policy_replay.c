@@ -139,6 +139,7 @@ eg_err eg_cli_policy_replay(const eg_policy *older, const char *newer_dir, const
     EG_CLEANUP(eg_policy_unref_p) eg_policy *newer = NULL;
     EG_JSON_AUTO changed = json_array();
     EG_TRY(eg_policy_load(newer_dir, 2, &newer, p));
+    eg_policy_separate_duties(newer, eg_policy_separates_duties(older));
     EG_CLEANUP(eg_profile_done) eg_profile profile = {0};
     EG_TRY(eg_profile_load(eg_cli_profile_path(), &profile, p));
     replay r = {.older = older, .newer = newer, .profile = &profile, .changed = changed};

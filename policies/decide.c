@@ -189,6 +189,7 @@ void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret
     eg_err no_role = a->data_action ? EG_ERR_DENIED_DATA : EG_ERR_DENIED_ROLE;
     const eg_policy_assignment *m;
     const eg_policy_deny *no;
+    const eg_policy_assignment *writer;
     if (!a->who || a->who->kind == EG_PRINCIPAL_NONE || a->action.len == 0) {
         deny(&d, no_role, "default deny");
         snprintf(d.reason, sizeof d.reason, "Nobody is signed in.");
@@ -202,6 +203,13 @@ void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret
         deny(&d, no_role, rule);
         d.forbidden = true;
         snprintf(d.reason, sizeof d.reason, "The deny assignment \"%.*s\" forbids it.", EG_FMT(no->title));
+    } else if ((writer = eg_policy_duties_find(pol, a))) {
+        const eg_str role = pol->roles[writer->role].name;
+        char rule[sizeof d.rule];
+        snprintf(rule, sizeof rule, "separationOfDuties %.*s (%.*s) at %.*s", EG_FMT(writer->name), EG_FMT(role), EG_FMT(writer->scope));
+        deny(&d, EG_ERR_DENIED_DUTIES, rule);
+        d.forbidden = true;
+        snprintf(d.reason, sizeof d.reason, "Who may write policies may not use data there: the role %.*s at %.*s.", EG_FMT(role), EG_FMT(writer->scope));
     } else if ((m = find(pol, a))) {
         d.allowed = true;
         d.error = EG_OK;

@@ -1,17 +1,94 @@
-/* Separation of duties: who may write policies and holds data actions too. */
+/* Separation of duties: who may write policies and holds, or uses, data actions too. */
 #include "policy_model.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static bool writes_policies(const eg_policy_role *r) {
-    static const char *const actions[] = {"Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleDefinitions/write",
-                                          "Microsoft.Authorization/roleAssignmentSchedules/write", "Microsoft.Authorization/policyAssignments/write"};
+    static const char *const actions[] = {
+        "Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleDefinitions/write", "Microsoft.Authorization/roleAssignmentSchedules/write",
+        "Microsoft.Authorization/roleEligibilitySchedules/write", "Microsoft.Authorization/denyAssignments/write", "Microsoft.Authorization/denyAssignments/delete",
+        "Microsoft.Authorization/policyAssignments/write", "Microsoft.Authorization/policyDefinitions/write", "Microsoft.Authorization/policySetDefinitions/write",
+    };
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
         if (eg_policy_role_grants(r, eg_str_of(actions[i]), false)) {
             return true;
         }
     }
     return false;
+}
+
+eg_err eg_policy_duties_index(eg_policy *pol) {
+    for (size_t i = 0; i < pol->role_count; i++) {
+        pol->roles[i].writes = writes_policies(&pol->roles[i]);
+    }
+    pol->writers = malloc((pol->assignment_count + 1) * sizeof *pol->writers);
+    if (!pol->writers) {
+        return EG_ERR_NO_MEMORY;
+    }
+    pol->writer_count = 0;
+    for (size_t i = 0; i < pol->assignment_count; i++) {
+        if (pol->roles[pol->assignments[i].role].writes) {
+            pol->writers[pol->writer_count++] = (uint32_t)i;
+        }
+    }
+    return EG_OK;
+}
+
+/* Not data actions, and yet what they give reads data in nobody's name. */
+const char *const eg_policy_means[] = {"microsoft.storage/storageaccounts/listkeys/action", "microsoft.storage/storageaccounts/regeneratekey/action",
+                                       "microsoft.storage/storageaccounts/blobservices/generateuserdelegationkey/action", NULL};
+
+static bool gives_means(eg_str action) {
+    for (size_t i = 0; eg_policy_means[i]; i++) {
+        if (eg_str_ieq(action, eg_str_of(eg_policy_means[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Without a clock whatever has a time may be in force. */
+static bool may_be_in_force(const eg_policy_assignment *m, int64_t now_ns) {
+    return now_ns <= 0 || (now_ns >= m->starts_ns && (m->ends_ns == 0 || now_ns < m->ends_ns));
+}
+
+static bool in_group(const eg_principal *who, const eg_policy_guid *group) {
+    if (who->groups_unknown) {
+        return true;
+    }
+    if (who->group_ids) {
+        return eg_principal_in_group(who, group->b);
+    }
+    for (size_t i = 0; i < who->group_count; i++) {
+        eg_policy_guid id;
+        if (eg_policy_guid_parse(eg_str_of(who->groups[i]), &id) == EG_OK && eg_policy_guid_order(&id, group) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_be_for(const eg_policy_assignment *m, const eg_principal *who, const eg_policy_guid *person) {
+    return ((m->kind & EG_ASSIGNEE_PRINCIPAL) && person && eg_policy_guid_order(&m->principal, person) == 0) || ((m->kind & EG_ASSIGNEE_GROUP) && in_group(who, &m->principal));
+}
+
+const eg_policy_assignment *eg_policy_duties_find(const eg_policy *pol, const eg_access *a) {
+    eg_policy_levels levels;
+    eg_policy_guid person;
+    if (!pol->separate_duties || pol->writer_count == 0 || !(a->data_action || gives_means(a->action))) {
+        return NULL;
+    }
+    eg_policy_levels_of(a->scope, &levels);
+    const bool known = eg_policy_guid_parse(eg_str_of(a->who->object_id), &person) == EG_OK;
+    for (size_t i = 0; i < pol->writer_count; i++) {
+        const eg_policy_assignment *m = &pol->assignments[pol->writers[i]];
+        if (eg_policy_levels_may_hold(&levels, m->scope_hash) && may_be_for(m, a->who, known ? &person : NULL) && may_be_in_force(m, a->now_ns) &&
+            eg_policy_scope_covers(m->scope, a->scope)) {
+            return m;
+        }
+    }
+    return NULL;
 }
 
 static bool has_data(const eg_policy_role *r) {
@@ -29,7 +106,7 @@ static bool holds_both(const eg_policy *pol, size_t at, size_t *ret_end) {
     size_t i = at;
     for (; i < pol->assignment_count && eg_policy_guid_order(&pol->assignments[i].principal, &pol->assignments[at].principal) == 0; i++) {
         const eg_policy_role *r = &pol->roles[pol->assignments[i].role];
-        writes = writes || writes_policies(r);
+        writes = writes || r->writes;
         data = data || has_data(r);
     }
     *ret_end = i;

@@ -208,6 +208,7 @@ void eg_policy_unref(eg_policy *p) {
     free(p->subnets);
     free(p->accounts);
     free(p->assigned);
+    free(p->writers);
     eg_arena_free(p->arena);
     free(p);
 }
@@ -218,6 +219,14 @@ uint64_t eg_policy_version(const eg_policy *p) {
 
 void eg_policy_number(eg_policy *p, uint64_t version) {
     p->version = version;
+}
+
+void eg_policy_separate_duties(eg_policy *p, bool on) {
+    p->separate_duties = on;
+}
+
+bool eg_policy_separates_duties(const eg_policy *p) {
+    return p->separate_duties;
 }
 
 void eg_policy_digest(const eg_policy *p, uint8_t ret[EG_SHA256_LEN]) {

@@ -39,6 +39,7 @@ typedef struct eg_policy_role {
     const char *file;
     eg_policy_permission *permissions;
     size_t permission_count;
+    bool writes;          /* policies: duties.c */
     eg_str *assignable;   /* scopes */
     size_t assignable_count;
 } eg_policy_role;
@@ -174,6 +175,9 @@ struct eg_policy {
     size_t account_count;
     struct eg_policy_assigned *assigned; /* Azure Policy's definitions in force (rule.h), by assignment and definition */
     size_t assigned_count;
+    uint32_t *writers;                  /* assignments of roles that write policies: indexes */
+    size_t writer_count;
+    bool separate_duties;
 };
 
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
@@ -264,6 +268,14 @@ bool eg_policy_permission_grants(const eg_policy_permission *m, eg_str action, b
 bool eg_policy_role_grants(const eg_policy_role *r, eg_str action, bool data_action);
 /* The deny assignment that forbids it; NULL = none. deny.c */
 const eg_policy_deny *eg_policy_deny_find(const eg_policy *pol, const eg_access *a);
+/* duties.c */
+/* Sets what roles are said to write, and which assignments are of such. EG_ERR_NO_MEMORY. */
+eg_err eg_policy_duties_index(eg_policy *pol) EG_MUST_CHECK;
+/* Actions that are as good as data actions there: in lower case, ends with NULL. */
+extern const char *const eg_policy_means[];
+/* With separated duties: the assignment by which who asks could write policies at the scope, where what is asked uses data or gives the means to; NULL = none. Times and groups
+ * that aren't known count as held, and conditions are not looked at. */
+const eg_policy_assignment *eg_policy_duties_find(const eg_policy *pol, const eg_access *a);
 /* network.c */
 /* Whether the rule may concern the subnet at all, its destination not being known: see there. */
 bool eg_policy_rule_reaches(const eg_policy_rule *r, const eg_policy_subnet *subnet);

@@ -185,10 +185,22 @@ static bool in_removed_deny(const search *s, eg_str scope) {
     return false;
 }
 
+/* What the older policy's separated duties forbade may be anywhere beneath the writer's scope. */
+static bool in_removed_duty(const search *s, eg_str scope) {
+    const eg_policy *older = s->u->policies[0];
+    for (size_t i = 0; older->separate_duties && i < older->writer_count; i++) {
+        const eg_str at = older->assignments[older->writers[i]].scope;
+        if (eg_policy_scope_covers(at, scope) || eg_policy_scope_covers(scope, at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static eg_err over_scopes(search *s, eg_access *a) {
     for (size_t i = 0; i < s->u->scope_count; i += 2) {
         const eg_str scope = s->u->scopes[i];
-        if (!eg_policy_scope_covers(s->grant->scope, scope) || (s->removed_only && !in_removed_deny(s, scope))) {
+        if (!eg_policy_scope_covers(s->grant->scope, scope) || (s->removed_only && !in_removed_deny(s, scope) && !in_removed_duty(s, scope))) {
             continue;
         }
         EG_TRY(at_scope(s, a, scope));
@@ -260,10 +272,20 @@ static bool denies_kept(const eg_policy *older, const eg_policy *newer) {
     return true;
 }
 
+/* Does the newer policy still keep from data everybody whom the older one kept from it? */
+static bool duties_kept(const eg_policy *older, const eg_policy *newer) {
+    for (size_t i = 0; older->separate_duties && i < older->writer_count; i++) {
+        if (!newer->separate_duties || !eg_policy_has_grant(newer, older, &older->assignments[older->writers[i]])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What an assignment grants that the older policy has too can only be new where that one denied it. */
 static eg_err over_grants(search *s) {
     const eg_policy *older = s->u->policies[0], *newer = s->u->policies[1];
-    const bool kept = denies_kept(older, newer);
+    const bool kept = denies_kept(older, newer) && duties_kept(older, newer);
     for (size_t i = 0; i < newer->assignment_count; i++) {
         s->grant = &newer->assignments[i];
         s->removed_only = eg_policy_has_grant(older, newer, s->grant);

@@ -100,6 +100,9 @@ static eg_err make_actions(gather *g) {
         EG_TRY(add_policy_actions(g, g->u->policies[0]));
         EG_TRY(add_policy_actions(g, g->u->policies[1]));
         EG_TRY(both_conditions(g, add_action_term));
+        for (size_t i = 0; !data && g->u->policies[0]->separate_duties && eg_policy_means[i]; i++) {
+            EG_TRY(add_pattern(g, (eg_text_pattern){eg_str_of(eg_policy_means[i]), EG_TEXT_ACTION, true}));
+        }
         const eg_err e = eg_text_classes_of(g->u->arena, g->patterns, g->pattern_count, ACTION_BYTES, EG_PROVE_STATES_MAX, &g->u->actions[data]);
         if (e == EG_ERR_LIMIT) {
             return too_much(g->why, "the actions of the roles overlap in too many ways");
@@ -283,7 +286,7 @@ static eg_err add_party(gather *g, const eg_policy_party *m) {
     }
     if ((m->kind & EG_ASSIGNEE_GROUP) && !known) {
         if (u->group_count == EG_PROVE_GROUPS_MAX) {
-            return too_much(g->why, "deny assignments name more than 10 groups");
+            return too_much(g->why, "deny assignments, and with separated duties roles that write policies, name more than 10 groups");
         }
         u->groups[u->group_count++] = m->id;
     }
@@ -293,7 +296,7 @@ static eg_err add_party(gather *g, const eg_policy_party *m) {
     }
     if ((m->kind & EG_ASSIGNEE_PRINCIPAL) && !known) {
         if (u->id_count == EG_PROVE_IDS_MAX) {
-            return too_much(g->why, "deny assignments name more than 200 principals");
+            return too_much(g->why, "deny assignments, and with separated duties roles that write policies, name more than 200 principals");
         }
         u->ids[u->id_count++] = m->id;
     }
@@ -315,8 +318,18 @@ static eg_err make_parties(gather *g) {
     return EG_OK;
 }
 
+/* Whom the older policy keeps from data because of a right to write policies: it may be by another group than the one that grants. */
+static eg_err make_writers(gather *g) {
+    const eg_policy *older = g->u->policies[0];
+    for (size_t i = 0; older->separate_duties && i < older->writer_count; i++) {
+        const eg_policy_assignment *m = &older->assignments[older->writers[i]];
+        EG_TRY(add_party(g, &(eg_policy_party){m->principal, m->kind}));
+    }
+    return EG_OK;
+}
+
 eg_err eg_universe_make(eg_universe *u, const eg_policy *older, const eg_policy *newer, char why[256]) {
-    static eg_err (*const makers[])(gather *g) = {make_parties, make_actions, make_attributes, make_sub_operations, make_times, make_scopes};
+    static eg_err (*const makers[])(gather *g) = {make_parties, make_writers, make_actions, make_attributes, make_sub_operations, make_times, make_scopes};
     u->policies[0] = older;
     u->policies[1] = newer;
     gather g = {.u = u, .why = why, .patterns = calloc(PATTERNS_MAX, sizeof *g.patterns)};

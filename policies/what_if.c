@@ -128,9 +128,25 @@ static eg_err tell_assigned(const eg_policy *a, const eg_policy *b, const char *
     return EG_OK;
 }
 
+/* The rights to write policies that `a` has and `b` has not, for what they mean to data. */
+static eg_err tell_duties(const eg_policy *a, const eg_policy *b, const char *words, eg_buf *ret) {
+    for (size_t i = 0; a->separate_duties && i < a->writer_count; i++) {
+        const eg_policy_assignment *m = &a->assignments[a->writers[i]];
+        char id[EG_UUID_LEN];
+        if (b->separate_duties && eg_policy_has_grant(b, a, m)) {
+            continue;
+        }
+        id_text(&m->principal, id);
+        EG_TRY(eg_buf_addf(ret, "%s %s %s at %.*s: the role %.*s writes policies (%s)\n", kind_text(m->kind), id, words, EG_FMT(m->scope), EG_FMT(a->roles[m->role].name), m->file));
+    }
+    return EG_OK;
+}
+
 eg_err eg_policy_what_if(const eg_policy *older, const eg_policy *newer, eg_buf *ret) {
     EG_TRY(tell_grants(newer, older, "gains", ret));
     EG_TRY(tell_grants(older, newer, "loses", ret));
+    EG_TRY(tell_duties(newer, older, "may use no data", ret));
+    EG_TRY(tell_duties(older, newer, "may use data again where a role grants it", ret));
     EG_TRY(tell_denies(newer, older, "is new", ret));
     EG_TRY(tell_denies(older, newer, "goes", ret));
     EG_TRY(tell_rules(newer, older, "is new", ret));

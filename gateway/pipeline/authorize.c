@@ -76,6 +76,9 @@ static eg_err decide(const eg_policy *pol, eg_request *rq, eg_str scope) {
     if (eg_pipeline_of(rq)) {
         eg_pipeline_of(rq)->question = a;
     }
+    if (d.error == EG_ERR_DENIED_DUTIES) { /* its own right is nothing that it may not know */
+        return eg_fail(&rq->problem, d.error, "%s", d.reason);
+    }
     if (d.allowed) {
         rq->way = EG_WAY_ROLE;
         return EG_OK;
@@ -160,6 +163,9 @@ eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_act
     if (d.allowed) {
         eg_pipeline_keep_decision(rq, &d);
         return EG_OK;
+    }
+    if (d.error == EG_ERR_DENIED_DUTIES) {
+        return eg_fail(p, d.error, "%s", d.reason);
     }
     return eg_fail(p, d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error, "The principal %s has no role assignment that grants %s here.", rq->principal->object_id, action);
 }

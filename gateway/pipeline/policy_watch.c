@@ -23,6 +23,7 @@ struct eg_policy_watch {
     char *dir;                 /* NULL: the store's policies */
     eg_policy_store *store;
     const eg_clock *clock;
+    bool separate_duties;
     unsigned poll_ms;
     pthread_t thread;
     pthread_mutex_t lock;      /* guards what follows */
@@ -150,6 +151,7 @@ static void reload(eg_policy_watch *w) {
         refused(w, e, &p);
         return;
     }
+    eg_policy_separate_duties(next, w->separate_duties);
     if (same(next, w->policy)) {
         eg_policy_unref(next);
         pthread_mutex_lock(&w->lock);
@@ -211,6 +213,7 @@ static eg_err first_load(eg_policy_watch *w, eg_problem *p) {
     eg_policy *first = NULL;
     (void)look(w->dir, w->seen); /* before reading, so that what changes meanwhile is seen */
     EG_TRY(eg_policy_load(w->dir, w->version, &first, p));
+    eg_policy_separate_duties(first, w->separate_duties);
     const eg_err e = put_in_force(w, first, p);
     if (e != EG_OK) {
         eg_policy_unref(first);
@@ -223,7 +226,7 @@ eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch *
     if (!w) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "There is no memory to watch the policies.");
     }
-    *w = (eg_policy_watch){.clock = o->clock, .poll_ms = o->poll_ms ? o->poll_ms : POLL_MS, .version = (uint64_t)eg_wall_s(o->clock), .unsettled = true};
+    *w = (eg_policy_watch){.clock = o->clock, .separate_duties = o->separate_duties, .poll_ms = o->poll_ms ? o->poll_ms : POLL_MS, .version = (uint64_t)eg_wall_s(o->clock), .unsettled = true};
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->woken, NULL);
     w->store = o->store;

@@ -11,6 +11,7 @@ typedef struct eg_policy_watch_options {
     const char *dir;             /* NULL: the store's policies are in force, and nothing is watched */
     eg_policy_store *store;      /* borrowed; takes every directory that is in force over as a version. NULL: nobody does */
     const eg_clock *clock;
+    bool separate_duties;        /* of a directory; the store's policies say it themselves */
     unsigned poll_ms;   /* 0 = 200 */
 } eg_policy_watch_options;
 

@@ -73,7 +73,8 @@ static eg_err run_documents(const desk *d, json_t **ret, eg_problem *p) {
     if (eg_policy_store_version(d->s) != version) {
         return eg_fail(p, EG_ERR_POLICY_VERSION, "The policies changed while they were read: ask again.");
     }
-    *ret = json_pack("{s:I, s:O}", "version", (json_int_t)version, "documents", list);
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_store_snapshot(d->s);
+    *ret = json_pack("{s:I, s:b, s:O}", "version", (json_int_t)version, "separationOfDuties", pol && eg_policy_separates_duties(pol), "documents", list);
     return *ret ? EG_OK : EG_ERR_NO_MEMORY;
 }
 

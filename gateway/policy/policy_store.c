@@ -242,7 +242,9 @@ eg_err eg_policy_store_prepare(eg_policy_store *s, const eg_policy_change *c, eg
         *ret_next = NULL;
         return EG_OK;
     }
-    return eg_policy_set_load(set, t, s->version + 1, ret_next, p);
+    EG_TRY(eg_policy_set_load(set, t, s->version + 1, ret_next, p));
+    eg_policy_separate_duties(*ret_next, s->o.separation_of_duties);
+    return EG_OK;
 }
 
 static eg_err check(const eg_policy_store *s, const eg_policy_change *c, eg_problem *p) {
@@ -368,7 +370,12 @@ static eg_err load_newest(eg_policy_store *s, eg_problem *p) {
     if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
         return eg_fail(p, e, "The newest version of the policies can't be read: %s.", eg_err_code(e));
     }
-    return s->o.files ? EG_OK : eg_policy_set_load(&none, t, s->version, &s->policy, p);
+    if (s->o.files) {
+        return EG_OK;
+    }
+    EG_TRY(eg_policy_set_load(&none, t, s->version, &s->policy, p));
+    eg_policy_separate_duties(s->policy, s->o.separation_of_duties);
+    return EG_OK;
 }
 
 eg_err eg_policy_store_open(const eg_policy_store_options *o, eg_policy_store **ret, eg_problem *p) {
