@@ -16,6 +16,16 @@ static void print_words(const json_t *health)
         eg_str name = eg_json_str(c, "name"), cluster_state = eg_json_str(c, "state");
         printf("cluster %.*s: %.*s\n", EG_FMT(name), EG_FMT(cluster_state));
     }
+    json_array_foreach(json_object_get(health, "storage"), i, c)
+    {
+        const eg_str name = eg_json_str(c, "name");
+        const json_int_t mib = json_integer_value(json_object_get(c, "storedBytes")) >> 20, most = json_integer_value(json_object_get(c, "quotaBytes")) >> 20;
+        printf("account %.*s: %" JSON_INTEGER_FORMAT " MiB stored", EG_FMT(name), mib);
+        if (most > 0) {
+            printf(" of %" JSON_INTEGER_FORMAT, most);
+        }
+        putchar('\n');
+    }
     json_array_foreach(json_object_get(health, "isolation_missing"), i, c)
     {
         printf("not isolated: %s\n", json_string_value(c) ? json_string_value(c) : "");

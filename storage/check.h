@@ -17,6 +17,8 @@ typedef struct eg_check {
     eg_id_map *promised;     /* segments that an extent names: their bytes must be there */
     eg_id_map *owners;       /* of each segment, by the rows of fs.segment */
     uint8_t *plain;          /* one chunk */
+    struct { const eg_account *account; uint64_t bytes; } stored[EG_ACCOUNTS_MAX]; /* by the rows of fs.place */
+    size_t stored_count;
 } eg_check;
 
 /* One finding, named. */

@@ -1,11 +1,42 @@
 /* Places against owners, and files against places: what is counted wrong, lies nowhere, or lies there for nobody. */
 #include "check.h"
 
+#include "stored_bytes.h"
+
 #include <embergate/durable_file.h>
 #include <embergate/encoding.h>
 #include <unistd.h>
 
 #define SHARDS 256
+
+static void add_stored(eg_check *c, const eg_account *a, uint64_t bytes) {
+    size_t i = 0;
+    while (i < c->stored_count && c->stored[i].account != a) {
+        i++;
+    }
+    if (i < EG_ACCOUNTS_MAX) {
+        c->stored[i].account = a;
+        c->stored[i].bytes += bytes;
+        c->stored_count += i == c->stored_count;
+    }
+}
+
+/* The account's counter against what was added up. */
+static eg_err compare_stored(void *ctx, const eg_account *a) {
+    eg_check *c = ctx;
+    uint64_t counted = 0;
+    const eg_err e = eg_stored_get(c->txn, a, &counted);
+    add_stored(c, a, 0);
+    for (size_t i = 0; i < c->stored_count; i++) {
+        if (c->stored[i].account == a && e == EG_OK && c->stored[i].bytes != counted) {
+            eg_check_tell(c, "damaged", a->name, "the account counts %llu stored bytes, and has %llu", (unsigned long long)counted, (unsigned long long)c->stored[i].bytes);
+        }
+    }
+    if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
+        eg_check_tell(c, "damaged", a->name, "the row of stored bytes does not verify");
+    }
+    return EG_OK;
+}
 
 static eg_err count_place(eg_check *c, eg_bytes k, eg_bytes v) {
     const eg_account *a = eg_check_account_of(c, v);
@@ -33,6 +64,7 @@ static eg_err count_place(eg_check *c, eg_bytes k, eg_bytes v) {
         }
         return EG_OK;
     }
+    add_stored(c, a, l.stored);
     const uint32_t owners = eg_id_map_get(c->owners, &id);
     if (owners != l.owners) {
         eg_check_tell(c, owners < l.owners ? "damaged" : "older", a->name, "segment %s counts %lu owners, and fs.segment has %lu", hex,
@@ -156,6 +188,7 @@ static bool walk_pack(void *ctx, const eg_id *id) {
 eg_err eg_check_places(eg_check *c) {
     EG_TRY(eg_check_each_row(c, EG_DB_FS_SEGMENT, count_owner));
     EG_TRY(eg_check_each_row(c, EG_DB_FS_PLACE, count_place));
+    EG_TRY(eg_storage_each_account_loaded(c->store, (eg_str){"", 0}, compare_stored, c));
     EG_TRY(eg_check_each_row(c, EG_DB_FS_PLACE, check_frame));
     EG_TRY(eg_check_each_row(c, EG_DB_FS_SEGMENT, check_owner));
     for (unsigned i = 0; i < SHARDS; i++) {

@@ -1,6 +1,8 @@
 /* The rows of segments: how one opens for each of its owners, where its sealed bytes lie, and how many owners it has. */
 #include "content.h"
 
+#include "stored_bytes.h"
+
 #define ROW_MAX 512
 
 void eg_content_segment_key(const eg_id *owner, const eg_id *segment, uint8_t ret[EG_SEGMENT_KEY_LEN]) {
@@ -104,6 +106,7 @@ eg_err eg_content_segment_get(eg_kv_txn *t, const eg_account *a, const eg_id *ow
 
 eg_err eg_content_segment_add(eg_kv_txn *t, const eg_account *a, const eg_segment_ref *ref) {
     const eg_location where = {ref->file, ref->offset, ref->size.stored, 1};
+    EG_TRY(eg_stored_add(t, a, ref->size.stored));
     EG_TRY(put_key(t, a, ref));
     return eg_content_location_put(t, a, &ref->id, &where);
 }
@@ -138,7 +141,9 @@ eg_err eg_content_segment_drop(eg_kv_txn *t, const eg_account *a, const eg_id *o
     eg_location where;
     EG_TRY(eg_kv_del(t, EG_DB_FS_SEGMENT, (eg_bytes){key, sizeof key}));
     EG_TRY(eg_content_location_get(t, a, segment, &where));
+    const bool last = where.owners == 1;
     where.owners -= where.owners > 0;
     EG_TRY(eg_content_location_put(t, a, segment, &where));
+    EG_TRY(last ? eg_stored_take(t, a, where.stored) : EG_OK);
     return where.owners > 0 ? EG_OK : eg_ns_orphan_put(t, a, EG_ORPHAN_SEGMENT, segment);
 }

@@ -21,6 +21,7 @@ typedef enum eg_row_kind {
     EG_ROW_BLOCK_LIST,
     EG_ROW_SCOPE = 40,
     EG_ROW_ACCOUNT_KEYS = 45,
+    EG_ROW_STORED,
     EG_ROW_LEASE = 50,
     EG_ROW_DELETED,
     EG_ROW_DUE,

@@ -9,6 +9,7 @@
 #include "readers.h"
 #include "reclaim.h"
 #include "segment_store.h"
+#include "stored_bytes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,7 @@ void eg_storage_close(eg_storage *s) {
     while (s->accounts) {
         eg_account *next = s->accounts->next;
         eg_secret_free(s->accounts->mac_key);
+        free(s->accounts->bounds);
         free(s->accounts);
         s->accounts = next;
     }
@@ -245,7 +247,8 @@ static eg_err write_account(eg_kv_txn *t, const eg_account *a, eg_bytes wrapped,
 static eg_err put_account(eg_kv_txn *t, void *ctx, eg_problem *p) {
     (void)p;
     const new_account *n = ctx;
-    return write_account(t, &n->account, (eg_bytes){n->wrapped, n->wrapped_len}, eg_kv_put_new);
+    EG_TRY(write_account(t, &n->account, (eg_bytes){n->wrapped, n->wrapped_len}, eg_kv_put_new));
+    return eg_stored_begin(t, &n->account);
 }
 
 eg_err eg_storage_account_rewrap(eg_kv_txn *t, const eg_account *a, eg_bytes wrapped) { return write_account(t, a, wrapped, eg_kv_put); }

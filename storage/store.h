@@ -41,6 +41,7 @@ typedef struct eg_account {
     eg_secret *mac_key;          /* authenticates every row of this account */
     atomic_bool destroyed;       /* its tenant's keys were destroyed while it was open: everything answers EG_ERR_KEY_DESTROYED */
     int64_t retention_ns;        /* how long what was deleted is kept for undelete; 0 = not at all. Set before requests come */
+    struct eg_stored_bounds *bounds; /* stored_bytes.h; NULL = none. Set before requests come */
     struct eg_account *next;
 } eg_account;
 

@@ -81,7 +81,7 @@ typedef struct eg_config_account {
 
 typedef struct eg_config_quota {
     const char *name;
-    const char *per;            /* "tenant", "principal", "cluster" */
+    const char *per;            /* "tenant", "principal", "cluster", "account" */
     const char *only;           /* "" = each has its own */
     unsigned requests_per_second;
     unsigned kib_in_per_second;
@@ -90,6 +90,7 @@ typedef struct eg_config_quota {
     unsigned jobs;
     unsigned cores;
     unsigned memory_mb;
+    unsigned stored_mib;
 } eg_config_quota;
 
 /* The bounds of the door that a configuration may change (door_limits.h has them all). */

@@ -225,7 +225,7 @@ static bool prefix(eg_str v)
     return eg_proxy_prefix_parse(v, &unused) == EG_OK;
 }
 
-static bool quota_per(eg_str v) { return eg_str_is(v, "tenant") || eg_str_is(v, "principal") || eg_str_is(v, "cluster"); }
+static bool quota_per(eg_str v) { return eg_str_is(v, "tenant") || eg_str_is(v, "principal") || eg_str_is(v, "cluster") || eg_str_is(v, "account"); }
 static bool quota_only(eg_str v) { return eg_uuid_valid(v) || cluster_name(v); }
 
 const eg_config_check eg_config_check_guid = {eg_uuid_valid, "a GUID (8-4-4-4-12 hexadecimal digits)"};
@@ -246,8 +246,8 @@ const eg_config_check eg_config_check_tls_version = {tls_version, "\"1.2\" or \"
 const eg_config_check eg_config_check_log_level = {log_level, "debug, info, warn or error"};
 const eg_config_check eg_config_check_isolation = {isolation, "cluster (this version does not build principal and job)"};
 const eg_config_check eg_config_check_prefix = {prefix, "an address such as 192.0.2.7, or a prefix such as 192.0.2.0/24 without bits behind it"};
-const eg_config_check eg_config_check_quota_per = {quota_per, "tenant, principal or cluster"};
-const eg_config_check eg_config_check_quota_only = {quota_only, "a GUID, or the name of a cluster"};
+const eg_config_check eg_config_check_quota_per = {quota_per, "tenant, principal, cluster or account"};
+const eg_config_check eg_config_check_quota_only = {quota_only, "a GUID, or the name of a cluster or storage account"};
 const eg_config_check eg_config_check_https_url_or_none = {https_url_or_none, "an https:// URL without user, query and fragment, or none"};
 const eg_config_check eg_config_check_client_audience = {client_audience, "AUDIENCE=CLIENT_ID, the id a GUID"};
 const eg_config_check eg_config_check_claim_value = {claim_value, "CLAIM=VALUE"};

@@ -78,6 +78,12 @@ static const char *wrong_only(const eg_config *c, const eg_config_quota *q)
         }
         return found ? NULL : "the name of an entry of clusters";
     }
+    if (strcmp(q->per, "account") == 0) {
+        for (size_t i = 0; i < c->account_count; i++) {
+            found = found || strcmp(c->accounts[i].name, q->only) == 0;
+        }
+        return found ? NULL : "the name of an entry of accounts";
+    }
     if (strcmp(q->per, "tenant") == 0) {
         return found || known_tenant(c, q->only) ? NULL : "the id of an entry of tenants";
     }
@@ -92,8 +98,15 @@ static eg_err check_quotas(const eg_config_source *s)
         if (wrong) {
             return eg_config_fail(s, entry_line(s, "quotas", i), "quotas[%zu].only: expected %s, found \"%s\".", i, wrong, q->only);
         }
-        if (!q->requests_per_second && !q->kib_in_per_second && !q->kib_out_per_second && !q->jobs && !q->cores && !q->memory_mb) {
+        const bool moves = q->requests_per_second || q->kib_in_per_second || q->kib_out_per_second || q->jobs || q->cores || q->memory_mb;
+        if (!moves && !q->stored_mib) {
             return eg_config_fail(s, entry_line(s, "quotas", i), "quotas[%zu]: expected at least one bound.", i);
+        }
+        if (moves && strcmp(q->per, "account") == 0) {
+            return eg_config_fail(s, entry_line(s, "quotas", i), "quotas[%zu]: of an account only stored_mib is bounded.", i);
+        }
+        if (q->stored_mib && strcmp(q->per, "account") != 0 && strcmp(q->per, "tenant") != 0) {
+            return eg_config_fail(s, entry_line(s, "quotas", i), "quotas[%zu].stored_mib: expected per: tenant or account, as stored bytes are nobody else's.", i);
         }
     }
     return EG_OK;

@@ -191,9 +191,9 @@ static const eg_config_row account_rows[] = {
 static const eg_config_row quota_rows[] = {
     ROW(eg_config_quota, "name", TEXT, name, .check = &eg_config_check_label, .unique = true, .description = "Name of the quota, told to whoever reaches it."),
     ROW(eg_config_quota, "per", TEXT, per, .dflt = "principal", .check = &eg_config_check_quota_per,
-        .description = "Whose use is bounded: that of each tenant, principal or cluster."),
+        .description = "Whose use is bounded: that of each tenant, principal or cluster; of each storage account for stored_mib alone."),
     ROW(eg_config_quota, "only", TEXT, only, .dflt = "", .check = &eg_config_check_quota_only,
-        .description = "Id of the one tenant or principal, or name of the one cluster, that it is for; \"\" = each."),
+        .description = "Id of the one tenant or principal, or name of the one cluster or storage account, that it is for; \"\" = each."),
     ROW(eg_config_quota, "requests_per_second", UINT, requests_per_second, .dflt = "0", .max = 1000000, .unit = "requests/s",
         .description = "Requests that are signed in; 0 = no bound. As of the next five: reached means refused, with a Retry-After."),
     ROW(eg_config_quota, "kib_in_per_second", UINT, kib_in_per_second, .dflt = "0", .max = 4194304, .unit = "KiB/s",
@@ -205,6 +205,8 @@ static const eg_config_row quota_rows[] = {
     ROW(eg_config_quota, "jobs", UINT, jobs, .dflt = "0", .max = 2048, .unit = "batches", .description = "Batches that have not ended."),
     ROW(eg_config_quota, "cores", UINT, cores, .dflt = "0", .max = 1000000, .unit = "cores", .description = "Cores of their executors, and one for each driver."),
     ROW(eg_config_quota, "memory_mb", UINT, memory_mb, .dflt = "0", .max = 1073741824, .unit = "MiB", .description = "Memory of their executors and drivers."),
+    ROW(eg_config_quota, "stored_mib", UINT, stored_mib, .dflt = "0", .max = 4294967295, .unit = "MiB",
+        .description = "Sealed bytes in storage, of a tenant or an account; what is shared by copies and snapshots counts once."),
 };
 
 static const eg_config_row limit_rows[] = {
@@ -242,7 +244,7 @@ const eg_config_section eg_config_sections[EG_CONFIG_SECTIONS] = {
     LIST("issuers", issuer_rows, eg_config_issuer, issuers, issuer_count, 0, 64, "Outside token issuers, such as Entra ID."),
     LIST("clusters", cluster_rows, eg_config_cluster, clusters, cluster_count, 0, 256, "Spark clusters; they start on demand."),
     LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 256, "Storage accounts."),
-    LIST("quotas", quota_rows, eg_config_quota, quotas, quota_count, 0, 64, "How much tenants, principals and clusters may use."),
+    LIST("quotas", quota_rows, eg_config_quota, quotas, quota_count, 0, 64, "How much tenants, principals, clusters and storage accounts may use."),
     MAP("policies", policies_rows, "How policies are kept and changed."),
     MAP("operations", operations_rows, "How the gateway shows itself to operators."),
     MAP("limits", limit_rows, "Bounds on what a peer can make the gateway hold or wait for."),

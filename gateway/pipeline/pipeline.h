@@ -32,6 +32,9 @@ typedef struct eg_pipeline_options {
     const eg_pipeline_cluster *clusters; /* those that sit in a subnet */
     size_t cluster_count;
     eg_quotas *quotas;        /* NULL = none */
+    /* Whether so many more bytes may be stored in the account; NULL = always. */
+    bool (*has_room)(void *ctx, eg_str account, uint64_t bytes);
+    void *room_ctx;
     eg_compliance_watch *compliance; /* NULL = nothing is disabled */
     const char *public_url;   /* "https://…": named in the challenge that tells storage clients where to sign in */
 } eg_pipeline_options;

@@ -11,13 +11,24 @@ static eg_quota_use use_of(const eg_request *rq) {
                           .cluster = rq->cluster.len > 0 ? rq->cluster : eg_str_of(who->cluster)};
 }
 
+/* A body that could not be kept is refused before it comes; the commit decides about all others (storage/stored_bytes.c). */
+static eg_step_verdict check_room(eg_pipeline_request *c) {
+    eg_request *rq = c->rq;
+    const bool storage = rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB;
+    if (!c->pl->o.has_room || !storage || rq->content_length <= 0 || c->pl->o.has_room(c->pl->o.room_ctx, rq->account, (uint64_t)rq->content_length)) {
+        return EG_STEP_NEXT;
+    }
+    return eg_pipeline_refuse(c, eg_fail(&rq->problem, EG_ERR_STORED_QUOTA, "The quota of stored bytes of this account, or of its tenant, has no room for this."));
+}
+
 /* Azure's storage says ServerBusy, with 503, where others say 429. */
 eg_step_verdict eg_pipeline_quota(eg_pipeline_request *c) {
     eg_request *rq = c->rq;
     const char *name = "";
     bool bytes = false;
-    if (!c->pl->o.quotas || !rq->principal) {
-        return EG_STEP_NEXT;
+    const eg_step_verdict room = check_room(c);
+    if (room != EG_STEP_NEXT || !c->pl->o.quotas || !rq->principal) {
+        return room;
     }
     const eg_quota_use u = use_of(rq);
     if (eg_quotas_take(c->pl->o.quotas, &u, &name, &bytes, &rq->retry_after_s)) {

@@ -3,7 +3,6 @@
 
 #include "../api/ops.h"
 #include "../api/whoami.h"
-#include "../api/policy_states.h"
 #include "../arm/arm.h"
 #include "../door/door.h"
 #include "../pipeline/pipeline.h"
@@ -112,6 +111,9 @@ static eg_err open_compute(gateway *g, eg_problem *p)
     return eg_compute_open(&o, &g->compute, p);
 }
 
+static bool has_room(void *ctx, eg_str account, uint64_t bytes) { return eg_storage_has_room(ctx, account, bytes); }
+static json_t *stored_report(void *ctx) { return eg_storage_stored_report(ctx); }
+
 static eg_err open_storage(gateway *g, eg_problem *p)
 {
     const eg_config *c = g->plan->config;
@@ -139,6 +141,9 @@ static eg_err open_storage(gateway *g, eg_problem *p)
         EG_TRY(e);
         EG_TRY(eg_storage_set_retention(g->storage, eg_str_of(c->accounts[i].name), c->accounts[i].delete_retention_days));
     }
+    const eg_stored_quota *stored = NULL;
+    EG_TRY(eg_serve_stored_quotas(c, g->arena, &stored, p));
+    EG_TRY(eg_storage_set_stored_quotas(g->storage, stored, c->account_count, p));
     const eg_rewrapper others[] = {{"audit", eg_audit_rewrap, g->audit}, {"compute", eg_compute_rewrap, g->compute}};
     return eg_storage_rotation_start(g->storage, others, sizeof others / sizeof others[0]);
 }
@@ -246,7 +251,6 @@ static eg_err mount_all(gateway *g, eg_problem *p)
         {eg_storage_blob_routes, g->storage, {EG_SURFACE_BLOB}, 1},
         {eg_storage_routes, g->storage, {EG_SURFACE_DFS}, 1},
         {eg_audit_routes, g->audit, {EG_SURFACE_AUDIT}, 1},
-        {eg_policy_states_routes, atomic_load(&g->compliance), {EG_SURFACE_ARM}, 1},
         {eg_policy_routes, g->policies, {EG_SURFACE_ARM}, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -299,21 +303,22 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
     const eg_policy_open_options so = {.config = g->plan->config, .arena = g->arena, .kv = g->kv, .committer = g->committer, .audit = g->audit};
     EG_TRY(eg_policy_open(&so, &g->policies, p));
     const bool files = strcmp(g->plan->config->policies_source, "files") == 0;
-    eg_policy_watch_options wo = {.dir = files ? g->plan->policies : NULL, .store = g->policies, .clock = &eg_clock_system};
+    eg_policy_watch_options wo = {.dir = files ? g->plan->policies : NULL, .store = g->policies, .clock = &eg_clock_system,
+                                 .separate_duties = g->plan->config->policies_separation_of_duties};
     EG_TRY(eg_policy_watch_start(&wo, &g->watch, p));
     eg_compliance_watch *compliance = NULL;
     EG_TRY(eg_serve_compliance(g->plan, g->watch, g->storage, g->arena, &compliance, p));
     atomic_store(&g->compliance, compliance);
     EG_TRY(eg_serve_quotas(g->plan->config, g->arena, &g->quotas, p));
-    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .compliance = compliance, .pool = g->pool, .loopback = g->plan->config->loopback_details};
+    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .compliance = compliance, .stored = stored_report, .stored_ctx = g->storage, .pool = g->pool, .loopback = g->plan->config->loopback_details};
     EG_TRY(eg_ops_new(&oo, &g->ops));
-    eg_arm_options ao = {.config = g->plan->config, .policies = g->policies, .kv = g->kv, .clock = &eg_clock_system};
+    eg_arm_options ao = {.config = g->plan->config, .policies = g->policies, .kv = g->kv, .clock = &eg_clock_system, .compliance = compliance};
     EG_TRY(eg_arm_new(&ao, &g->arm));
     EG_TRY(open_router(g, p));
     EG_TRY(fill_subnets(g, p));
     eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,
                               .clock = &eg_clock_system, .public_url = g->plan->config->public_url,
-                              .clusters = g->cluster_subnets, .cluster_count = g->cluster_subnet_count, .quotas = g->quotas, .compliance = compliance,
+                              .clusters = g->cluster_subnets, .cluster_count = g->cluster_subnet_count, .quotas = g->quotas, .has_room = has_room, .room_ctx = g->storage, .compliance = compliance,
                               .storage_auth = eg_storage_auth_of(g->storage, g->pool)};
     return eg_pipeline_new(&po, &g->pipeline);
 }

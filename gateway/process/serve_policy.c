@@ -25,6 +25,33 @@ eg_err eg_serve_job_quotas(const eg_config *c, eg_arena *arena, const eg_job_quo
     return EG_OK;
 }
 
+/* The narrowest that concerns it; 0 = none does. */
+static uint64_t narrowest(const eg_config *c, const char *per, const char *name)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < c->quota_count; i++) {
+        const eg_config_quota *q = &c->quotas[i];
+        const uint64_t bytes = (uint64_t)q->stored_mib << 20;
+        if (bytes > 0 && strcmp(q->per, per) == 0 && (!q->only[0] || eg_str_ieq(eg_str_of(q->only), eg_str_of(name))) && (most == 0 || bytes < most)) {
+            most = bytes;
+        }
+    }
+    return most;
+}
+
+eg_err eg_serve_stored_quotas(const eg_config *c, eg_arena *arena, const eg_stored_quota **ret, eg_problem *p)
+{
+    eg_stored_quota *all = eg_arena_alloc(arena, (c->account_count + 1) * sizeof *all);
+    if (!all) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < c->account_count; i++) {
+        all[i] = (eg_stored_quota){c->accounts[i].name, narrowest(c, "account", c->accounts[i].name), narrowest(c, "tenant", c->accounts[i].tenant)};
+    }
+    *ret = all;
+    return EG_OK;
+}
+
 eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_problem *p)
 {
     eg_quota *all = eg_arena_alloc(arena, (c->quota_count + 1) * sizeof *all);

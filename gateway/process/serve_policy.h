@@ -14,6 +14,8 @@
 eg_err eg_serve_job_quotas(const eg_config *c, eg_arena *arena, const eg_job_quota **ret, eg_problem *p) EG_MUST_CHECK;
 /* *ret NULL: no quota bounds requests or bytes. */
 eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_problem *p) EG_MUST_CHECK;
+/* One for each account, with what bounds it and its tenant. */
+eg_err eg_serve_stored_quotas(const eg_config *c, eg_arena *arena, const eg_stored_quota **ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_serve_proxies(const eg_config_listener *l, eg_arena *arena, eg_door_listener *ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_serve_compliance(const eg_serve_plan *plan, eg_policy_watch *policies, eg_storage *storage, eg_arena *arena, eg_compliance_watch **ret, eg_problem *p) EG_MUST_CHECK;
 

@@ -360,7 +360,10 @@ static void rules(void **state)
     refuse(minimal, "quotas:\n  - {name: q, per: tenant, only: 22222222-2222-2222-2222-222222222222, jobs: 1}\n", 11, "quotas[0].only", "the id of an entry of tenants");
     refuse(minimal, "quotas:\n  - {name: q, only: somebody, jobs: 1}\n", 11, "quotas[0].only", "an object id");
     refuse(minimal, "quotas:\n  - {name: q}\n", 11, "quotas[0]", "at least one bound");
-    refuse(minimal, "quotas:\n  - {name: q, per: person, jobs: 1}\n", 11, "quotas[0].per", "tenant, principal or cluster");
+    refuse(minimal, "quotas:\n  - {name: q, per: person, jobs: 1}\n", 11, "quotas[0].per", "tenant, principal, cluster or account");
+    refuse(minimal, "quotas:\n  - {name: q, per: principal, stored_mib: 1}\n", 11, "quotas[0].stored_mib", "per: tenant or account");
+    refuse(minimal, "quotas:\n  - {name: q, per: account, jobs: 1}\n", 11, "quotas[0]", "only stored_mib");
+    refuse(minimal, "quotas:\n  - {name: q, per: account, only: absent, stored_mib: 1}\n", 11, "quotas[0].only", "the name of an entry of accounts");
     refuse("state_dir: s\npublic_url: https://a\nlisteners:\n  - {name: a, port: 1, proxies: [192.0.2.7/24]}\n", "", 4, "listeners[0].proxies", "without bits behind it");
     refuse(minimal, "tls: {certificate: /c}\n", 1, "tls.certificate and tls.key", "both or neither");
     refuse(minimal, "issuers:\n  - {issuer: https://a, tenant: " TENANT ", discovery_url: https://a/b, audiences: [a], required_claims: [acr]}\n", 11,
