@@ -25,6 +25,9 @@ static void add_stored(eg_check *c, const eg_account *a, uint64_t bytes) {
 static eg_err compare_stored(void *ctx, const eg_account *a) {
     eg_check *c = ctx;
     uint64_t counted = 0;
+    if (a->destroyed) {
+        return EG_OK;
+    }
     const eg_err e = eg_stored_get(c->txn, a, &counted);
     add_stored(c, a, 0);
     for (size_t i = 0; i < c->stored_count; i++) {

@@ -293,7 +293,7 @@ eg_err eg_storage_each_account_loaded(eg_storage *s, eg_str tenant, eg_err (*eac
     const eg_account *a = s->accounts; /* only ever grows at this end */
     pthread_mutex_unlock(&s->accounts_lock);
     for (; a; a = a->next) {
-        if (eg_str_is(tenant, a->tenant)) {
+        if (tenant.len == 0 || eg_str_is(tenant, a->tenant)) {
             EG_TRY(each(ctx, a));
         }
     }

@@ -100,9 +100,10 @@ static eg_err count_account(eg_kv_txn *t, void *ctx, eg_problem *p) {
     uint64_t have = 0;
     eg_bytes k, v;
     eg_err e = eg_stored_get(t, a, &have);
-    if (e != EG_ERR_NOT_FOUND) {
+    if (e != EG_ERR_NOT_FOUND && e != EG_ERR_CORRUPT) { /* what can be counted anew is no loss */
         return e;
     }
+    have = 0;
     EG_TRY(eg_kv_cursor_open(t, EG_DB_FS_PLACE, (eg_bytes){NULL, 0}, &c));
     while ((e = eg_kv_cursor_next(c, &k, &v)) == EG_OK) {
         eg_record_reader r;

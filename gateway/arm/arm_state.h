@@ -31,6 +31,7 @@ bool eg_arm_may(eg_request *rq, const char *action, const char *id);
 bool eg_arm_within(eg_str scope, eg_str id);
 /* The parameter of a path that ends a scope, such as "/subscriptions/{s}": its first n segments. */
 eg_str eg_arm_first_segments(eg_str path, size_t n);
+eg_str eg_arm_last_segment(eg_str path);
 /* Subscriptions of the request's tenant, borrowed from the configuration. */
 size_t eg_arm_subscriptions(const eg_arm *a, eg_str tenant, const char *ret[EG_ARM_SUBSCRIPTIONS_MAX]);
 /* Is the scope in a subscription of the request's tenant? */

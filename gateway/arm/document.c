@@ -29,10 +29,7 @@ eg_err eg_arm_path_id(eg_request *rq, eg_str *ret) {
 }
 
 static eg_err fail_not_found(eg_request *rq, const eg_arm_type *t, eg_str id) {
-    eg_str rest = id, name = id;
-    while (rest.ptr) {
-        name = eg_str_cut(&rest, '/');
-    }
+    const eg_str name = eg_arm_last_segment(id);
     return eg_fail(&rq->problem, t->not_found, "The resource '%s/%.*s' was not found.", t->type, EG_FMT(name));
 }
 

@@ -120,20 +120,12 @@ static eg_err set_text(json_t *v, const char *name, eg_str text) {
     return json_object_set_new(v, name, json_stringn(text.ptr, text.len)) == 0 ? EG_OK : EG_ERR_NO_MEMORY;
 }
 
-static eg_str last_segment(eg_str id) {
-    eg_str rest = id, name = id;
-    while (rest.ptr) {
-        name = eg_str_cut(&rest, '/');
-    }
-    return name;
-}
-
 /* The document under the id that it has, or that its path gives it; what is there keeps its spelling. */
 static eg_err complete(eg_request *rq, const eg_arm_type *t, json_t *doc, const json_t *before, eg_str id) {
     const eg_str kept = eg_json_str(before, "id");
     id = kept.len > 0 ? kept : id;
     EG_TRY(set_text(doc, "id", id));
-    EG_TRY(set_text(doc, "name", last_segment(id)));
+    EG_TRY(set_text(doc, "name", eg_arm_last_segment(id)));
     EG_TRY(set_text(doc, "type", eg_str_of(t->type)));
     eg_arm_drop(json_object_get(doc, "properties"), t->read_only);
     return t->prepare ? t->prepare(rq, doc, before) : EG_OK;

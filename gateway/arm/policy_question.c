@@ -3,18 +3,10 @@
 
 #include <embergate/encoding.h>
 
-static eg_str last_segment(eg_str id) {
-    eg_str rest = id, name = id;
-    while (rest.ptr) {
-        name = eg_str_cut(&rest, '/');
-    }
-    return name;
-}
-
 /* "{scope}/providers/Microsoft.Authorization/{kind}/{name}", the whole of it in *ret; false: it is none, and `at` is a scope of its own. */
 static bool narrows(eg_str at, const char *kind, eg_str *ret_scope) {
     static const char head[] = "/providers/Microsoft.Authorization/";
-    const eg_str name = last_segment(at);
+    const eg_str name = eg_arm_last_segment(at);
     const size_t kind_len = strlen(kind), tail = sizeof head - 1 + kind_len + 1 + name.len;
     if (at.len <= tail || name.len == 0) {
         return false;
@@ -90,7 +82,7 @@ static eg_str group_of(eg_str id) {
 
 /* A built-in definition is named beneath a subscription too: az and the SDKs know no other way. */
 static bool is_definition(eg_str asked, eg_str id) {
-    return asked.len == 0 || eg_str_ieq(asked, id) || (eg_str_starts(id, "/providers/") && eg_str_ieq(last_segment(asked), last_segment(id)));
+    return asked.len == 0 || eg_str_ieq(asked, id) || (eg_str_starts(id, "/providers/") && eg_str_ieq(eg_arm_last_segment(asked), eg_arm_last_segment(id)));
 }
 
 bool eg_states_fits(const eg_states_question *q, const eg_resource *r, const eg_compliance *c) {
@@ -99,6 +91,6 @@ bool eg_states_fits(const eg_states_question *q, const eg_resource *r, const eg_
            is_definition(q->definition, c->definition_id) && is(f->compliance, c->compliant ? EG_LIT("Compliant") : EG_LIT("NonCompliant")) &&
            is(f->is_compliant, c->compliant ? EG_LIT("true") : EG_LIT("false")) && is(f->resource_id, r->id) && is(f->resource_type, r->type) &&
            is(f->resource_group, group_of(r->id)) && is(f->assignment_id, c->assignment_id) && is(f->assignment_name, c->assignment_name) &&
-           is(f->definition_id, c->definition_id) && is(f->definition_name, last_segment(c->definition_id)) && is(f->definition_action, eg_str_of(c->effect)) &&
+           is(f->definition_id, c->definition_id) && is(f->definition_name, eg_arm_last_segment(c->definition_id)) && is(f->definition_action, eg_str_of(c->effect)) &&
            is(f->set_id, c->set_id);
 }

@@ -12,14 +12,6 @@
 
 static json_t *properties_of(const json_t *v) { return json_object_get(v, "properties"); }
 
-static eg_str last_segment(eg_str id) {
-    eg_str rest = id, name = id;
-    while (rest.ptr) {
-        name = eg_str_cut(&rest, '/');
-    }
-    return name;
-}
-
 /* ---- what is built in ---- */
 
 static eg_err built_in(json_t **ret) {
@@ -33,7 +25,7 @@ static eg_err built_in(json_t **ret) {
 static eg_err built_in_of(eg_str id, json_t **ret) {
     EG_JSON_AUTO all = NULL;
     EG_TRY(built_in(&all));
-    const bool bare = last_segment(id).len == id.len;
+    const bool bare = eg_arm_last_segment(id).len == id.len;
     for (size_t i = 0; i < json_array_size(all); i++) {
         json_t *one = json_array_get(all, i);
         if (eg_str_ieq(eg_json_str(one, bare ? "name" : "id"), id)) {
@@ -99,7 +91,7 @@ eg_err eg_arm_rule_get_end(eg_request *rq) {
     eg_str id;
     EG_TRY(eg_arm_path_id(rq, &id));
     const eg_err e = eg_arm_doc_get(rq, t, id, &doc);
-    if (e == t->not_found && is_definition(t) && built_in_of(last_segment(id), &doc) == EG_OK) {
+    if (e == t->not_found && is_definition(t) && built_in_of(eg_arm_last_segment(id), &doc) == EG_OK) {
         rq->problem = (eg_problem){0};
         return eg_arm_doc_respond(rq, t, 200, doc);
     }
@@ -132,7 +124,7 @@ eg_err eg_arm_rule_assignment_show(eg_request *rq, json_t *doc) {
     }
     if (!json_object_get(properties, "scope")) {
         const eg_str id = eg_json_str(doc, "id");
-        const size_t tail = sizeof "/providers/" ASSIGNMENT_TYPE "/" - 1 + last_segment(id).len;
+        const size_t tail = sizeof "/providers/" ASSIGNMENT_TYPE "/" - 1 + eg_arm_last_segment(id).len;
         (void)json_object_set_new(properties, "scope", json_stringn(id.ptr, id.len > tail ? id.len - tail : 0));
     }
     return EG_OK;
@@ -187,7 +179,7 @@ static eg_err find_named(eg_request *rq, eg_str id, eg_str scope, json_t **ret) 
     if (built_in_of(id, ret) == EG_OK) {
         return EG_OK;
     }
-    const eg_str within = eg_arm_first_segments(scope, 2), name = last_segment(id);
+    const eg_str within = eg_arm_first_segments(scope, 2), name = eg_arm_last_segment(id);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && name.len > 0; i++) {
         const int n = snprintf(marker, sizeof marker, "/providers/%s/", kinds[i]);
         const eg_arm_type *t = eg_arm_type_named(kinds[i]);
@@ -271,7 +263,7 @@ eg_err eg_arm_rule_leave(eg_request *rq, const json_t *doc) {
             const json_t *other = json_array_get(all, i);
             if (eg_str_ieq(eg_json_str(properties_of(other), "policyDefinitionId"), id) || names_part(other, id)) {
                 return eg_fail(&rq->problem, definition ? EG_ERR_RULE_IN_USE : EG_ERR_INITIATIVE_IN_USE, "The policy %sdefinition '%.*s' cannot be deleted. It is referenced by '%.*s'.",
-                               definition ? "" : "set ", EG_FMT(last_segment(id)), EG_FMT(eg_json_str(other, "id")));
+                               definition ? "" : "set ", EG_FMT(eg_arm_last_segment(id)), EG_FMT(eg_json_str(other, "id")));
             }
         }
     }

@@ -13,14 +13,6 @@ typedef struct page {
 
 static json_t *text(eg_str s) { return json_stringn(s.ptr ? s.ptr : "", s.len); }
 
-static eg_str last_segment(eg_str id) {
-    eg_str rest = id, name = id;
-    while (rest.ptr) {
-        name = eg_str_cut(&rest, '/');
-    }
-    return name;
-}
-
 static eg_str segment(eg_str id, size_t n) {
     eg_str rest = id, one = {"", 0};
     for (size_t i = 0; i <= n && rest.ptr; i++) {
@@ -34,9 +26,9 @@ static json_t *row_of(const page *p, const eg_resource *r, const eg_compliance *
     return json_pack("{s:n, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:b, s:b}", "@odata.id", "timestamp", p->now, "resourceId",
                      text(r->id), "resourceType", text(r->type), "resourceLocation", text(r->location), "resourceGroup", text(segment(r->id, 4)), "subscriptionId",
                      text(segment(r->id, 2)), "policyAssignmentId", text(c->assignment_id), "policyAssignmentName", text(c->assignment_name), "policyAssignmentScope",
-                     text(c->assignment_scope), "policyDefinitionId", text(c->definition_id), "policyDefinitionName", text(last_segment(c->definition_id)),
+                     text(c->assignment_scope), "policyDefinitionId", text(c->definition_id), "policyDefinitionName", text(eg_arm_last_segment(c->definition_id)),
                      "policyDefinitionDisplayName", text(c->definition_name), "policyDefinitionAction", c->effect, "policySetDefinitionId", text(c->set_id),
-                     "policySetDefinitionName", text(c->set_id.len ? last_segment(c->set_id) : (eg_str){"", 0}), "policyDefinitionReferenceId", text(c->reference),
+                     "policySetDefinitionName", text(c->set_id.len ? eg_arm_last_segment(c->set_id) : (eg_str){"", 0}), "policyDefinitionReferenceId", text(c->reference),
                      "complianceState", c->compliant ? "Compliant" : "NonCompliant", "isCompliant", c->compliant, "disabled", c->denies);
 }
 

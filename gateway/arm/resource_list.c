@@ -28,6 +28,14 @@ eg_str eg_arm_first_segments(eg_str path, size_t n) {
     return (eg_str){path.ptr, i};
 }
 
+eg_str eg_arm_last_segment(eg_str path) {
+    eg_str rest = path, name = path;
+    while (rest.ptr) {
+        name = eg_str_cut(&rest, '/');
+    }
+    return name;
+}
+
 static void add_subscription(const char *one, const char *ret[EG_ARM_SUBSCRIPTIONS_MAX], size_t *n) {
     for (size_t i = 0; i < *n; i++) {
         if (eg_str_ieq(eg_str_of(ret[i]), eg_str_of(one))) {

@@ -34,7 +34,7 @@ static const eg_config_row policies_rows[] = {
     ROW(eg_config, "two_person", BOOL, policies_two_person, .dflt = "false",
         .description = "A change waits until a second person approves it who may make it too. Of the store alone."),
     ROW(eg_config, "separation_of_duties", BOOL, policies_separation_of_duties, .dflt = "false",
-        .description = "No change gives both data actions and the right to write policies to one principal or group. Of the store alone."),
+        .description = "Who could write policies at a scope uses no data there; and no change of the store gives both to one principal or group."),
 };
 
 static const eg_config_row operations_rows[] = {

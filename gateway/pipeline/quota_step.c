@@ -11,11 +11,20 @@ static eg_quota_use use_of(const eg_request *rq) {
                           .cluster = rq->cluster.len > 0 ? rq->cluster : eg_str_of(who->cluster)};
 }
 
+/* Bodies that are lists of blocks, properties or deletions must pass where nothing fits any more. */
+static bool brings_content(eg_request *rq) {
+    eg_str comp = {"", 0};
+    if (!eg_str_is(rq->method, "PUT")) {
+        return eg_str_is(rq->method, "PATCH");
+    }
+    return eg_request_query(rq, "comp", &comp) == EG_ERR_NOT_FOUND || eg_str_is(comp, "block") || eg_str_is(comp, "appendblock");
+}
+
 /* A body that could not be kept is refused before it comes; the commit decides about all others (storage/stored_bytes.c). */
 static eg_step_verdict check_room(eg_pipeline_request *c) {
     eg_request *rq = c->rq;
     const bool storage = rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB;
-    if (!c->pl->o.has_room || !storage || rq->content_length <= 0 || c->pl->o.has_room(c->pl->o.room_ctx, rq->account, (uint64_t)rq->content_length)) {
+    if (!c->pl->o.has_room || !storage || rq->content_length <= 0 || !brings_content(rq) || c->pl->o.has_room(c->pl->o.room_ctx, rq->account, (uint64_t)rq->content_length)) {
         return EG_STEP_NEXT;
     }
     return eg_pipeline_refuse(c, eg_fail(&rq->problem, EG_ERR_STORED_QUOTA, "The quota of stored bytes of this account, or of its tenant, has no room for this."));

@@ -95,7 +95,8 @@ def test_at_a_resource_and_left_out(lab):
     c.policy_assignments.create(lab.account, "keys", body)
     assert acts.eventually(lambda: reads(lab) == 403)
     assert [a.name for a in c.policy_assignments.list()] == ["keys"]
-    assert [a.name for a in c.policy_assignments.list_for_resource(GROUP, "Microsoft.Storage", "", "storageAccounts", lab.profile()["account"])] == ["keys"]
+    at_account = lab.json("GET", f"{lab.account}/providers/Microsoft.Authorization/policyAssignments?{VERSIONS}", lab.token())[1]
+    assert [a["name"] for a in at_account["value"]] == ["keys"]
     assert list(c.policy_assignments.list(filter="atExactScope()")) == [] and list(c.policy_assignments.list(filter="atScope()")) == []
     assert [a.name for a in c.policy_assignments.list(filter=f"policyDefinitionId eq '{shown.id}'")] == ["keys"]
     states = client(PolicyInsightsClient, lab).policy_states
@@ -180,6 +181,19 @@ def test_a_stranger_and_a_foreign_subscription(lab):
     c = client(PolicyClient, lab)
     refused("SubscriptionNotFound", c.policy_assignments.create, other, "x", {"properties": {"policyDefinitionId": f"/providers/Microsoft.Authorization/policyDefinitions/{KEYS}"}})
     refused("SubscriptionNotFound", c.policy_assignments.get, other, "x")
+
+
+def test_azures_role_for_policies(lab):
+    """Resource Policy Contributor writes them and looks at compliance, and gives no roles."""
+    auth, guest = client(AuthorizationManagementClient, lab), lab.profile("guest")["object_id"]
+    role = f"{lab.scope}/providers/Microsoft.Authorization/roleDefinitions/36243c78-bf99-498c-9df9-86d9f8d28608"
+    given = auth.role_assignments.create(lab.scope, str(uuid.uuid4()), {"role_definition_id": role, "principal_id": guest, "principal_type": "ServicePrincipal"})
+    c = client(PolicyClient, lab, "guest")
+    c.policy_definitions.create_or_update("theirs", definition())
+    assert client(PolicyInsightsClient, lab, "guest").policy_states.summarize_for_subscription("latest", lab.profile()["subscription"]).value
+    c.policy_definitions.delete("theirs")
+    refused("AuthorizationFailed", client(AuthorizationManagementClient, lab, "guest").role_assignments.delete_by_id, given.id)
+    auth.role_assignments.delete_by_id(given.id)
 
 
 def test_a_deny_assignment_from_its_making_to_its_end(lab):

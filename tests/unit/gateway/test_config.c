@@ -150,8 +150,8 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "  - {name: lake, tenant: " TENANT ", subscription: " TENANT ", resource_group: rg, default: true, delete_retention_days: 7, "
                            "allowSharedKeyAccess: true, minimumTlsVersion: TLS1_3, supportsHttpsTrafficOnly: true}\n"
                            "quotas:\n"
-                           "  - {name: people, per: principal, only: " TENANT ", requests_per_second: 5, kib_in_per_second: 6, kib_out_per_second: 7, burst_seconds: 8, jobs: 9, "
-                           "cores: 10, memory_mb: 11}\n"
+                           "  - {name: people, per: tenant, only: " TENANT ", requests_per_second: 5, kib_in_per_second: 6, kib_out_per_second: 7, burst_seconds: 8, jobs: 9, "
+                           "cores: 10, memory_mb: 11, stored_mib: 12}\n"
                            "policies: {source: store, require_ticket: true, two_person: true, separation_of_duties: true}\n"
                            "operations: {loopback: true, backup_max_age_seconds: 120}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
@@ -206,7 +206,7 @@ static void assert_full(const eg_config *c)
     assert_string_equal(c->clusters[0].subnet, SUBNET);
     assert_string_equal(c->listeners[0].proxies[1], "2001:db8::/32");
     assert_null(c->listeners[0].proxies[2]);
-    assert_true(c->quota_count == 1 && c->quotas[0].requests_per_second == 5 && c->quotas[0].kib_out_per_second == 7 && c->quotas[0].memory_mb == 11);
+    assert_true(c->quota_count == 1 && c->quotas[0].requests_per_second == 5 && c->quotas[0].kib_out_per_second == 7 && c->quotas[0].memory_mb == 11 && c->quotas[0].stored_mib == 12);
     assert_string_equal(c->quotas[0].only, TENANT);
     assert_int_equal(c->limits.connections, 10);
     assert_int_equal(c->limits.stop_seconds, 0);
