@@ -61,7 +61,7 @@ static bool in_force(const eg_policy_assignment *m, int64_t now_ns) {
     return now_ns > 0 && now_ns >= m->starts_ns && (m->ends_ns == 0 || now_ns < m->ends_ns);
 }
 
-static const eg_policy_assignment *first_of(const eg_policy *pol, const eg_policy_guid *id) {
+const eg_policy_assignment *eg_policy_first_of(const eg_policy *pol, const eg_policy_guid *id) {
     const size_t hash = eg_policy_guid_hash(id);
     if (!(pol->present[(hash >> 6) % (EG_POLICY_PRESENT_BITS / 64)] & ((uint64_t)1 << (hash & 63)))) {
         return NULL;
@@ -95,7 +95,7 @@ static bool applies(const question *q, const eg_policy_assignment *m) {
 static const eg_policy_assignment *granting(const question *q, const eg_policy_guid *id, eg_policy_assignee kind) {
     const eg_policy *pol = q->pol;
     const eg_policy_assignment *end = pol->assignments + pol->assignment_count;
-    for (const eg_policy_assignment *m = first_of(pol, id); m && m < end && eg_policy_guid_order(&m->principal, id) == 0; m++) {
+    for (const eg_policy_assignment *m = eg_policy_first_of(pol, id); m && m < end && eg_policy_guid_order(&m->principal, id) == 0; m++) {
         if ((m->kind & kind) && eg_policy_levels_may_hold(&q->levels, m->scope_hash) && applies(q, m)) {
             return m;
         }

@@ -20,7 +20,7 @@ static bool concerns(const eg_policy_assignment *m, const eg_principal *who) {
 /* With separated duties: the right to write policies that keeps the assignment's own principal or group from the data. */
 static const eg_policy_assignment *kept_by(const eg_policy *pol, const eg_policy_assignment *m, const eg_access *a) {
     for (size_t i = 0; pol->separate_duties && a->data_action && i < pol->writer_count; i++) {
-        const eg_policy_assignment *w = &pol->assignments[pol->writers[i]];
+        const eg_policy_assignment *w = &pol->assignments[pol->writers[i].assignment];
         if (eg_policy_guid_order(&w->principal, &m->principal) == 0 && (w->kind & m->kind) && eg_policy_scope_covers(w->scope, a->scope)) {
             return w;
         }

@@ -148,6 +148,12 @@ typedef struct eg_policy_account {
     size_t subnet_count;
 } eg_policy_account;
 
+/* An assignment of a role that writes policies. */
+typedef struct eg_policy_writer {
+    uint64_t scope_hash;
+    uint32_t assignment;  /* index */
+} eg_policy_writer;
+
 /* The snapshot. Arrays are sorted by what they are looked up by. */
 struct eg_policy {
     int refs;
@@ -175,7 +181,7 @@ struct eg_policy {
     size_t account_count;
     struct eg_policy_assigned *assigned; /* Azure Policy's definitions in force (rule.h), by assignment and definition */
     size_t assigned_count;
-    uint32_t *writers;                  /* assignments of roles that write policies: indexes */
+    eg_policy_writer *writers;          /* by the hash of their scope */
     size_t writer_count;
     bool separate_duties;
 };
@@ -263,6 +269,8 @@ eg_err eg_policy_cidr_parse(eg_str text, eg_policy_cidr *ret) EG_MUST_CHECK;    
 bool eg_policy_cidr_contains(const eg_policy_cidr *outer, const eg_policy_cidr *inner);
 /* decide.c */
 size_t eg_policy_guid_hash(const eg_policy_guid *id);
+/* The first assignment of a principal or group, behind which its others stand; NULL = none. */
+const eg_policy_assignment *eg_policy_first_of(const eg_policy *pol, const eg_policy_guid *id);
 const eg_policy_role *eg_policy_role_find(const eg_policy *pol, const eg_policy_guid *id);
 bool eg_policy_permission_grants(const eg_policy_permission *m, eg_str action, bool data_action);
 bool eg_policy_role_grants(const eg_policy_role *r, eg_str action, bool data_action);

@@ -189,7 +189,7 @@ static bool in_removed_deny(const search *s, eg_str scope) {
 static bool in_removed_duty(const search *s, eg_str scope) {
     const eg_policy *older = s->u->policies[0];
     for (size_t i = 0; older->separate_duties && i < older->writer_count; i++) {
-        const eg_str at = older->assignments[older->writers[i]].scope;
+        const eg_str at = older->assignments[older->writers[i].assignment].scope;
         if (eg_policy_scope_covers(at, scope) || eg_policy_scope_covers(scope, at)) {
             return true;
         }
@@ -275,7 +275,7 @@ static bool denies_kept(const eg_policy *older, const eg_policy *newer) {
 /* Does the newer policy still keep from data everybody whom the older one kept from it? */
 static bool duties_kept(const eg_policy *older, const eg_policy *newer) {
     for (size_t i = 0; older->separate_duties && i < older->writer_count; i++) {
-        if (!newer->separate_duties || !eg_policy_has_grant(newer, older, &older->assignments[older->writers[i]])) {
+        if (!newer->separate_duties || !eg_policy_has_grant(newer, older, &older->assignments[older->writers[i].assignment])) {
             return false;
         }
     }

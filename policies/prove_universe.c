@@ -322,7 +322,7 @@ static eg_err make_parties(gather *g) {
 static eg_err make_writers(gather *g) {
     const eg_policy *older = g->u->policies[0];
     for (size_t i = 0; older->separate_duties && i < older->writer_count; i++) {
-        const eg_policy_assignment *m = &older->assignments[older->writers[i]];
+        const eg_policy_assignment *m = &older->assignments[older->writers[i].assignment];
         EG_TRY(add_party(g, &(eg_policy_party){m->principal, m->kind}));
     }
     return EG_OK;

@@ -131,7 +131,7 @@ static eg_err tell_assigned(const eg_policy *a, const eg_policy *b, const char *
 /* The rights to write policies that `a` has and `b` has not, for what they mean to data. */
 static eg_err tell_duties(const eg_policy *a, const eg_policy *b, const char *words, eg_buf *ret) {
     for (size_t i = 0; a->separate_duties && i < a->writer_count; i++) {
-        const eg_policy_assignment *m = &a->assignments[a->writers[i]];
+        const eg_policy_assignment *m = &a->assignments[a->writers[i].assignment];
         char id[EG_UUID_LEN];
         if (b->separate_duties && eg_policy_has_grant(b, a, m)) {
             continue;

@@ -138,7 +138,32 @@ static void who_can_and_what_changes(void **state) {
     eg_policy_unref(one);
 }
 
+/* Where a scope has so many writers that the way is from the principal's side, the answers are the same. */
+static void among_many(void **state) {
+    (void)state;
+    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_policy *pol = NULL;
+    eg_problem p = {0};
+    eg_buf_init(&text, 1 << 20);
+    eg_buf_addf(&text, "{\"value\":[%s,%s", reads, HAS("clerks", OWNER, CLERKS, "Group", GROUP, ""));
+    for (int i = 0; i < 200; i++) {
+        eg_buf_addf(&text, ",{\"name\":\"m%d\",\"properties\":{\"roleDefinitionId\":\"" OWNER "\",\"principalId\":\"00000000-0000-4000-8000-%012d\",\"principalType\":\"User\","
+                    "\"scope\":\"" GROUP "\"}}", i, i);
+    }
+    assert_int_equal(eg_buf_adds(&text, "]}"), EG_OK);
+    assert_int_equal(eg_policy_builder_new(&b, &p), EG_OK);
+    assert_int_equal(eg_policy_builder_add(b, EG_POLICY_ASSIGNMENTS, "a.json", eg_buf_str(&text), &p), EG_OK);
+    assert_int_equal(eg_policy_builder_finish(b, 1, &pol, &p), EG_OK);
+    assert_true(ask(pol, true, &(asked){0}).allowed);
+    assert_true(ask(pol, true, &(asked){.group = TEAM}).allowed);
+    assert_int_equal(ask(pol, true, &(asked){.group = CLERKS}).error, EG_ERR_DENIED_DUTIES);
+    assert_int_equal(ask(pol, true, &(asked){.unknown_groups = true}).error, EG_ERR_DENIED_DUTIES);
+    assert_true(ask(pol, true, &(asked){.group = CLERKS, .action = "Microsoft.HDInsight/clusters/read", .scope = CLUSTER}).allowed);
+    eg_policy_unref(pol);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(by_every_way), cmocka_unit_test(without_a_role_for_data), cmocka_unit_test(who_can_and_what_changes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(by_every_way), cmocka_unit_test(without_a_role_for_data), cmocka_unit_test(who_can_and_what_changes), cmocka_unit_test(among_many)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
