@@ -158,12 +158,12 @@ def test_a_policy_from_its_definition_to_its_end(lab):
     assert [(s["policyAssignmentName"], s["policyDefinitionName"], s["resourceId"].rpartition("/")[2]) for s in states] == [("baseline", "no-public", lab.profile()["account"])], states
     assert lab.az("policy", "state", "summarize")["results"]["nonCompliantResources"] == 1
     assert [a["name"] for a in lab.az("policy", "assignment", "list")] == ["baseline"]
-    lab.az.refused("InvalidDeletePolicyDefinitionRequest", "policy", "definition", "delete", "--name", "no-public", "--yes")
-    lab.az("policy", "assignment", "delete", "--name", "baseline", "--yes")
+    lab.az.refused("InvalidDeletePolicyDefinitionRequest", "policy", "definition", "delete", "--name", "no-public")
+    lab.az("policy", "assignment", "delete", "--name", "baseline")
     assert acts.eventually(lambda: reads(lab) == 200)
     lab.az.refused("PolicyAssignmentNotFound", "policy", "assignment", "show", "--name", "baseline")
-    lab.az("policy", "set-definition", "delete", "--name", "baseline", "--yes")
-    lab.az("policy", "definition", "delete", "--name", "no-public", "--yes")
+    lab.az("policy", "set-definition", "delete", "--name", "baseline")
+    lab.az("policy", "definition", "delete", "--name", "no-public")
 
 
 def test_what_az_lists_is_imported(lab, tmp_path):
