@@ -5,12 +5,15 @@ static const struct {
     eg_kv_db db;
     eg_row_kind kind;
     const char *table;
+    char first;                /* byte of the keys that are meant; 0 = all of the table */
     const char *what;          /* of a row that doesn't verify: what is lost with it */
 } beside[] = {
-    {EG_DB_FS_SCOPE, EG_ROW_SCOPE, "fs.scope", "what is sealed under an encryption scope, or for a whole account, can't be opened"},
-    {EG_DB_FS_LEASE, EG_ROW_LEASE, "fs.lease", "a directory above something leased could be deleted or renamed"},
-    {EG_DB_FS_BLOCK_LIST, EG_ROW_BLOCK_LIST, "fs.block_list", "the block list of a blob is not to be had"},
-    {EG_DB_FS_SNAPSHOT, EG_ROW_SNAPSHOT, "fs.snapshot", "a snapshot can't be found"},
+    {EG_DB_FS_SCOPE, EG_ROW_SCOPE, "fs.scope", 0, "what is sealed under an encryption scope, or for a whole account, can't be opened"},
+    {EG_DB_FS_LEASE, EG_ROW_LEASE, "fs.lease", 0, "a directory above something leased could be deleted or renamed"},
+    {EG_DB_FS_BLOCK_LIST, EG_ROW_BLOCK_LIST, "fs.block_list", 0, "the block list of a blob is not to be had"},
+    {EG_DB_FS_SNAPSHOT, EG_ROW_SNAPSHOT, "fs.snapshot", 0, "a snapshot can't be found"},
+    {EG_DB_FS_ACCOUNT, EG_ROW_ACCOUNT_KEYS, "fs.account", 'k', "the keys of an account are not to be had"},
+    {EG_DB_FS_ACCOUNT, EG_ROW_DELEGATOR, "fs.account", 'g', "signatures of a delegator can't be used until it asks for a key again"},
 };
 
 static bool is_somebodys(const eg_check *c, eg_row_kind kind, eg_bytes k, eg_bytes v) {
@@ -35,7 +38,8 @@ eg_err eg_check_beside(eg_check *c) {
                 break;
             }
             EG_TRY(e);
-            if (all_open && !is_somebodys(c, beside[i].kind, k, v)) {
+            const bool meant = beside[i].first == 0 || (k.len > 1 && k.ptr[0] == (uint8_t)beside[i].first && k.ptr[1] == '/');
+            if (meant && all_open && !is_somebodys(c, beside[i].kind, k, v)) {
                 eg_check_tell(c, "damaged", beside[i].table, "a row does not verify: %s", beside[i].what);
             }
         }

@@ -26,6 +26,7 @@ typedef enum eg_row_kind {
     EG_ROW_DELETED,
     EG_ROW_DUE,
     EG_ROW_SNAPSHOT,
+    EG_ROW_DELEGATOR = 60,
 } eg_row_kind;
 
 #define EG_ROW_VERSION 1

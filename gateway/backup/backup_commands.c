@@ -102,6 +102,10 @@ static _Noreturn void repeat(const eg_backup_options *o, unsigned every_s)
             (void)eg_process_complain(&p);
         }
         const int64_t left = (int64_t)every_s * 1000000000 - (eg_mono_ns(&eg_clock_system) - began);
+        if (left < 0) {
+            printf("behind: this point took longer than the %u s between two; the next begins %.1f s late\n", every_s, (double)-left / 1e9);
+            fflush(stdout);
+        }
         if (left > 0) {
             const struct timespec t = {left / 1000000000, left % 1000000000};
             (void)nanosleep(&t, NULL);

@@ -84,9 +84,31 @@ static void keys_are_here(void *arg) {
     eg_door_on_worker(c->rq, again, c);
 }
 
+static void tell_emergency(eg_request *rq, const eg_principal *who) {
+    if (who->emergency) {
+        rq->record_event = "identity.breakglass.request";
+        eg_metric_add(EG_METRIC_BREAKGLASS_USED, 1);
+        eg_log(EG_LOG_ERROR, "breakglass.used", "principal", who->object_id, "source", rq->peer.address, "request_id", rq->request_id, NULL);
+    }
+}
+
 static eg_err fail_bearer(eg_problem *p, eg_err e) {
     return e == EG_ERR_TOKEN_MISSING ? eg_fail(p, e, "The request needs an access token: Authorization: Bearer.")
                                      : eg_fail(p, e, "The access token is not of the form that RFC 6750 gives it.");
+}
+
+/* The signature is good beside the token of one person only. */
+static eg_err bound_user(eg_pipeline_request *c) {
+    const eg_storage_auth *a = &c->pl->o.storage_auth;
+    eg_request *rq = c->rq;
+    eg_str token;
+    const eg_err e = eg_pipeline_bearer(rq->authorization, &token);
+    if (e != EG_OK) {
+        return fail_bearer(&rq->problem, e);
+    }
+    EG_TRY(eg_identity_verify(c->pl->o.identity, token, audiences[rq->surface], may_wait(c) ? keys_are_here : NULL, c, &c->user, &rq->problem));
+    tell_emergency(rq, c->user);
+    return a->bound(a->ctx, rq, c->user);
 }
 
 /* Keys and signatures of storage accounts. EG_ERR_NOT_FOUND: a token is owed. */
@@ -97,9 +119,15 @@ static eg_err without_token(eg_pipeline_request *c) {
         return EG_ERR_NOT_FOUND;
     }
     EG_TRY(a->connection(a->ctx, rq));
+    eg_principal_unref(c->held); /* of the first time, when a bound user's keys had to be fetched */
+    c->held = NULL;
     EG_TRY(a->verify(a->ctx, rq, may_wait(c) ? keys_are_here : NULL, c, &c->held));
     const eg_err e = eg_identity_check(c->pl->o.identity, c->held, NULL);
-    return e == EG_ERR_TOKEN_REVOKED ? eg_fail(&rq->problem, EG_ERR_AUTH_FAILED, "The user delegation key was revoked.") : e;
+    if (e == EG_ERR_TOKEN_REVOKED) {
+        return eg_fail(&rq->problem, EG_ERR_AUTH_FAILED, "The user delegation key was revoked.");
+    }
+    EG_TRY(e);
+    return a->bound(a->ctx, rq, NULL) == EG_OK ? EG_OK : bound_user(c);
 }
 
 eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
@@ -130,10 +158,6 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
         return eg_pipeline_refuse(c, e);
     }
     rq->principal = c->held;
-    if (c->held->emergency) {
-        rq->record_event = "identity.breakglass.request";
-        eg_metric_add(EG_METRIC_BREAKGLASS_USED, 1);
-        eg_log(EG_LOG_ERROR, "breakglass.used", "principal", c->held->object_id, "source", rq->peer.address, "request_id", rq->request_id, NULL);
-    }
+    tell_emergency(rq, c->held);
     return EG_STEP_NEXT;
 }

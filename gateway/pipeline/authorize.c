@@ -134,19 +134,35 @@ eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c) {
     return EG_STEP_NEXT;
 }
 
-eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
+static eg_err decide_elsewhere(eg_request *rq, eg_access a) {
     eg_decision d;
-    if (!rq->principal || eg_pipeline_never_acted(rq->principal, action, data_action)) {
-        return EG_ERR_DENIED_ROLE;
-    }
-    eg_access a = eg_pipeline_access(rq, action, data_action, scope);
     /* Another place than the request's own: its container is the scope's, and which path is meant isn't known here, so that a condition on it grants nothing. */
-    for (eg_str rest = scope; rest.ptr && (rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB);) {
+    for (eg_str rest = a.scope; rest.ptr && (rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB);) {
         a.container = eg_str_cut(&rest, '/');
     }
     a.path = (eg_str){NULL, 0};
     eg_policy_decide(eg_pipeline_of(rq)->policy, &a, &d);
     return d.allowed ? EG_OK : d.forbidden ? EG_ERR_DENIED_TENANT : d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
+}
+
+eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
+    if (!rq->principal || eg_pipeline_never_acted(rq->principal, action, data_action)) {
+        return EG_ERR_DENIED_ROLE;
+    }
+    return decide_elsewhere(rq, eg_pipeline_access(rq, action, data_action, scope));
+}
+
+eg_err eg_pipeline_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope) {
+    eg_pipeline_request *c = eg_pipeline_of(rq);
+    if (!c->source) {
+        c->source = eg_principal_ref(who);
+    }
+    if (c->source != who || !eg_str_ieq(eg_str_of(who->tenant), rq->tenant) || eg_identity_check(c->pl->o.identity, who, NULL) != EG_OK) {
+        return EG_ERR_DENIED_TENANT;
+    }
+    eg_access a = eg_pipeline_access(rq, action, true, scope);
+    a.who = who;
+    return decide_elsewhere(rq, a);
 }
 
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p) {

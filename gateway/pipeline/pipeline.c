@@ -10,6 +10,7 @@ static const eg_request_ops ops = {
     .record_op = eg_pipeline_record_op,
     .decide = eg_pipeline_decide_more,
     .decide_at = eg_pipeline_decide_at,
+    .decide_for = eg_pipeline_decide_for,
     .record_part = eg_pipeline_record_part,
     .on_worker = eg_door_on_worker,
 };
@@ -207,6 +208,8 @@ static void app_gone(void *app, eg_request *rq, bool sent) {
     }
     eg_policy_unref(c->policy);
     eg_principal_unref(c->held);
+    eg_principal_unref(c->user);
+    eg_principal_unref(c->source);
     eg_buf_done(&c->body);
     unref(c);
 }

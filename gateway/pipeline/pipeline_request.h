@@ -19,6 +19,8 @@ typedef struct eg_pipeline_request {
     eg_principal *held;            /* our reference to rq->principal */
     size_t step;                   /* the next one */
     unsigned asked;                /* how often the token was asked about again: after keys, and after groups were fetched */
+    eg_principal *user;            /* whose token stood beside a signature that is bound to it; NULL = none */
+    eg_principal *source;          /* who signed the address of a source; the handler's thread and the committer's */
     bool counted;                  /* the quotas let it in, and hear what it moved */
     bool owes_cluster;             /* the account's network rules deny it, unless it turns out to be a job of a cluster that they name */
     atomic_bool answered;          /* the handler or a step has answered: nothing more is called */
@@ -67,6 +69,7 @@ void eg_pipeline_quota_spend(eg_pipeline_request *c);
 /* authorize.c */
 eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c);
 eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope);
+eg_err eg_pipeline_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope);
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p);
 /* The part of authorize that only computes: EG_OK, or the error for the record with the one to be shown in *ret_shown. */
 /* access_attributes.c. The question to the policies, with all that conditions may ask of the request; borrows from it. */

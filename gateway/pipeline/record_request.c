@@ -63,8 +63,10 @@ eg_txn_op eg_pipeline_record_part(const eg_request *part, int status, eg_err e) 
 static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
     eg_pipeline_request *c = ctx;
     /* What was revoked while this request was on its way is seen here: its commit lies before this one. */
-    if (c->held && c->mark != eg_identity_revocation_mark(c->pl->o.identity)) {
-        EG_TRY(eg_identity_check_in(t, c->held, p));
+    const eg_principal *const welcome[] = {c->held, c->user, c->source};
+    const bool changed = c->mark != eg_identity_revocation_mark(c->pl->o.identity);
+    for (size_t i = 0; changed && i < sizeof welcome / sizeof welcome[0]; i++) {
+        EG_TRY(welcome[i] ? eg_identity_check_in(t, welcome[i], p) : EG_OK);
     }
     EG_TRY(c->op.apply(t, c->op.ctx, p));
     atomic_store(&c->op_applied, true);

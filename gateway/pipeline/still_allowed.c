@@ -51,6 +51,9 @@ bool eg_pipeline_still(void *app, eg_request *rq) {
     if (e == EG_OK && c->held) {
         e = eg_pipeline_actors_may(policy, c, c->held, eg_wall_ns(pl->o.clock));
     }
+    if (e == EG_OK && c->user) {
+        e = eg_identity_check(pl->o.identity, c->user, NULL);
+    }
     if (e == EG_OK) {
         e = ask_roles(policy, c);
     }

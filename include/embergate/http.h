@@ -134,6 +134,9 @@ typedef struct eg_request_ops {
     eg_err (*decide)(eg_request *rq, const char *action, bool data_action, eg_problem *p);
     /* The same at the scope of a container, such as that a rename takes from. EG_ERR_DENIED_TENANT: nothing else may allow it either. NULL = nobody may. */
     eg_err (*decide_at)(eg_request *rq, const char *action, bool data_action, eg_str scope);
+    /* The same for somebody else than who asks: whoever signed the address of a source. `who` must then be welcome still when the request's change is committed. One a
+     * request; a reference is kept. NULL = nobody may. */
+    eg_err (*decide_for)(eg_request *rq, eg_principal *who, const char *action, eg_str scope);
     /* The record of one part of a request that holds several, as a step of a transaction; the part is a copy of the whole request with
      * its own path, route and ops. e: why it was refused, or EG_OK. NULL = parts have no records of their own. */
     eg_txn_op (*record_part)(const eg_request *part, int status, eg_err e);

@@ -125,6 +125,8 @@ typedef struct eg_storage_auth {
     /* EG_ERR_NOT_FOUND: neither a Shared Key nor a shared access signature. EG_ERR_BUSY: `later` is called once from a pool thread when it is worth asking
      * again, with later NULL. Never blocks. Sets rq->bounds. */
     eg_err (*verify)(void *ctx, eg_request *rq, void (*later)(void *), void *later_ctx, eg_principal **ret);
+    /* After verify said EG_OK. user NULL: EG_ERR_TOKEN_MISSING when the signature is good only beside the token of whom it names. Else: is it this one? EG_ERR_AUTH_FAILED. */
+    eg_err (*bound)(void *ctx, eg_request *rq, const eg_principal *user);
     /* Before a success is sent: the headers that a signature asks for. */
     void (*finish)(void *ctx, eg_request *rq);
 } eg_storage_auth;

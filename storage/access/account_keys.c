@@ -108,6 +108,40 @@ eg_err eg_account_keys_get(eg_storage *s, const eg_account *a, eg_account_secret
     return EG_OK;
 }
 
+static bool signed_with(const eg_secret *key, eg_str text, const uint8_t signature[EG_SHA256_LEN]) {
+    uint8_t mine[EG_SHA256_LEN];
+    eg_hmac_sha256((eg_bytes){eg_secret_bytes(key).ptr, EG_ACCOUNT_KEY_LEN}, eg_str_bytes(text), mine);
+    const bool fits = eg_ct_eq(mine, signature, sizeof mine);
+    eg_cleanse(mine, sizeof mine);
+    return fits;
+}
+
+eg_err eg_account_keys_signed(eg_storage *s, const eg_account *a, eg_str text, const uint8_t signature[EG_SHA256_LEN], int *ret) {
+    int found = 0;
+    for (int i = 0; i < 2; i++) {
+        EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+        int64_t created;
+        EG_TRY(eg_account_keys_get(s, a, (eg_account_secret)(EG_ACCOUNT_KEY_1 + i), &key, &created));
+        found = signed_with(key, text, signature) ? i + 1 : found;
+    }
+    *ret = found;
+    return EG_OK;
+}
+
+const eg_account_rules *eg_account_keys_rules(const eg_storage *s, eg_str account) {
+    for (size_t i = 0; i < s->rule_count; i++) {
+        if (eg_str_is(account, s->rules[i].account)) {
+            return &s->rules[i];
+        }
+    }
+    return NULL;
+}
+
+eg_err eg_account_keys_allowed(const eg_storage *s, eg_str account, eg_problem *p) {
+    const eg_account_rules *r = eg_account_keys_rules(s, account);
+    return r && r->allow_shared_key ? EG_OK : eg_fail(p, EG_ERR_KEY_AUTH_OFF, "Key based authentication is not permitted on this storage account.");
+}
+
 eg_err eg_account_keys_renew_apply(eg_kv_txn *t, void *renewal, eg_problem *p) {
     (void)p;
     const eg_account_renewal *r = renewal;

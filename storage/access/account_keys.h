@@ -18,6 +18,12 @@ typedef enum eg_account_secret {
 eg_err eg_account_keys_ensure(eg_storage *s, const eg_account *a, eg_problem *p) EG_MUST_CHECK;
 /* EG_ACCOUNT_KEY_LEN bytes, and since when. EG_ERR_KEY_DESTROYED. */
 eg_err eg_account_keys_get(eg_storage *s, const eg_account *a, eg_account_secret which, eg_secret **ret, int64_t *ret_created_ns) EG_MUST_CHECK;
+/* Which of the two keys signed the text: 1 or 2; 0 = none. Both are tried always. */
+eg_err eg_account_keys_signed(eg_storage *s, const eg_account *a, eg_str text, const uint8_t signature[EG_SHA256_LEN], int *ret) EG_MUST_CHECK;
+/* The account's row in the configuration; NULL = none. */
+const eg_account_rules *eg_account_keys_rules(const eg_storage *s, eg_str account);
+/* Are its keys good for anything? EG_ERR_KEY_AUTH_OFF. */
+eg_err eg_account_keys_allowed(const eg_storage *s, eg_str account, eg_problem *p) EG_MUST_CHECK;
 /* A step of a transaction: another salt. What was signed with the old one is worth nothing from then on. */
 typedef struct eg_account_renewal {
     const eg_account *account;

@@ -129,8 +129,8 @@ static const eg_acl_tag bases[] = {EG_ACL_OWNER, EG_ACL_OWNING_GROUP, EG_ACL_OTH
 
 static eg_err finish(eg_acl *a, const eg_acl *spec, eg_problem *p) {
     const eg_acl_entry *mask = base(&a->dflt, EG_ACL_MASK);
-    if (a->dflt.n == 1 && mask) {
-        a->dflt.n = 0; /* a mask of nothing */
+    if (a->dflt.n == 1 && mask && !base(&spec->dflt, EG_ACL_MASK)) {
+        a->dflt.n = 0; /* what a removal left: a mask of nothing */
     }
     for (size_t i = 0; a->dflt.n > 0 && i < sizeof bases / sizeof bases[0]; i++) {
         if (!base(&a->dflt, bases[i])) {

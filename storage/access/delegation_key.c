@@ -13,6 +13,9 @@ eg_err eg_delegation_key(eg_storage *s, const eg_account *a, const eg_delegation
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         (void)eg_buf_addf(&text, "%.*s\n", EG_FMT(fields[i]));
     }
+    if (d->user_tenant.len > 0) {
+        (void)eg_buf_addf(&text, "for users of %.*s\n", EG_FMT(d->user_tenant));
+    }
     const eg_err e = text.err;
     if (e == EG_OK) {
         eg_hmac_sha256(eg_secret_bytes(root), eg_buf_bytes(&text), ret);

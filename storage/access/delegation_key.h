@@ -8,6 +8,7 @@
 
 typedef struct eg_delegation {
     eg_str oid, tid, start, expiry, service, version;
+    eg_str user_tenant;        /* of whom its signatures may be bound to; len 0 = not said */
 } eg_delegation;
 
 /* The key that a user delegation SAS is signed with; 32 bytes. */

@@ -46,24 +46,25 @@ static bool decide_at(eg_request *rq, const char *action, eg_str scope) {
     return rq->ops->decide_at && rq->ops->decide_at(rq, action, true, scope) == EG_OK;
 }
 
-static eg_str container_scope(eg_request *rq, eg_str container) {
+eg_str eg_grant_scope(eg_request *rq, eg_str container) {
     return eg_arena_printf(rq->arena, "%.*s/blobServices/default/containers/%.*s", EG_FMT(rq->scope), EG_FMT(container));
 }
 
-static eg_grant start(eg_request *rq) {
-    eg_grant g = {.way = rq->way, .bounds = rq->bounds, .rule = rq->decided_by, .rule_size = sizeof rq->decided_by, .asked = &rq->access_asked};
-    const eg_principal *who = rq->principal;
-    g.superuser = rq->way == EG_WAY_KEY || rq->way == EG_WAY_SAS;
-    if (who && (rq->way == EG_WAY_ROLE || rq->way == EG_WAY_ACL)) {
+eg_grant eg_grant_begin(eg_request *rq, eg_way way, const eg_principal *who, const eg_sas_bounds *bounds) {
+    eg_grant g = {.way = way, .bounds = bounds, .rule = rq->decided_by, .rule_size = sizeof rq->decided_by, .asked = &rq->access_asked};
+    g.superuser = way == EG_WAY_KEY || way == EG_WAY_SAS;
+    if (who && (way == EG_WAY_ROLE || way == EG_WAY_ACL)) {
         g.who = (eg_acl_who){eg_str_of(who->object_id), (const char (*)[EG_UUID_LEN])who->groups, who->group_count, who->groups_unknown};
     }
-    if (g.bounds && g.bounds->checked.len > 0) {
+    if (bounds && bounds->checked.len > 0) {
         /* The delegator's role lets it in, and then the lists must let this one in; one that lists alone let in vouches for nobody. */
-        g.way = rq->way == EG_WAY_ROLE ? EG_WAY_ACL : EG_WAY_NONE;
-        g.who = (eg_acl_who){.id = g.bounds->checked, .groups_unknown = true};
+        g.way = way == EG_WAY_ROLE ? EG_WAY_ACL : EG_WAY_NONE;
+        g.who = (eg_acl_who){.id = bounds->checked, .groups_unknown = true};
     }
     return g;
 }
+
+static eg_grant start(eg_request *rq) { return eg_grant_begin(rq, rq->way, rq->principal, rq->bounds); }
 
 /* Owners' things: Azure's Storage Blob Data Owner has both actions. */
 static void ask_owners(eg_request *rq, eg_grant *g) {
@@ -71,7 +72,7 @@ static void ask_owners(eg_request *rq, eg_grant *g) {
     if (rest.len > 0 && rest.ptr[0] == '/') {
         rest = (eg_str){rest.ptr + 1, rest.len - 1};
     }
-    const eg_str scope = container_scope(rq, eg_str_cut(&rest, '/'));
+    const eg_str scope = eg_grant_scope(rq, eg_str_cut(&rest, '/'));
     if (scope.ptr) {
         g->superuser = decide_at(rq, EG_ACTION_BLOB_OWN, scope);
         g->permits = g->superuser || decide_at(rq, EG_ACTION_BLOB_PERMISSIONS, scope);
@@ -94,7 +95,7 @@ eg_grant eg_grant_at(eg_request *rq, eg_str container, const char *const *action
     if ((g.way != EG_WAY_ROLE && g.way != EG_WAY_ACL) || (g.bounds && g.bounds->checked.len > 0)) {
         return g;
     }
-    const eg_str scope = container_scope(rq, container);
+    const eg_str scope = eg_grant_scope(rq, container);
     g.way = scope.ptr ? EG_WAY_ROLE : EG_WAY_NONE;
     for (size_t i = 0; g.way == EG_WAY_ROLE && actions[i]; i++) {
         const eg_err e = rq->ops->decide_at ? rq->ops->decide_at(rq, actions[i], true, scope) : EG_ERR_DENIED_TENANT;

@@ -2,6 +2,7 @@
 #include "access_policy.h"
 #include "account_admin.h"
 #include "delegation_key.h"
+#include "delegator.h"
 #include "target.h"
 
 #include <embergate/actions.h>
@@ -120,6 +121,28 @@ static int64_t key_start(const eg_request *rq, int64_t asked, int64_t now) {
     return from / 1000000000 <= revoked ? (revoked + 1) * 1000000000 : from;
 }
 
+/* DelegatedUserTid: of which tenant those are that signatures may be bound to. */
+static eg_err read_user_tenant(eg_request *rq, eg_str *ret) {
+    const eg_str v = element(eg_bytes_str(rq->body), "<DelegatedUserTid>", "</DelegatedUserTid>");
+    if (v.len > 0 && !eg_str_ieq(v, rq->tenant)) {
+        return eg_fail(&rq->problem, EG_ERR_DENIED_DATA, "Delegation to users of another tenant is not permitted on this storage account.");
+    }
+    *ret = v;
+    return EG_OK;
+}
+
+/* Its groups are known from its token alone: what it signs counts those that it has now. */
+static eg_err note_delegator(eg_request *rq, const eg_target *d) {
+    eg_delegator_note note = {d->account, rq->principal, eg_wall_ns(d->store->clock)};
+    if (eg_delegator_noted(d->store, &note)) {
+        return EG_OK;
+    }
+    eg_txn_op ops[2] = {{eg_delegator_note_apply, &note}};
+    ops[0].grows = true;
+    const size_t n = eg_target_record(rq, 200, &ops[1]) ? 2 : 1;
+    return eg_commit(d->store->committer, ops, n, &rq->problem);
+}
+
 static eg_err delegation_key(eg_request *rq) {
     eg_target d;
     char start[EG_RFC3339_LEN];
@@ -128,6 +151,7 @@ static eg_err delegation_key(eg_request *rq) {
     int64_t until;
     uint8_t key[EG_SHA256_LEN];
     eg_buf value;
+    eg_str user_tenant = {NULL, 0};
     EG_TRY(eg_target_open_account(rq, &d));
     EG_TRY(read_times(rq, eg_wall_ns(d.store->clock), &from, &until));
     from = key_start(rq, from, eg_wall_ns(d.store->clock));
@@ -135,15 +159,18 @@ static eg_err delegation_key(eg_request *rq) {
     if (!rq->principal || !rq->principal->object_id[0]) {
         return eg_fail(&rq->problem, EG_ERR_DENIED_DATA, "A user delegation key is given to whom a token names.");
     }
+    EG_TRY(read_user_tenant(rq, &user_tenant));
+    const eg_str shown = user_tenant.len == 0 ? EG_LIT("") : eg_arena_printf(rq->arena, "<SignedDelegatedUserTid>%.*s</SignedDelegatedUserTid>", EG_FMT(user_tenant));
     const eg_delegation k = {eg_str_of(rq->principal->object_id), eg_str_of(rq->principal->tenant), short_time(from, start), short_time(until, expiry), EG_LIT("b"),
-        asked.len == 10 ? asked : EG_LIT("2021-12-02")};
+        asked.len == 10 ? asked : EG_LIT("2021-12-02"), user_tenant};
+    EG_TRY(note_delegator(rq, &d));
     EG_TRY(eg_delegation_key(d.store, d.account, &k, key));
     eg_buf_init(&value, 128);
     eg_err e = eg_base64((eg_bytes){key, sizeof key}, &value);
     const eg_str xml = e != EG_OK ? (eg_str){NULL, 0} : eg_arena_printf(rq->arena,
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><UserDelegationKey><SignedOid>%.*s</SignedOid><SignedTid>%.*s</SignedTid><SignedStart>%.*s</SignedStart>"
-        "<SignedExpiry>%.*s</SignedExpiry><SignedService>b</SignedService><SignedVersion>%.*s</SignedVersion><Value>%.*s</Value></UserDelegationKey>",
-        EG_FMT(k.oid), EG_FMT(k.tid), EG_FMT(k.start), EG_FMT(k.expiry), EG_FMT(k.version), EG_FMT(eg_buf_str(&value)));
+        "<SignedExpiry>%.*s</SignedExpiry><SignedService>b</SignedService><SignedVersion>%.*s</SignedVersion>%.*s<Value>%.*s</Value></UserDelegationKey>",
+        EG_FMT(k.oid), EG_FMT(k.tid), EG_FMT(k.start), EG_FMT(k.expiry), EG_FMT(k.version), EG_FMT(shown), EG_FMT(eg_buf_str(&value)));
     eg_cleanse(key, sizeof key);
     eg_cleanse(value.ptr, value.len);
     eg_buf_done(&value);

@@ -8,8 +8,9 @@
 #include <stdio.h>
 
 #define FIELD_MAX 1024
+#define DYNAMIC_SINCE "2025-11-05"
 
-static const char *const names[EG_SAS_FIELD_COUNT] = {
+static const char *const field_names[EG_SAS_FIELD_COUNT] = {
 #define X(id, name) [EG_SAS_##id] = name,
     EG_SAS_FIELDS(X)
 #undef X
@@ -19,15 +20,19 @@ static eg_err fail(eg_problem *p, const char *why) {
     return eg_fail(p, EG_ERR_AUTH_FAILED, "Server failed to authenticate the request. %s", why);
 }
 
-bool eg_sas_present(eg_str query) {
+static bool names(eg_str query, const char *parameter) {
     for (eg_str rest = query; rest.ptr && query.len > 0;) {
         eg_str value = eg_str_cut(&rest, '&');
-        if (eg_str_is(eg_str_cut(&value, '='), "sig")) {
+        if (eg_str_is(eg_str_cut(&value, '='), parameter)) {
             return true;
         }
     }
     return false;
 }
+
+bool eg_sas_present(eg_str query) { return names(query, "sig"); }
+
+bool eg_sas_names_user(eg_str query) { return names(query, "sduoid") || names(query, "skdutid"); }
 
 /* Control characters would let one signed string be read as two. */
 static bool field_ok(eg_str v) {
@@ -69,17 +74,22 @@ static eg_err check_kind(eg_sas *s, eg_problem *p) {
     if (s->kind == EG_SAS_DELEGATION && f[EG_SAS_SI].len > 0) {
         return fail(p, "A user delegation SAS has no stored access policy.");
     }
-    if (f[EG_SAS_SRH].len > 0 || f[EG_SAS_SRQ].len > 0 || f[EG_SAS_SDUOID].len > 0) {
-        return fail(p, "Signed request headers, signed query parameters and a signed delegated user are not supported by this server.");
+    /* What a version doesn't sign binds nothing. */
+    const bool user = f[EG_SAS_SDUOID].len > 0 || f[EG_SAS_SKDUTID].len > 0;
+    const bool dynamic = f[EG_SAS_SRH].len > 0 || f[EG_SAS_SRQ].len > 0;
+    if ((user && (s->kind != EG_SAS_DELEGATION || !since(s, "2025-07-05"))) || (dynamic && (s->kind != EG_SAS_DELEGATION || !since(s, DYNAMIC_SINCE)))) {
+        return fail(p, "Signed users, headers and query parameters are of user delegation SAS of newer versions.");
     }
-    return EG_OK;
+    return (f[EG_SAS_SDUOID].len > 0 && !eg_uuid_valid(f[EG_SAS_SDUOID])) || (f[EG_SAS_SKDUTID].len > 0 && !eg_uuid_valid(f[EG_SAS_SKDUTID]))
+               ? fail(p, "The signed user or its tenant is no object id.")
+               : EG_OK;
 }
 
 eg_err eg_sas_parse(eg_arena *arena, eg_str query, eg_sas *ret, eg_problem *p) {
     eg_sas s = {.kind = EG_SAS_NONE};
     size_t n = 0;
     for (size_t i = 0; i < EG_SAS_FIELD_COUNT; i++) {
-        const eg_err e = eg_query_get(arena, query, names[i], &s.f[i]);
+        const eg_err e = eg_query_get(arena, query, field_names[i], &s.f[i]);
         if (e == EG_ERR_NOT_FOUND) {
             s.f[i] = (eg_str){"", 0};
         } else if (e == EG_ERR_NO_MEMORY || e == EG_ERR_LIMIT) {
@@ -183,9 +193,10 @@ eg_err eg_sas_string(const eg_sas *s, const eg_sas_request *r, unsigned form, eg
     static const eg_sas_field middle[] = {EG_SAS_SIP, EG_SAS_SPR, EG_SAS_SV, EG_SAS_SR};
     static const eg_sas_field end[] = {EG_SAS_RSCC, EG_SAS_RSCD, EG_SAS_RSCE, EG_SAS_RSCL, EG_SAS_RSCT};
     eg_sas_bounds b;
-    /* The second form has two lines more: of signed headers and parameters, which are empty here. */
-    const bool dynamic = s->kind == EG_SAS_DELEGATION && since(s, "2025-11-05");
-    if (form > (dynamic ? 1u : 0u)) {
+    /* The second form has two lines more: of signed headers and parameters. */
+    const bool dynamic = s->kind == EG_SAS_DELEGATION && since(s, DYNAMIC_SINCE);
+    const bool named = s->f[EG_SAS_SRH].len > 0 || s->f[EG_SAS_SRQ].len > 0;
+    if (form > (dynamic ? 1u : 0u) || (named && form == 0)) {
         return EG_ERR_NOT_FOUND;
     }
     if (s->kind == EG_SAS_ACCOUNT) {
@@ -205,7 +216,8 @@ eg_err eg_sas_string(const eg_sas *s, const eg_sas_request *r, unsigned form, eg
         line(ret, s->f[EG_SAS_SES]);
     }
     if (form == 1) {
-        (void)eg_buf_adds(ret, "\n\n");
+        line(ret, r->headers);
+        line(ret, r->parameters);
     }
     lines(s, end, 5, ret);
     if (ret->err == EG_OK) {

@@ -29,6 +29,8 @@ typedef struct eg_sas {
 
 /* Whether a query holds a signature at all. */
 bool eg_sas_present(eg_str query);
+/* Whether it says who alone may use it (sduoid, skdutid). */
+bool eg_sas_names_user(eg_str query);
 /* EG_ERR_AUTH_FAILED, with the reason: malformed, twice the same, of a version or kind that isn't served. */
 eg_err eg_sas_parse(eg_arena *arena, eg_str query, eg_sas *ret, eg_problem *p) EG_MUST_CHECK;
 
@@ -39,6 +41,8 @@ typedef struct eg_sas_request {
     eg_str path;            /* of what is asked for; of a listing: its directory */
     const char *address;    /* of the peer */
     int64_t now_ns;
+    eg_str headers;         /* what srh and srq name, as it is signed (signed_headers.c) */
+    eg_str parameters;
 } eg_sas_request;
 
 /* A version of the form that was signed: signers of one version differ in what they leave out. */

@@ -21,6 +21,7 @@ typedef struct copying {
     eg_copy copy;
     eg_inode from;
     eg_grant grant;            /* of the source */
+    eg_str query;              /* behind its address; may hold a secret */
     eg_file_key_plan plan;
     eg_file_key *from_key;
     eg_file_key *key;
@@ -56,7 +57,8 @@ static bool path_style(eg_request *rq) {
 }
 
 /* The address of the source, which must be one of this account as this request addresses it. */
-static eg_err read_source(eg_request *rq, const eg_target *d, eg_copy *c, eg_str *ret_address) {
+static eg_err read_source(eg_request *rq, const eg_target *d, copying *k, eg_str *ret_address) {
+    eg_copy *c = &k->copy;
     eg_str rest = eg_request_header(rq, "x-ms-copy-source");
     const size_t scheme = eg_str_starts(rest, "https://") ? 8 : eg_str_starts(rest, "http://") ? 7 : 0;
     bool theirs = false;
@@ -85,16 +87,18 @@ static eg_err read_source(eg_request *rq, const eg_target *d, eg_copy *c, eg_str
     EG_TRY(eg_target_refuse_version(rq, query));
     const eg_err e = query.ptr ? eg_query_get(rq->arena, query, "snapshot", &at) : EG_ERR_NOT_FOUND;
     EG_TRY(e != EG_ERR_NOT_FOUND && (e != EG_OK || eg_snapshot_time_parse(at, &c->snapshot_ns) != EG_OK) ? bad_source(rq) : EG_OK);
+    k->query = query;
     *ret_address = address;
     return EG_OK;
 }
 
 /* Reading the source is a right of its own, asked where the source is. */
-static void ask_grant(eg_request *rq, copying *k) {
+static eg_err ask_grant(eg_request *rq, const eg_target *d, copying *k) {
     static const char *const reading[] = {EG_ACTION_BLOB_READ, NULL};
-    k->grant = eg_grant_at(rq, k->copy.source.container, reading);
-    k->grant.need = EG_NEED_READ;
+    const eg_source source = {d->account, k->copy.source.container, k->copy.source.path, k->query, reading, EG_NEED_READ};
+    EG_TRY(eg_source_grant(rq, &source, &k->grant));
     k->copy.source.grant = &k->grant;
+    return EG_OK;
 }
 
 static eg_err find_source(eg_request *rq, const eg_target *d, copying *k) {
@@ -157,9 +161,9 @@ static eg_err run(eg_request *rq, const eg_target *d, copying *k) {
     const bool put = eg_request_header(rq, "x-ms-blob-type").len > 0; /* Put Blob From URL */
     EG_TRY(eg_target_change(rq, d, &c->create.base));
     c->source = (eg_change){.account = d->account, .now_ns = c->create.base.now_ns, .forward_ns = c->create.base.forward_ns};
-    EG_TRY(read_source(rq, d, c, &address));
+    EG_TRY(read_source(rq, d, k, &address));
     rq->record_details = json_pack("{s:s%}", "source", address.ptr, address.len);
-    ask_grant(rq, k);
+    EG_TRY(ask_grant(rq, d, k));
     EG_TRY(find_source(rq, d, k));
     EG_TRY(fill(rq, k, address));
     EG_TRY(open_keys(rq, d, k));
@@ -245,9 +249,9 @@ static eg_err pull(eg_request *rq, const eg_target *d, copying *k) {
     if (eg_request_header(rq, "x-ms-source-content-md5").len > 0 || eg_request_header(rq, "x-ms-source-content-crc64").len > 0) {
         return eg_target_not_built(rq, "A checksum of a copy's source");
     }
-    EG_TRY(read_source(rq, d, &k->copy, &address));
+    EG_TRY(read_source(rq, d, k, &address));
     rq->record_details = json_pack("{s:s%}", "source", address.ptr, address.len);
-    ask_grant(rq, k);
+    EG_TRY(ask_grant(rq, d, k));
     EG_TRY(hold_source(rq, d, k));
     const eg_id held = k->from.id;
     eg_err e = check_source(rq, k, &span);

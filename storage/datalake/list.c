@@ -43,6 +43,11 @@ static eg_err add_path(void *ctx, eg_str path, const eg_inode *i) {
         (void)eg_buf_adds(b, ",\"EncryptionContext\":");
         (void)eg_json_text(b, eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_CONTEXT]));
     }
+    if (i->attr[EG_ATTR_CUSTOMER_KEY].len > 0) {
+        (void)eg_buf_adds(b, ",\"CustomerProvidedKeySha256\":\"");
+        EG_TRY(eg_base64(i->attr[EG_ATTR_CUSTOMER_KEY], b));
+        (void)eg_buf_adds(b, "\"");
+    }
     if (b->len > BODY_ENOUGH) {
         g->listing->max = g->count;
     }

@@ -193,6 +193,7 @@ eg_err eg_dfs_set_properties(eg_request *rq) {
     EG_TRY(require_key(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));
     EG_TRY(eg_dfs_read_attributes(rq, u.set, u.attr));
+    EG_TRY(eg_response_header(rq, "x-ms-request-server-encrypted", "true"));
     return update(rq, &d, &u, 200);
 }
 

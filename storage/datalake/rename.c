@@ -27,9 +27,10 @@ static bool filesystem_exists(const eg_target *d, eg_str name) {
 }
 
 /* "/{filesystem}/{path}" or, where addresses have it so, "/{account}/{filesystem}/{path}": percent-encoded, perhaps with a query behind it. */
-static eg_err read_source(eg_request *rq, const eg_target *d, eg_path_rename *r) {
-    eg_str raw = eg_request_header(rq, "x-ms-rename-source");
-    raw = eg_str_cut(&raw, '?');
+static eg_err read_source(eg_request *rq, const eg_target *d, eg_path_rename *r, eg_str *ret_query) {
+    eg_str query = eg_request_header(rq, "x-ms-rename-source");
+    const eg_str raw = eg_str_cut(&query, '?');
+    *ret_query = query; /* may hold a secret: it is kept nowhere */
     eg_str rest;
     if (raw.len > 3 * EG_PATH_MAX || eg_percent_decode(rq->arena, raw, false, &rest) != EG_OK || rest.len < 2 || rest.ptr[0] != '/') {
         return bad_source(rq);
@@ -85,14 +86,17 @@ eg_err eg_dfs_rename(eg_request *rq) {
     }
     eg_target d;
     eg_path_rename r = {0};
+    eg_grant from;
+    eg_str query;
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &r.base));
     EG_TRY(eg_conditions_read_source(rq, &r.source_conditions, &rq->problem));
     EG_TRY(eg_lease_read_id(rq, "x-ms-source-lease-id", &r.has_source_lease, &r.source_lease));
-    EG_TRY(read_source(rq, &d, &r));
+    EG_TRY(read_source(rq, &d, &r, &query));
     EG_TRY(read_mode(rq, &r.posix));
     EG_TRY(eg_dfs_read_attributes(rq, r.set, r.attr));
-    const eg_grant from = eg_grant_at(rq, r.source_container, leaving);
+    const eg_source source = {d.account, r.source_container, r.source, query, leaving, EG_NEED_MOVE_FROM};
+    EG_TRY(eg_source_grant(rq, &source, &from));
     const eg_grant to = eg_grant_at(rq, d.container, arriving);
     r.source_grant = &from;
     r.base.grant = &to;

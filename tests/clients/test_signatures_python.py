@@ -158,6 +158,53 @@ def test_user_delegation_sas(board, account, box):
         DataLakeFileClient(account.path_style, box.container_name, "dir/there", credential=token, connection_verify=account.ca).download_file().readall()
 
 
+def test_bound_user_delegation_sas(board, account, box):
+    c = board.client(SDK, "blob", "user delegation SAS")
+    service = BlobServiceClient(account.path_style, credential=account.credential(), connection_verify=account.ca)
+    key = service.get_user_delegation_key(soon(-5), soon(60))
+    me, version = account.gateway.profile()["object_id"], {"x-ms-version": "2025-11-05"}
+    address = f"/{account.name}/{box.container_name}/dir/there?"
+    mine = generate_blob_sas(account.name, box.container_name, "dir/there", user_delegation_key=key, permission="r", expiry=soon(), user_delegation_oid=me)
+    both = BlobClient.from_blob_url(account.root + address + mine, credential=account.credential(), connection_verify=account.ca)
+    c.equal("for a user: with its token", both.download_blob().readall(), b"there")
+    with c.refused("for a user: without a token", HttpResponseError, denied(401)):
+        BlobClient.from_blob_url(account.root + address + mine, connection_verify=account.ca).download_blob().readall()
+    theirs = generate_blob_sas(account.name, box.container_name, "dir/there", user_delegation_key=key, permission="r", expiry=soon(), user_delegation_oid=str(uuid.uuid4()))
+    with c.refused("for a user: for another", HttpResponseError, denied()):
+        BlobClient.from_blob_url(account.root + address + theirs, credential=account.credential(), connection_verify=account.ca).download_blob().readall()
+    ranged = generate_blob_sas(account.name, box.container_name, "dir/there", user_delegation_key=key, permission="r", expiry=soon(), request_headers={"x-ms-range": "bytes=1-3"})
+    blob = BlobClient.from_blob_url(account.root + address + ranged, connection_verify=account.ca, max_single_get_size=3)
+    c.equal("for one range: this one", blob.download_blob(offset=1, length=3).readall(), b"her")
+    with c.refused("for one range: another", HttpResponseError, denied()):
+        blob.download_blob(offset=0, length=3).readall()
+    # A copy whose source is signed: what the asker may read itself doesn't count then.
+    plain = generate_blob_sas(account.name, box.container_name, "dir/there", user_delegation_key=key, permission="r", expiry=soon())
+    target = box.get_blob_client("dir/copied")
+    target.start_copy_from_url(account.root + address + plain)
+    c.equal("of the source of a copy: read", target.download_blob().readall(), b"there")
+    with c.refused("of the source of a copy: read isn't in it", HttpResponseError, denied()):
+        target.start_copy_from_url(account.root + address + generate_blob_sas(account.name, box.container_name, "dir/there", user_delegation_key=key, permission="w", expiry=soon()))
+
+
+def test_renames_by_two_signatures(board, account, box):
+    d = board.client(SDK, "dfs", "service SAS")
+
+    def directory_sas(name, permission):
+        return generate_directory_sas(account.name, box.container_name, name, account.key(), permission, soon())
+    box.upload_blob("two/from/a", b"12", overwrite=True)
+    box.upload_blob("two/to/b", b"34", overwrite=True)
+
+    def rename(leaving, arriving):
+        source = DataLakeFileClient(account.path_style, box.container_name, "two/from/a", credential=leaving, connection_verify=account.ca)
+        return source.rename_file(f"{box.container_name}/two/to/a?{arriving}")
+    with d.refused("of a rename's source: delete isn't in it", HttpResponseError, denied()):
+        rename(directory_sas("two/from", DirectorySasPermissions(read=True)), directory_sas("two/to", DirectorySasPermissions(write=True, create=True)))
+    with d.refused("of a rename's destination: write isn't in it", HttpResponseError, denied()):
+        rename(directory_sas("two/from", DirectorySasPermissions(delete=True)), directory_sas("two/to", DirectorySasPermissions(read=True)))
+    rename(directory_sas("two/from", DirectorySasPermissions(delete=True)), directory_sas("two/to", DirectorySasPermissions(write=True, create=True)))
+    d.equal("of a rename's source and destination", box.download_blob("two/to/a").readall(), b"12")
+
+
 def test_data_lake_sas(board, account, box):
     d = board.client(SDK, "dfs", "service SAS")
     token = generate_file_system_sas(account.name, box.container_name, account.key(), FileSystemSasPermissions(read=True, write=True, list=True, create=True, delete=True), soon())

@@ -2,6 +2,7 @@
 covers: account_admin.c admin_client.c admin_server.c erasure.c key_commands.c backup_commands.c backup_make.c backup_restore.c"""
 import base64
 import collections
+import datetime
 import hashlib
 import json
 import os
@@ -78,7 +79,7 @@ class Crowd:
     """Writes files until it is told to stop; what was acknowledged is kept with its content."""
 
     def __init__(self, g, threads=3):
-        self.g, self.acknowledged, self.stop = g, {}, threading.Event()
+        self.g, self.acknowledged, self.stop, self.when = g, {}, threading.Event(), {}
         self.token = g.token(audience="storage")
         self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(threads)]
         for t in self.threads:
@@ -90,6 +91,7 @@ class Crowd:
             name, body = f"crowd/{who}-{n}", f"{who} {n} ".encode() * 2000
             try:
                 put(self.g, self.token, name, body)
+                self.when[name] = time.time()
                 self.acknowledged[name] = body
             except (OSError, AssertionError):
                 time.sleep(0.05)
@@ -206,8 +208,71 @@ def test_how_long_a_gigabyte_takes_to_come_back(own, place):
     rehearse(own, place, 48 << 20, None)
 
 
+def kill_everything(g):
+    """As when the machine is gone: kill -9 of the supervisor, then of all that it had started."""
+    pids = g.pids()
+    g.process.kill()
+    g.process.wait()
+    g.process = None
+    for pid in pids.values():
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def forget_pages(folder):
+    """What the machine still knows of these files by heart: a restore begins by reading a disk."""
+    os.sync()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with open(path, "rb") as f:
+                os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def point_time(name):
+    """20261123T064500.123456Z, when it was begun."""
+    return datetime.datetime.strptime(name, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def test_what_is_lost_at_worst(own, place):
+    """A service makes points while a crowd writes; then the machine is gone. All that was acknowledged before the newest point was begun comes back; how old that was is told."""
+    g = own
+    repository = place / "backup"
+    service = subprocess.Popen([g.binary, "backup", "--state", g.state, "--to", str(repository), "--every", "2s", "--keep", "3"], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    crowd = Crowd(g)
+    end = time.monotonic() + 120
+
+    def points():
+        return g.run("backup", "list", "--from", repository, check=False).stdout.split() if repository.exists() else []
+    seen = set()
+    while len(seen) < 4:
+        seen.update(points())
+        assert service.poll() is None and time.monotonic() < end, seen
+        time.sleep(0.3)
+    kill_everything(g)
+    gone = time.time()
+    service.kill()
+    service.wait()
+    written = crowd.end()
+    newest = points()[-1]
+    again = restore(g, repository, place / "restored", g.port)
+    try:
+        token = again.token(audience="storage")
+        owed = [name for name in written if crowd.when[name] < point_time(newest)]
+        assert owed
+        for name in owed:
+            status, got, _ = get(again, token, name)
+            assert status == 200 and got == written[name], name
+        late = sum(get(again, token, name)[0] != 200 for name in written if name not in owed)
+        print(f"RPO: the newest point was {gone - point_time(newest):.1f} s old; {late} of {len(written)} acknowledged files were lost, all younger than it")
+    finally:
+        again.stop()
+
+
 def rehearse(g, place, size, seconds):
-    """From nothing but the repository and the recovery key to a server that answers, on a bare machine; then the content is compared."""
+    """From nothing but the repository and the recovery key to a server that answers, on a bare machine; then the content is compared, and everything is checked."""
     token, part, names = g.token(audience="storage"), 16 << 20, []
     block = random.Random(size).randbytes(part)
     for n in range(size // part):
@@ -217,8 +282,9 @@ def rehearse(g, place, size, seconds):
     started = time.monotonic()
     g.run("backup", "--state", g.state, "--to", place / "backup", timeout=3600)
     took = time.monotonic() - started
-    g.stop()
+    kill_everything(g)
     shutil.rmtree(f"{g.state}/gateway")
+    forget_pages(place / "backup")
     started = time.monotonic()
     again = restore(g, place / "backup", place / "restored", g.port)
     try:
@@ -229,6 +295,7 @@ def rehearse(g, place, size, seconds):
             assert status == 200 and hashlib.sha256(body).digest() == digest, name
     finally:
         again.stop()
+    again.run("storage", "check", "--state", again.state, timeout=3600)
     giga = size / (1 << 30)
     print(f"RTO of {giga:.2f} GiB: {back:.1f} s, {back / giga:.1f} s a GiB; the backup took {took:.1f} s")
     assert seconds is None or back <= seconds

@@ -1,5 +1,6 @@
 """Tokens of real OpenID providers, and what a provider that is down, slow or hostile can do. covers: https_fetch.c jwks_cache.c"""
 import base64
+import datetime
 import http.client
 import json
 import os
@@ -10,6 +11,8 @@ import urllib.parse
 
 import acts
 import pytest
+from azure.core.credentials import AccessToken
+from azure.storage.blob import BlobServiceClient, generate_blob_sas
 from outside_issuer import Front, Keycloak, MockOauth2, OidcProvider, OwnIssuer, ProviderCa, configure, derived_id
 from server import finish, make_state_folder, new_gateway
 
@@ -161,6 +164,43 @@ def test_what_the_configuration_wants_of_an_issuers_tokens(world):
     now = int(time.time())
     assert ask(world, mapped.token(**{**right, "exp": now - 20, "iat": now - 600}))[0] == 200
     assert ask(world, mapped.token(**{**right, "exp": now - 40, "iat": now - 600})) == (401, "TokenExpired")
+
+
+class Bearer:
+    """A credential of the SDKs that has its token already."""
+
+    def __init__(self, token):
+        self.token = token
+
+    def get_token(self, *_, **__):
+        return AccessToken(self.token, int(time.time()) + 3000)
+
+
+def test_a_delegated_signature_counts_groups(world):
+    """The delegator's roles are its group's alone; what its newest token says of its groups counts for every signature of its keys, and what its tokens leave out is unknown."""
+    plain, g, scope = world.own["plain"], world.gateway, "/subscriptions/" + world.gateway.profile()["subscription"]
+    who, group = derived_id(plain.issuer, "delegator"), derived_id(plain.issuer, "lenders", "group")
+    g.run("policy", "assign", "--role", "Storage Blob Data Reader", "--principal", group, "--principal-type", "Group", "--scope", scope)
+    g.run("policy", "assign", "--role", "Storage Blob Delegator", "--principal", who, "--scope", scope)
+
+    def key(**claims):
+        service = BlobServiceClient(g.endpoint, credential=Bearer(plain.token(sub="delegator", **claims)), connection_verify=g.ca)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return service.get_user_delegation_key(now, now + datetime.timedelta(hours=1))
+
+    def read(signature):
+        return ask(world, None, "/data/x.csv?" + signature)
+    member = {"groups": ["lenders"]}
+    assert eventually(lambda: ask(world, plain.token(sub="delegator", **member))[0] == 200)
+    expiry = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=30)
+    signature = generate_blob_sas(g.profile()["account"], "data", "x.csv", user_delegation_key=key(**member), permission="r", expiry=expiry)
+    assert read(signature)[0] == 200
+    key(groups=[])
+    assert read(signature) == (403, "AuthorizationPermissionMismatch")
+    key(**member)
+    assert read(signature)[0] == 200
+    key(_claim_names={"groups": "src1"})
+    assert read(signature) == (403, "AuthorizationPermissionMismatch")
 
 
 def test_how_old_keys_are_stands_in_metrics(world):

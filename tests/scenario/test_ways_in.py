@@ -63,6 +63,10 @@ def dfs(g, credential):
     return DataLakeServiceClient(g.endpoint, credential=credential, connection_verify=g.ca)
 
 
+def lake_blobs(g):
+    return BlobServiceClient(g.endpoint, credential=g.credential(), connection_verify=g.ca)
+
+
 def with_key(g, n=0):
     return {"account_name": g.account, "account_key": g.keys[n]}
 
@@ -171,6 +175,61 @@ def test_user_delegation(lake):
     status, _, _ = lake.json("POST", f"{lake.arm}/revokeUserDelegationKeys?api-version=2023-01-01", lake.token())
     assert status == 200
     refused("AuthenticationFailed", lambda: read(lake, sas))
+
+
+def test_a_signature_for_one_person(lake):
+    """sduoid: good beside this person's own token, who needs no role; to everybody else it is worth nothing."""
+    person, expiry = lake.profile("bystander")["object_id"], now() + HOUR
+    key = lake_blobs(lake).get_user_delegation_key(now() - HOUR / 10, now() + HOUR)
+    sas = generate_blob_sas(lake.account, "data", "ways/dir/f", user_delegation_key=key, permission="r", expiry=expiry, user_delegation_oid=person)
+
+    def ask(token, query=sas):
+        status, body, headers = lake.request("GET", f"/data/ways/dir/f?{query}", token, headers={"x-ms-version": "2025-11-05"})
+        return (status, body) if status == 200 else (status, headers.get("x-ms-error-code"))
+    theirs, admins = lake.token("bystander", audience="storage"), lake.token(audience="storage")
+    assert ask(theirs) == (200, b"hello")
+    assert ask(None) == (401, "NoAuthenticationInformation") or ask(None)[0] == 401
+    assert ask(admins) == (403, "AuthenticationFailed")
+    assert ask(lake.token("bystander"))[0] == 401                                    # a token for something else
+    assert ask(theirs, sas.replace(person, str(uuid.uuid4()))) == (403, "AuthenticationFailed")
+    assert ask(theirs, re.sub("&sduoid=[^&]*", "", sas)) == (403, "AuthorizationPermissionMismatch")  # names nobody: its own rights count
+    other = generate_blob_sas(lake.account, "data", "ways/other", user_delegation_key=key, permission="r", expiry=expiry, user_delegation_oid=person)
+    assert ask(theirs, other) == (403, "AuthenticationFailed")
+
+
+def test_a_signature_for_one_request(lake):
+    """srh and srq: headers and parameters are signed, too."""
+    key = lake_blobs(lake).get_user_delegation_key(now() - HOUR / 10, now() + HOUR)
+    name = f"ways/{uuid.uuid4()}"
+    sas = generate_blob_sas(lake.account, "data", name, user_delegation_key=key, permission="rcw", expiry=now() + HOUR, request_headers={"x-ms-meta-a": "b c"},
+                            request_query_params={"comp": "metadata"})
+
+    def ask(value, query="comp=metadata"):
+        status, _, headers = lake.request("PUT", f"/data/{name}?{query}&{sas}", None, b"", {"x-ms-version": "2025-11-05", "x-ms-meta-a": value})
+        return status, headers.get("x-ms-error-code")
+    lake.file_system().get_file_client(name).create_file()
+    assert ask("b c") == (200, None)
+    assert ask("other") == (403, "AuthenticationFailed")
+    assert ask("b c", "comp=snapshot") == (403, "AuthenticationFailed")
+    assert ask("b c", "timeout=1") == (403, "AuthenticationFailed")
+
+
+def test_a_rename_by_two_signatures(lake):
+    """One for what leaves, another for where it goes; each only does its part."""
+    def sas(directory, permission):
+        return generate_directory_sas(lake.account, "data", directory, lake.keys[0], permission=permission, expiry=now() + HOUR)
+    fs = lake.file_system()
+    for name in ("ways/from/f", "ways/to/there"):
+        fs.get_file_client(name).upload_data(b"moved", overwrite=True)
+
+    def rename(leaving, arriving):
+        return dfs(lake, leaving).get_file_system_client("data").get_file_client("ways/from/f").rename_file(f"data/ways/to/f?{arriving}")
+    refused("AuthorizationPermissionMismatch", lambda: rename(sas("ways/from", "r"), sas("ways/to", "cw")))
+    refused("AuthorizationPermissionMismatch", lambda: rename(sas("ways/from", "rd"), sas("ways/to", "r")))
+    refused("AuthenticationFailed", lambda: rename(sas("ways/to", "rd"), sas("ways/to", "cw")))
+    assert fs.get_file_client("ways/from/f").exists() and not fs.get_file_client("ways/to/f").exists()
+    rename(sas("ways/from", "rd"), sas("ways/to", "cw"))
+    assert fs.get_file_client("ways/to/f").download_file().readall() == b"moved" and not fs.get_file_client("ways/from/f").exists()
 
 
 def test_access_control_lists(lake):

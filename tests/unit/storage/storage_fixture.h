@@ -135,6 +135,7 @@ typedef struct answer {
     sem_t told;                  /* a handler that answers later has asked to be called */
     void (*fn)(void *);
     void *arg;
+    eg_principal *signer;        /* of a source */
 } answer;
 
 typedef struct call {
@@ -325,9 +326,19 @@ static inline eg_err store_decide_at(eg_request *rq, const char *action, bool da
     return rq->way == EG_WAY_ROLE && !strstr(action, "manageOwnership") && !strstr(action, "modifyPermissions") ? EG_OK : EG_ERR_DENIED_DATA;
 }
 
+/* Of signers only WHO has roles. */
+static inline eg_err store_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope) {
+    answer *a = rq->pipeline;
+    if (!a->signer) {
+        a->signer = eg_principal_ref(who);
+    }
+    assert_ptr_equal(a->signer, who);
+    return strcmp(who->object_id, WHO) == 0 ? store_decide_at(rq, action, true, scope) : EG_ERR_DENIED_DATA;
+}
+
 /* The caller frees the answer. */
 static inline answer store_call(store *s, const call *c) {
-    static const eg_request_ops ops = {.respond = store_respond, .record_op = store_record, .decide_at = store_decide_at,
+    static const eg_request_ops ops = {.respond = store_respond, .record_op = store_record, .decide_at = store_decide_at, .decide_for = store_decide_for,
         .record_part = store_record_part, .on_worker = store_on_worker};
     answer a = {.s = s, .arena = eg_arena_new((size_t)256 << 10)};
     eg_header headers[12];
@@ -357,6 +368,7 @@ static inline answer store_call(store *s, const call *c) {
     }
     json_decref(rq->record_details);
     eg_principal_unref(rq->principal);
+    eg_principal_unref(a.signer);
     free(rq);
     return a;
 }

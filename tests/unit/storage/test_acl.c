@@ -204,6 +204,8 @@ static void changes(void **state) {
         {eg_acl_replace, plain, "user::rwx,user:" BOB ":-w-,group::r-x,mask::---,other::---", "user::rwx,user:" BOB ":-w-,group::r-x,mask::---,other::---"},
         {eg_acl_replace, plain, "user::rwx,group::r-x,other::---,default:user:" BOB ":rwx",
             "user::rwx,group::r-x,other::---,default:user::rwx,default:user:" BOB ":rwx,default:group::r-x,default:mask::rwx,default:other::---"},
+        {eg_acl_replace, plain, "user::rwx,group::r-x,other::---,default:mask::--x", /* Hadoop's testModifyAclEntriesWithDefaultMask */
+            "user::rwx,group::r-x,other::---,default:user::rwx,default:group::r-x,default:mask::--x,default:other::---"},
         {eg_acl_replace, plain, "user::rwx,group::r-x", NULL},
         {eg_acl_replace, plain, "default:user::rwx", NULL},
         {eg_acl_update, plain, "user:" BOB ":-w-", bob},

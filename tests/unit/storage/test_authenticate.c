@@ -1,10 +1,13 @@
 /* Shared Key, signatures, delegation keys and stored policies, through the routes. covers: shared_key.c account_keys.c
- * covers: delegation_key.c access_policy.c key_routes.c */
+ * covers: delegation_key.c delegator.c access_policy.c key_routes.c sas_verify.c signed_headers.c */
 #include "storage_fixture.h"
 
+#include "sas_calls.h"
+
 #include "access_policy.h"
-#include "delegation_key.h"
+#include "delegator.h"
 #include "shared_key.h"
+#include "signed_headers.h"
 
 #include <embergate/actions.h>
 
@@ -144,44 +147,31 @@ static void shared_key(void **state) {
     done(rq);
 }
 
-/* Signs fields with key 1 (or a delegation key) and asks for path by row. */
-static eg_err with_sas(store *s, const char *fields, const char *path, const eg_route *row, eg_request **ret) {
-    char *query = calloc(1, 4096);
+/* Signs fields with key 1 (or a delegation key) and asks for path by row; headers: name, value, …, NULL; they are signed as they are when srh names them. */
+static eg_err with_sas_headers(store *s, const char *fields, const char *path, const eg_route *row, const eg_header *headers, eg_request **ret) {
+    char query[4096];
     eg_request *rq = request(s, "GET", path, fields, row);
-    eg_sas sas = {.kind = EG_SAS_NONE};
-    eg_buf text;
-    eg_buf signature;
-    eg_buf encoded;
-    snprintf(query, 4096, "%s&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%%3D", fields);
-    assert_int_equal(eg_sas_parse(rq->arena, eg_str_of(query), &sas, NULL), EG_OK);
     eg_str rest = {path + 1, strlen(path) - 1};
     eg_sas_request r = {.account = EG_LIT(ACCOUNT)};
+    eg_sas sas = {.kind = EG_SAS_NONE};
     r.container = eg_str_cut(&rest, '/');
     r.path = rest.ptr ? rest : EG_LIT("");
-    eg_buf_init(&text, EG_STRING_TO_SIGN_MAX);
-    assert_int_equal(eg_sas_string(&sas, &r, 0, &text), EG_OK);
-    if (sas.kind == EG_SAS_DELEGATION) {
-        uint8_t key[EG_SHA256_LEN];
-        uint8_t mac[EG_SHA256_LEN];
-        const eg_delegation d = {sas.f[EG_SAS_SKOID], sas.f[EG_SAS_SKTID], sas.f[EG_SAS_SKT], sas.f[EG_SAS_SKE], sas.f[EG_SAS_SKS], sas.f[EG_SAS_SKV]};
-        assert_int_equal(eg_delegation_key(s->storage, store_account(s), &d, key), EG_OK);
-        eg_hmac_sha256((eg_bytes){key, sizeof key}, eg_buf_bytes(&text), mac);
-        eg_buf_init(&signature, 256);
-        assert_int_equal(eg_base64((eg_bytes){mac, sizeof mac}, &signature), EG_OK);
-    } else {
-        sign(s, EG_ACCOUNT_KEY_1, eg_buf_str(&text), &signature);
+    for (rq->headers = headers; headers && headers[rq->header_count].name.ptr; rq->header_count++) {
     }
-    eg_buf_init(&encoded, 512);
-    assert_int_equal(eg_percent_encode(eg_buf_str(&signature), false, &encoded), EG_OK);
-    snprintf(query, 4096, "%s&sig=%s", fields, encoded.ptr);
+    const eg_err h = eg_query_get(rq->arena, rq->query, "srh", &sas.f[EG_SAS_SRH]);
+    const eg_err q = eg_query_get(rq->arena, rq->query, "srq", &sas.f[EG_SAS_SRQ]);
+    assert_true((h == EG_OK || h == EG_ERR_NOT_FOUND) && (q == EG_OK || q == EG_ERR_NOT_FOUND));
+    if (eg_signed_headers_read(rq, &sas, &r) != EG_OK) { /* it signs what isn't there: verify finds that out */
+        r.headers = EG_LIT("x:y\n");
+    }
+    sas_sign(s, fields, &r, query);
     rq->query = eg_arena_str(rq->arena, eg_str_of(query));
-    const eg_err e = verify(s, rq);
-    eg_buf_done(&text);
-    eg_buf_done(&signature);
-    eg_buf_done(&encoded);
-    free(query);
     *ret = rq;
-    return e;
+    return verify(s, rq);
+}
+
+static eg_err with_sas(store *s, const char *fields, const char *path, const eg_route *row, eg_request **ret) {
+    return with_sas_headers(s, fields, path, row, NULL, ret);
 }
 
 static eg_err sas_once(store *s, const char *fields, const char *path, const eg_route *row) {
@@ -303,9 +293,167 @@ static void delegations(void **state) {
     assert_non_null(strstr(a.body.ptr, "<SignedOid>" WHO "</SignedOid>"));
     assert_non_null(strstr(a.body.ptr, "<Value>"));
     answer_free(&a);
+    char for_users[256];
+    snprintf(for_users, sizeof for_users, "<KeyInfo><Expiry>%s</Expiry><DelegatedUserTid>" TENANT "</DelegatedUserTid></KeyInfo>", until);
+    a = store_call(s, &(call){.method = "POST", .path = "/", .query = "restype=service&comp=userdelegationkey", .surface = EG_SURFACE_BLOB, .body = for_users, .body_len = strlen(for_users)});
+    assert_non_null(strstr(a.body.ptr, "<SignedDelegatedUserTid>" TENANT "</SignedDelegatedUserTid>"));
+    answer_free(&a);
+    snprintf(for_users, sizeof for_users, "<KeyInfo><Expiry>%s</Expiry><DelegatedUserTid>99999999-1111-4111-8111-111111111111</DelegatedUserTid></KeyInfo>", until);
+    assert_int_equal(store_do(s, (call){.method = "POST", .path = "/", .query = "restype=service&comp=userdelegationkey", .surface = EG_SURFACE_BLOB, .body = for_users,
+        .body_len = strlen(for_users)}), EG_ERR_DENIED_DATA);
     snprintf(body, sizeof body, good, long_until);
     assert_int_equal(store_do(s, (call){.method = "POST", .path = "/", .query = "restype=service&comp=userdelegationkey", .surface = EG_SURFACE_BLOB, .body = body, .body_len = strlen(body)}),
         EG_ERR_INVALID);
+}
+
+#define HOUR ((int64_t)3600 * 1000000000)
+#define OTHER "99999999-1111-4111-8111-111111111111"
+
+/* Of a delegation key that is good now; more: parameters behind the others. */
+static void delegation_fields(const char *version, const char *more, char ret[700]) {
+    char from[EG_RFC3339_LEN];
+    char until[EG_RFC3339_LEN];
+    text_of(eg_wall_ns(&eg_clock_system) - HOUR, from);
+    text_of(eg_wall_ns(&eg_clock_system) + HOUR, until);
+    snprintf(ret, 700, "sv=%s&se=2099-01-01T00:00:00Z&sp=r&sr=b&skoid=" WHO "&sktid=" TENANT "&skt=%s&ske=%s&sks=b&skv=2026-04-06%s", version, from, until, more);
+}
+
+static eg_err note(store *s, eg_principal *who, int64_t now_ns) {
+    eg_delegator_note n = {store_account(s), who, now_ns};
+    const eg_txn_op op = {eg_delegator_note_apply, &n};
+    return eg_commit(s->storage->committer, &op, 1, NULL);
+}
+
+static eg_principal *delegator(const char *id, size_t groups) {
+    eg_principal *who = eg_principal_new();
+    snprintf(who->tenant, sizeof who->tenant, TENANT);
+    snprintf(who->object_id, sizeof who->object_id, "%s", id);
+    who->groups = groups > 0 ? calloc(groups, sizeof who->groups[0]) : NULL;
+    for (size_t i = 0; i < groups; i++) {
+        snprintf(who->groups[i], EG_UUID_LEN, "aaaaaaaa-0000-4000-8000-%012u", (unsigned)i % 1000);
+    }
+    who->group_count = groups;
+    return who;
+}
+
+/* What a signature may do counts the groups that its delegator had when it last asked for a key; what isn't known stays unknown. */
+static void groups_of_delegators(void **state) {
+    store *s = *state;
+    const int64_t now = eg_wall_ns(&eg_clock_system);
+    char fields[700];
+    delegation_fields("2020-12-06", "", fields);
+    const size_t counts[] = {0, 2, EG_PRINCIPAL_GROUPS_MAX, 1};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        eg_principal *who = delegator(WHO, counts[i]);
+        eg_request *rq = NULL;
+        eg_delegator_note n = {store_account(s), who, now};
+        assert_false(eg_delegator_noted(s->storage, &n));
+        assert_int_equal(note(s, who, now), EG_OK);
+        assert_true(eg_delegator_noted(s->storage, &n));
+        n.now_ns = now + 2 * HOUR;
+        assert_false(eg_delegator_noted(s->storage, &n));
+        assert_int_equal(with_sas(s, fields, "/data/f", &read_row, &rq), EG_OK);
+        assert_false(rq->principal->groups_unknown);
+        assert_int_equal(rq->principal->group_count, counts[i]);
+        for (size_t g = 0; g < counts[i]; g++) {
+            assert_string_equal(rq->principal->groups[g], who->groups[g]);
+        }
+        eg_principal_unref(who);
+        done(rq);
+    }
+    /* Its newest token leaves groups out: unknown again. */
+    eg_principal *who = delegator(WHO, 1);
+    eg_request *rq = NULL;
+    who->groups_unknown = true;
+    assert_int_equal(note(s, who, now), EG_OK);
+    assert_int_equal(with_sas(s, fields, "/data/f", &read_row, &rq), EG_OK);
+    assert_true(rq->principal->groups_unknown);
+    assert_int_equal(rq->principal->group_count, 0);
+    done(rq);
+    /* Gone when no key can need it. */
+    eg_principal *later = delegator(OTHER, 1);
+    const size_t rows = store_rows(s, EG_DB_FS_ACCOUNT);
+    assert_int_equal(note(s, later, now + 7 * 24 * HOUR), EG_OK);
+    assert_int_equal(store_rows(s, EG_DB_FS_ACCOUNT), rows + 1);
+    assert_int_equal(note(s, later, now + 7 * 24 * HOUR + 3 * HOUR), EG_OK);
+    assert_int_equal(store_rows(s, EG_DB_FS_ACCOUNT), rows);
+    eg_principal_unref(who);
+    eg_principal_unref(later);
+}
+
+/* sduoid and skdutid: good beside the token of whom they name, and for nobody else. */
+static void bound_to_a_user(void **state) {
+    store *s = *state;
+    const eg_storage_auth a = eg_storage_auth_of(s->storage, NULL);
+    char fields[700];
+    eg_request *rq = NULL;
+    const struct {
+        const char *more, *id, *tenant;
+        eg_principal_kind kind;
+        eg_err owed;
+    } rows[] = {
+        {"&sduoid=" OTHER, OTHER, TENANT, EG_PRINCIPAL_USER, EG_OK},
+        {"&sduoid=" OTHER, OTHER, TENANT, EG_PRINCIPAL_SERVICE, EG_OK},
+        {"&sduoid=" OTHER, WHO, TENANT, EG_PRINCIPAL_USER, EG_ERR_AUTH_FAILED},  /* the delegator itself is not it */
+        {"&sduoid=" OTHER, OTHER, OTHER, EG_PRINCIPAL_USER, EG_ERR_AUTH_FAILED},
+        {"&sduoid=" OTHER, OTHER, TENANT, EG_PRINCIPAL_JOB, EG_ERR_AUTH_FAILED},
+        {"&skdutid=" TENANT, WHO, TENANT, EG_PRINCIPAL_USER, EG_OK},
+        {"&skdutid=" TENANT, WHO, OTHER, EG_PRINCIPAL_USER, EG_ERR_AUTH_FAILED},
+        {"&skdutid=" TENANT "&sduoid=" OTHER, OTHER, TENANT, EG_PRINCIPAL_USER, EG_OK},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        eg_principal *user = delegator(rows[i].id, 0);
+        user->kind = rows[i].kind;
+        snprintf(user->tenant, sizeof user->tenant, "%s", rows[i].tenant);
+        delegation_fields("2025-07-05", rows[i].more, fields);
+        assert_int_equal(with_sas(s, fields, "/data/f", &read_row, &rq), EG_OK);
+        assert_int_equal(a.bound(a.ctx, rq, NULL), EG_ERR_TOKEN_MISSING);
+        if (a.bound(a.ctx, rq, user) != rows[i].owed) {
+            fail_msg("row %zu", i);
+        }
+        /* Beside a bearer token the signature is looked at too. */
+        eg_principal_unref(rq->principal);
+        rq->principal = NULL;
+        rq->authorization = EG_LIT("Bearer x");
+        assert_int_equal(verify(s, rq), EG_OK);
+        eg_principal_unref(user);
+        done(rq);
+    }
+    delegation_fields("2025-07-05", "&skdutid=" OTHER, fields); /* another tenant's users: never */
+    assert_int_equal(sas_once(s, fields, "/data/f", &read_row), EG_ERR_AUTH_FAILED);
+    delegation_fields("2025-07-05", "", fields);
+    assert_int_equal(with_sas(s, fields, "/data/f", &read_row, &rq), EG_OK);
+    assert_int_equal(a.bound(a.ctx, rq, NULL), EG_OK);
+    rq->authorization = EG_LIT("Bearer x");                 /* one that names nobody is not looked at beside a token */
+    assert_int_equal(verify(s, rq), EG_ERR_NOT_FOUND);
+    done(rq);
+}
+
+static void bound_to_headers(void **state) {
+    store *s = *state;
+    char fields[700];
+    eg_request *rq = NULL;
+    const eg_header both[] = {{EG_LIT("X-Ms-Meta-A"), EG_LIT("b c")}, {EG_LIT("Range"), EG_LIT("bytes=0-9")}, {{NULL, 0}, {NULL, 0}}};
+    delegation_fields("2026-04-06", "&srh=range,x-ms-meta-a&srq=comp,block%69d&comp=block&blockid=AA%3D%3D", fields);
+    assert_int_equal(with_sas_headers(s, fields, "/data/f", &read_row, both, &rq), EG_OK);
+    /* Another value, and without. */
+    const eg_header other[] = {{EG_LIT("X-Ms-Meta-A"), EG_LIT("b c")}, {EG_LIT("Range"), EG_LIT("bytes=0-90")}};
+    eg_principal_unref(rq->principal);
+    rq->principal = NULL;
+    rq->headers = other;
+    assert_int_equal(verify(s, rq), EG_ERR_AUTH_FAILED);
+    rq->header_count = 1;
+    assert_int_equal(verify(s, rq), EG_ERR_AUTH_FAILED);
+    done(rq);
+    const char *const bad[] = {"&srh=range,no-such", "&srh=range,", "&srh=,range", "&srh=ra%20nge", "&srq=nothing", "&srq=comp&comp=a%0Ab", "&srq=comp&comp=a&comp=b"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        delegation_fields("2026-04-06", bad[i], fields);
+        const eg_err e = with_sas_headers(s, fields, "/data/f", &read_row, both, &rq);
+        if (e != (i == 1 ? EG_OK : EG_ERR_AUTH_FAILED)) { /* a comma at the end names nothing more */
+            fail_msg("row %zu: %s", i, eg_err_code(e));
+        }
+        done(rq);
+    }
 }
 
 static void keys(void **state) {
@@ -373,6 +521,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(python_string, store_open, store_close), cmocka_unit_test_setup_teardown(shared_key, store_open, store_close),
         cmocka_unit_test_setup_teardown(signatures, store_open, store_close),    cmocka_unit_test_setup_teardown(delegations, store_open, store_close),
+        cmocka_unit_test_setup_teardown(groups_of_delegators, store_open, store_close), cmocka_unit_test_setup_teardown(bound_to_a_user, store_open, store_close),
+        cmocka_unit_test_setup_teardown(bound_to_headers, store_open, store_close),
         cmocka_unit_test_setup_teardown(keys, store_open, store_close),          cmocka_unit_test_setup_teardown(policies, store_open, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

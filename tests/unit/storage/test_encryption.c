@@ -63,6 +63,9 @@ static void whole_life(void **state) {
     assert_int_equal(a.status, 200);
     assert_string_equal(answer_header(&a, "x-ms-encryption-context"), "Y29udGV4dA==");
     answer_free(&a);
+    a = store_call(s, &(call){.method = "GET", .path = "/data", .query = "resource=filesystem&recursive=false"});
+    assert_non_null(strstr(a.body.ptr, "\"EncryptionContext\":\"Y29udGV4dA==\",\"CustomerProvidedKeySha256\":\"" SHA_A "\""));
+    answer_free(&a);
     assert_int_equal(store_do(s, (call){.method = "HEAD", .path = "/data/f"}), EG_ERR_CUSTOMER_KEY_MISSING);
     assert_int_equal(store_do(s, (call){.method = "HEAD", .path = "/data/f", .headers = {WITH(KEY_A, SHA_A)}}), EG_OK);
     /* Another name changes nothing, and deleting needs no key. */

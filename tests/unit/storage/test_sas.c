@@ -49,6 +49,12 @@ static bool fits(const eg_sas *s, const eg_sas_request *r) {
 #define UD_DIRECTORY "se=2030-01-02T03%3A04%3A05Z&sp=rl&sv=2026-10-06&sr=d&sdd=2&suoid=bbbbbbbb-0000-4000-8000-000000000002&scid=cccccccc-0000-4000-8000-000000000003" KEY_OF \
     "&sig=fJzM/Zl3dleUy257qNDTUHhgxaTj%2Bedu7Fe6MjO2uOA%3D"
 
+/* By 12.31.1: bound to a user; to a user of a tenant; to headers and parameters. */
+#define UD_USER "se=2030-01-02T03%3A04%3A05Z&sp=r&sv=2026-10-06&sduoid=bbbbbbbb-0000-4000-8000-000000000002&sr=b" KEY_OF "&sig=R4hJcrz0KsXVJUZegCRPFDQOReEsIrbKVitMj%2B1GZN0%3D"
+#define UD_USER_TENANT "se=2030-01-02T03%3A04%3A05Z&sp=r&sv=2026-10-06&sduoid=bbbbbbbb-0000-4000-8000-000000000002&sr=b" KEY_OF \
+    "&skdutid=11111111-1111-4111-8111-111111111111&sig=6Rhacs2wE3dQZ9XxA%2BwerqG6l6Rcpt2Iz8Z7ycsGsPo%3D"
+#define UD_HEADERS "se=2030-01-02T03%3A04%3A05Z&sp=rw&sv=2026-10-06&sr=b" KEY_OF "&srh=x-ms-blob-type,x-ms-meta-a&srq=comp,blockid&sig=y9eRrKUkNT3ikV31ocPJVVTZZ90dvyEzQMw5Zy/8%2Bxs%3D"
+
 static void vectors(void **state) {
     (void)state;
     const struct {
@@ -67,11 +73,17 @@ static void vectors(void **state) {
         {UD_BLOB, "d/f", EG_SAS_DELEGATION, true},
         {UD_BLOB, "d/g", EG_SAS_DELEGATION, false},
         {UD_DIRECTORY, "d/e/f", EG_SAS_DELEGATION, true},
+        {UD_USER, "d/f", EG_SAS_DELEGATION, true},
+        {UD_USER_TENANT, "d/f", EG_SAS_DELEGATION, true},
+        {UD_HEADERS, "d/f", EG_SAS_DELEGATION, true},
+        {UD_HEADERS, "d/g", EG_SAS_DELEGATION, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         eg_arena *arena = eg_arena_new(65536);
         eg_sas s;
-        const eg_sas_request r = {.account = EG_LIT("acct"), .container = EG_LIT("data"), .path = eg_str_of(rows[i].path), .address = "10.0.0.5", .now_ns = now};
+        const eg_sas_request r = {.account = EG_LIT("acct"), .container = EG_LIT("data"), .path = eg_str_of(rows[i].path), .address = "10.0.0.5", .now_ns = now,
+            .headers = strstr(rows[i].query, "srh=") ? EG_LIT("x-ms-blob-type:BlockBlob\nx-ms-meta-a:b c\n") : EG_LIT(""),
+            .parameters = strstr(rows[i].query, "srq=") ? EG_LIT("\ncomp:block\nblockid:AA==") : EG_LIT("")};
         assert_int_equal(eg_sas_parse(arena, eg_str_of(rows[i].query), &s, NULL), EG_OK);
         assert_int_equal(s.kind, rows[i].kind);
         if (fits(&s, &r) != rows[i].fits) {
@@ -89,7 +101,9 @@ static void malformed(void **state) {
     const char *const bad[] = {
         "", "sig=", "sig=abc", "sv=2026-10-06&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg", "sv=2017-01-01&" "sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D",
         "sv=new&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D",
-        ACCOUNT_SAS "&sr=b", ACCOUNT_SAS "&si=p", ACCOUNT_SAS "&sp=r", UD_BLOB "&si=pol", UD_BLOB "&srh=x", UD_BLOB "&sduoid=x", CONTAINER_SAS "&rscc=a%0Ab",
+        ACCOUNT_SAS "&sr=b", ACCOUNT_SAS "&si=p", ACCOUNT_SAS "&sp=r", UD_BLOB "&si=pol", UD_BLOB "&sduoid=x", UD_BLOB "&skdutid=x", ACCOUNT_SAS "&srh=x", CONTAINER_SAS "&srq=x", CONTAINER_SAS "&sduoid=bbbbbbbb-0000-4000-8000-000000000002",
+        "sv=2025-05-05&sr=b&sp=r" KEY_OF "&sduoid=bbbbbbbb-0000-4000-8000-000000000002&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D",
+        "sv=2025-07-05&sr=b&sp=r" KEY_OF "&srh=range&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", CONTAINER_SAS "&rscc=a%0Ab",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         eg_arena *arena = eg_arena_new(65536);
