@@ -29,7 +29,6 @@ struct eg_segment_store {
     eg_packs *packs;
     eg_kv *kv;                     /* whose log has what is small; NULL: none does */
     pthread_mutex_t holding;       /* while a file goes */
-    size_t holds;
     pthread_mutex_t lock;
     pending *pending;
     int64_t room_checked_ns;
@@ -252,20 +251,8 @@ eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, 
 
 eg_packs *eg_segment_store_packs(eg_segment_store *s) { return s->packs; }
 
-void eg_segment_store_hold(eg_segment_store *s) {
-    pthread_mutex_lock(&s->holding);
-    s->holds++;
-    pthread_mutex_unlock(&s->holding);
-}
-
-void eg_segment_store_release(eg_segment_store *s) {
-    pthread_mutex_lock(&s->holding);
-    s->holds--;
-    pthread_mutex_unlock(&s->holding);
-}
-
-/* Both kinds of hold: of this process, and of a backup's, whose lock on the file ends with it. On true the latter can't begin before end_removal. */
-static bool begin_removal(eg_segment_store *s) { return s->holds == 0 && (s->hold_fd < 0 || flock(s->hold_fd, LOCK_EX | LOCK_NB) == 0); }
+/* A backup's lock on the file ends with it. On true none can begin before end_removal. */
+static bool begin_removal(eg_segment_store *s) { return s->hold_fd < 0 || flock(s->hold_fd, LOCK_EX | LOCK_NB) == 0; }
 
 static void end_removal(eg_segment_store *s) {
     if (s->hold_fd >= 0) {

@@ -44,9 +44,7 @@ static inline bool eg_segment_all_packed(const eg_segment_at *at, size_t n) {
 eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) EG_MUST_CHECK;
 /* Of a segment with a file of its own. What isn't there is EG_OK. EG_ERR_BUSY while somebody holds the files. */
 eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) EG_MUST_CHECK;
-/* For a backup: no file that a row names (or named when this was called) goes until release. Another process holds by a shared lock on EG_SEGMENT_HOLD_FILE. */
-void eg_segment_store_hold(eg_segment_store *s);
-void eg_segment_store_release(eg_segment_store *s);
+/* A backup holds the files by a shared lock on EG_SEGMENT_HOLD_FILE: no file that a row names, or named when it began, goes meanwhile. */
 bool eg_segment_store_held(eg_segment_store *s);
 eg_packs *eg_segment_store_packs(eg_segment_store *s);   /* borrowed */
 /* Removes a pack that nothing lives in. EG_ERR_BUSY while somebody holds the files. */

@@ -68,10 +68,6 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
     return EG_OK;
 }
 
-void eg_storage_hold_files(eg_storage *s) { eg_segment_store_hold(s->segments); }
-
-void eg_storage_release_files(eg_storage *s) { eg_segment_store_release(s->segments); }
-
 void eg_storage_close(eg_storage *s) {
     if (!s) {
         return;

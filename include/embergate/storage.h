@@ -113,10 +113,6 @@ typedef struct eg_check_sums {
 /* EG_OK also when there are faults: ret->faults says how many. */
 eg_err eg_storage_check(eg_storage *s, const eg_check_sink *sink, eg_check_sums *ret) EG_MUST_CHECK;
 
-/* For a backup: no file that a row names when this is called goes until eg_storage_release_files. Begin before the copy of the rows. */
-void eg_storage_hold_files(eg_storage *s);
-void eg_storage_release_files(eg_storage *s);
-
 /* How requests that bring no bearer token prove who they are; the pipeline asks. */
 typedef struct eg_storage_auth {
     void *ctx;

@@ -14,6 +14,15 @@
 
 static eg_err not_built(eg_request *rq) { return eg_target_not_built(rq, "The operation"); }
 
+/* Azure tells those of the root directory only as its filesystem's. */
+static eg_err no_properties(eg_request *rq) {
+    eg_target d;
+    eg_inode i;
+    EG_TRY(eg_target_open(rq, &d));
+    EG_TRY(eg_target_find(rq, &d, &i));
+    return eg_fail(&rq->problem, EG_ERR_QUERY_MISSING, "The root directory has no properties: ask for those of the filesystem (resource=filesystem), or for its status (action=getStatus).");
+}
+
 #define ROW(method, pattern, query, action, mode, flags, handler, event) \
     {EG_SURFACE_DFS, method, pattern, query, action, eg_target_container_scope, mode, flags, 0, NULL, NULL, handler, event}
 #define ACCOUNT_ROW(query, handler) \
@@ -33,7 +42,8 @@ static const eg_route routes[] = {
     /* The root directory. */
     ROW("HEAD", FS, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_access_control, "storage.path.get_access"),
     ROW("HEAD", FS, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_check_access, "storage.path.check_access"),
-    ROW("HEAD", FS, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_status, "storage.path.status"),
+    ROW("HEAD", FS, "action=getStatus", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_status, "storage.path.status"),
+    ROW("HEAD", FS, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, no_properties, "storage.path.status"),
     ROW("PATCH", FS, "action=setAccessControlRecursive", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_recursive, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setAccessControl", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_control, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),

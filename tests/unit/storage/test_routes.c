@@ -151,6 +151,10 @@ static void filesystems(void **state) {
     assert_int_equal(store_do(s, (call){.method = "PUT", .path = "/Other", .query = "resource=filesystem"}), EG_ERR_PATH_INVALID);
     assert_int_equal(store_do(s, (call){.method = "HEAD", .path = "/other", .query = "resource=filesystem"}), EG_OK);
     assert_int_equal(store_do(s, (call){.method = "HEAD", .path = "/missing", .query = "resource=filesystem"}), EG_ERR_FILESYSTEM_NOT_FOUND);
+    /* The root directory has a status; its properties are the filesystem's. */
+    assert_int_equal(store_do(s, (call){.method = "HEAD", .path = "/other", .query = "action=getStatus"}), EG_OK);
+    assert_int_equal(store_do(s, (call){.method = "HEAD", .path = "/other", .query = "upn=false"}), EG_ERR_QUERY_MISSING);
+    assert_int_equal(store_do(s, (call){.method = "HEAD", .path = "/missing", .query = "upn=false"}), EG_ERR_FILESYSTEM_NOT_FOUND);
     answer a = store_call(s, &(call){.method = "GET", .path = "/", .query = "comp=list&include=", .surface = EG_SURFACE_BLOB});
     assert_non_null(strstr(a.body.ptr, "<Name>data</Name>"));
     assert_non_null(strstr(a.body.ptr, "<Name>other</Name>"));
