@@ -1,7 +1,9 @@
 """Ways in that are no token, by the real Azure SDKs: account key, every kind of shared access signature, each refusal by its code; and access control lists."""
 import datetime
+import http.client
 import re
 import socket
+import ssl
 import uuid
 
 import pytest
@@ -29,7 +31,8 @@ def edit(g, change):
 
 def allow(text):
     assert "allowSharedKeyAccess: false" in text
-    return text.replace("allowSharedKeyAccess: false", "allowSharedKeyAccess: true")
+    assert 'minimumTlsVersion: "TLS1_2"' in text or "minimumTlsVersion: TLS1_2" in text
+    return re.sub('minimumTlsVersion: "?TLS1_2"?', "minimumTlsVersion: TLS1_3", text.replace("allowSharedKeyAccess: false", "allowSharedKeyAccess: true"))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,21 @@ def test_account_key(lake):
     made = dfs(lake, with_key(lake)).create_file_system("bykey")
     assert [p.name for p in made.get_paths()] == []
     made.delete_file_system()
+
+
+def test_the_accounts_oldest_tls_version(lake):
+    """minimumTlsVersion TLS1_3: the listener takes 1.2, the account refuses it, whatever the way in."""
+    token = lake.token(audience="storage")
+    for version, status, code in ((ssl.TLSVersion.TLSv1_3, 200, None), (ssl.TLSVersion.TLSv1_2, 400, "TlsVersionNotPermitted")):
+        context = lake.context()
+        context.maximum_version = version
+        for headers, query in (({"Authorization": f"Bearer {token}"}, ""),
+                               ({}, "?" + generate_blob_sas(lake.account, "data", "ways/dir/f", account_key=lake.keys[0], permission="r", expiry=now() + HOUR))):
+            connection = http.client.HTTPSConnection("127.0.0.1", lake.port, context=context, timeout=30)
+            connection.request("GET", f"/data/ways/dir/f{query}", headers={"x-ms-version": "2021-12-02", **headers})
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers.get("x-ms-error-code")) == (status, code)
+            connection.close()
 
 
 def test_a_wrong_key_is_refused(lake):

@@ -34,6 +34,26 @@ static int list(store *s, const char *query, int size, eg_buf *names) {
     return pages;
 }
 
+/* A page never has more than 5,000, whatever is asked for, and without being asked. */
+static void the_longest_page(void **state) {
+    store *s = *state;
+    char path[32];
+    for (int i = 0; i < 5001; i++) {
+        snprintf(path, sizeof path, "/data/f%05d", i);
+        assert_int_equal(store_do(s, (call){.method = "PUT", .path = path, .query = "resource=file"}), EG_OK);
+    }
+    const char *const queries[] = {"resource=filesystem&recursive=true", "resource=filesystem&recursive=false&maxResults=9000", "resource=filesystem&recursive=true&maxResults=5000"};
+    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
+        char token[8192];
+        eg_buf names;
+        eg_buf_init(&names, 65536);
+        page(s, queries[i], &names, token, sizeof token);
+        assert_true(token[0] != '\0');
+        assert_int_equal(names.len, 5000 * 7);
+        eg_buf_done(&names);
+    }
+}
+
 static void make_tree(store *s) {
     const char *const files[] = {"/data/b/2", "/data/b/1", "/data/a", "/data/c/x/y/z", "/data/c/x-1", "/data/c/x", "/data/d"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -165,6 +185,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(changes_between_pages, store_open, store_close),
         cmocka_unit_test_setup_teardown(refused_tokens, store_open, store_close),
         cmocka_unit_test_setup_teardown(at_the_bounds, store_open, store_close),
+        cmocka_unit_test_setup_teardown(the_longest_page, store_open, store_close),
         cmocka_unit_test_setup_teardown(escapes, store_open, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
