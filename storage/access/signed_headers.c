@@ -28,12 +28,20 @@ static bool value_ok(eg_str v) {
     return v.ptr != NULL;
 }
 
-static eg_err value_of(eg_request *rq, bool parameter, const char *name, eg_str *ret) {
-    if (!parameter) {
-        *ret = eg_request_header(rq, name);
-        return ret->ptr ? EG_OK : EG_ERR_NOT_FOUND;
+/* Of a header that stands twice nobody could say which one was signed, and which one a handler takes. */
+static eg_err header_of(const eg_request *rq, const char *name, eg_str *ret) {
+    size_t found = 0;
+    for (size_t i = 0; i < rq->header_count; i++) {
+        if (eg_str_ieq(rq->headers[i].name, eg_str_of(name))) {
+            *ret = rq->headers[i].value;
+            found++;
+        }
     }
-    return eg_request_query(rq, name, ret);
+    return found == 1 ? EG_OK : EG_ERR_NOT_FOUND;
+}
+
+static eg_err value_of(eg_request *rq, bool parameter, const char *name, eg_str *ret) {
+    return parameter ? eg_request_query(rq, name, ret) : header_of(rq, name, ret);
 }
 
 /* "name:value\n" of each header; "\nname:value" of each parameter. */
