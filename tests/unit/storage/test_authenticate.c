@@ -411,6 +411,8 @@ static void bound_to_a_user(void **state) {
         if (a.bound(a.ctx, rq, user) != rows[i].owed) {
             fail_msg("row %zu", i);
         }
+        user->acting = calloc(1, sizeof *user->acting); /* somebody that acts for it is not it */
+        assert_int_equal(a.bound(a.ctx, rq, user), EG_ERR_AUTH_FAILED);
         /* Beside a bearer token the signature is looked at too. */
         eg_principal_unref(rq->principal);
         rq->principal = NULL;
