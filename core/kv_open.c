@@ -151,7 +151,9 @@ static eg_err open_environment(const eg_kv_options *o, eg_kv *kv) {
     EG_TRY(eg_kv_of_lmdb(mdb_env_set_maxdbs(kv->env, EG_DB_COUNT + 1)));
     EG_TRY(eg_kv_of_lmdb(mdb_env_set_maxreaders(kv->env, o->max_readers ? o->max_readers : 512)));
     EG_TRY(eg_kv_of_lmdb(mdb_env_set_mapsize(kv->env, o->map_size ? o->map_size : MAP_SIZE_DEFAULT)));
-    return eg_kv_of_lmdb(mdb_env_open(kv->env, o->dir, flags, 0600));
+    EG_TRY(eg_kv_of_lmdb(mdb_env_open(kv->env, o->dir, flags, 0600)));
+    int dead = 0;
+    return eg_kv_of_lmdb(mdb_reader_check(kv->env, &dead)); /* what a killed process had pinned, when a backup kept its slots */
 }
 
 /* Until it is let go of, no snapshot begins. Not taken: one is being read that began while a process of this kernel had the store open. Then that process left the
@@ -202,9 +204,11 @@ static eg_err open_set_back(const eg_kv_options *o, eg_kv *kv, const eg_kv_base 
 static eg_err recover(const eg_kv_options *o, eg_kv *kv, const eg_kv_base *base, bool alone, eg_problem *p) {
     if (base->generation == 0) {
         EG_TRY(open_environment(o, kv));
-        EG_TRY(open_databases(kv, p));
+        EG_TRY(open_databases(kv, p)); /* synced by LMDB: there is no base to set it back to */
+        EG_TRY(eg_kv_of_lmdb(mdb_env_set_flags(kv->env, MDB_NOSYNC, 1)));
     } else {
         EG_TRY(open_set_back(o, kv, base, alone, p));
+        EG_TRY(eg_kv_of_lmdb(mdb_env_set_flags(kv->env, MDB_NOSYNC, 1)));
         EG_TRY(eg_kv_checkpoint_pin(kv));
         EG_TRY(eg_kv_replay(kv, base, alone, p));
         if (!alone) {
@@ -212,7 +216,6 @@ static eg_err recover(const eg_kv_options *o, eg_kv *kv, const eg_kv_base *base,
         }
         EG_TRY(open_databases(kv, p));
     }
-    EG_TRY(eg_kv_of_lmdb(mdb_env_set_flags(kv->env, MDB_NOSYNC, 1)));
     return eg_kv_checkpoint_now(kv);
 }
 
