@@ -95,8 +95,11 @@ static eg_err fetch_token(eg_graph_client *c, eg_problem *p) {
     EG_CLEANUP(wipe) eg_buf answer;
     long status = 0;
     int64_t life_s = 0;
+    char *unused;
     eg_buf_init(&form, 16384);
     eg_buf_init(&answer, EG_GRAPH_ANSWER_MAX);
+    EG_TRY(eg_buf_reserve(&form, 16384, &unused)); /* so that a secret is not left behind where a buffer grows */
+    EG_TRY(eg_buf_reserve(&answer, 32768, &unused));
     EG_TRY(make_form(c->issuer, &form, p));
     const eg_https_question q = {.url = c->issuer->graph_token_url, .ca_file = c->issuer->ca_file, .content_type = "application/x-www-form-urlencoded", .body = eg_buf_str(&form)};
     EG_TRY(eg_https_ask(&q, &answer, &status, p));

@@ -14,7 +14,6 @@
 #define CACHE_ENTRIES 65536
 #define KEYS_LOOKS 120 /* a fetch of an issuer's keys takes 5 s at most */
 #define KEYS_LOOK_NS 50000000
-#define JWKS_MAX ((size_t)65536)
 
 const char *eg_identity_tenant(const eg_identity *i, eg_str tenant) {
     for (const char *const *t = i->tenants; t && *t; t++) {
@@ -35,15 +34,6 @@ static eg_err copy_public_url(eg_identity *i, const char *url, eg_problem *p) {
     }
     memcpy(i->public_url, url, n);
     return EG_OK;
-}
-
-static eg_err load_own_keys(eg_identity *i, eg_problem *p) {
-    eg_buf_init(&i->own_jwks, JWKS_MAX);
-    eg_err e = i->keys->token_keys(i->keys->ctx, &i->own_jwks);
-    if (e != EG_OK) {
-        return eg_fail(p, e, "The keeper did not give the keys that verify the gateway's own tokens.");
-    }
-    return eg_jwk_set_parse(eg_buf_str(&i->own_jwks), &i->own_keys, p);
 }
 
 static eg_err check_outside(const eg_identity *i, const eg_outside_issuer *o, eg_problem *p) {
@@ -125,7 +115,7 @@ eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_prob
     EG_TRY(eg_https_fetch_init());
     EG_TRY(copy_public_url(i, o->public_url, p));
     EG_TRY(make_rules(i, o, p));
-    EG_TRY(load_own_keys(i, p));
+    EG_TRY(eg_own_keys_open(o->keys, o->pool, o->clock, &i->own_keys, p));
     i->cache = eg_token_cache_new(o->cache_entries ? o->cache_entries : CACHE_ENTRIES);
     i->clients = eg_client_auth_new(o->kv, o->clock);
     if (!i->cache || !i->clients) {
@@ -151,8 +141,7 @@ void eg_identity_close(eg_identity *i) {
     free(i->lookups);
     free(i->rules);
     free(i->own_issuers);
-    eg_jwk_set_unref(i->own_keys);
-    eg_buf_done(&i->own_jwks);
+    eg_own_keys_free(i->own_keys);
     eg_token_cache_free(i->cache);
     eg_client_auth_free(i->clients);
     free(i);
@@ -167,10 +156,26 @@ void eg_identity_tell_metrics(const eg_identity *i) {
     }
     eg_metric_set(EG_METRIC_JWKS_AGE, oldest);
     eg_metric_set(EG_METRIC_JWKS_MISSING, missing);
+    eg_own_keys_tick(i->own_keys);
+}
+
+eg_err eg_identity_rotate_key(eg_identity *i, uint32_t delay_s, bool end_old, eg_buf *ret_json, eg_problem *p) {
+    const eg_err e = i->keys->rotate_token_key(i->keys->ctx, delay_s, end_old, ret_json);
+    if (e != EG_OK) {
+        return eg_fail(p, e, e == EG_ERR_EXISTS  ? "A new token-signing key is published already, and waits for its moment."
+                             : e == EG_ERR_LIMIT ? "As many token-signing keys as there may be can still have good tokens; wait for the oldest to be over."
+                                                 : "The keeper did not make a token-signing key.");
+    }
+    return eg_own_keys_reload(i->own_keys, p); /* published here before it signs */
+}
+
+eg_err eg_identity_token_keys(eg_identity *i, eg_buf *ret_json, eg_problem *p) {
+    const eg_err e = i->keys->list_token_keys(i->keys->ctx, ret_json);
+    return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper did not list the token-signing keys.");
 }
 
 static uint32_t generation_of(const eg_identity *i, uint32_t row) {
-    return row < i->own_count ? 0 : eg_jwks_cache_generation(i->outside[row - i->own_count]);
+    return row < i->own_count ? eg_own_keys_generation(i->own_keys) : eg_jwks_cache_generation(i->outside[row - i->own_count]);
 }
 
 static eg_err find_issuer(const eg_identity *i, eg_str iss, uint32_t *ret_row, eg_problem *p) {
@@ -192,10 +197,13 @@ static eg_err find_keys(eg_identity *i, const eg_jws *j, waiting w, eg_verified 
     if (v->issuer >= i->own_count) {
         return eg_jwks_cache_find(i->outside[v->issuer - i->own_count], j->kid, w.later, w.ctx, ret, &v->generation, p);
     }
-    if (!eg_jwk_set_find(i->own_keys, j->kid)) {
+    v->generation = eg_own_keys_generation(i->own_keys); /* before the keys, so that none is taken for newer than it is */
+    EG_CLEANUP(eg_jwk_set_unref_p) eg_jwk_set *set = eg_own_keys_set(i->own_keys);
+    if (!eg_jwk_set_find(set, j->kid)) {
         return eg_fail(p, EG_ERR_TOKEN_KEY_UNKNOWN, "The gateway has no key with the id that the token names.");
     }
-    *ret = eg_jwk_set_ref(i->own_keys);
+    *ret = set;
+    set = NULL;
     return EG_OK;
 }
 

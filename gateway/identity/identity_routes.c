@@ -53,9 +53,12 @@ static eg_err get_discovery(eg_request *rq) {
 static eg_err get_keys(eg_request *rq) {
     const eg_identity *i = rq->room;
     const char *tenant = NULL;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, 65536);
     EG_TRY(tenant_of(rq, &tenant));
+    EG_TRY(eg_own_keys_text(i->own_keys, &text));
     EG_TRY(eg_response_header(rq, "Cache-Control", "public, max-age=3600"));
-    return eg_respond_bytes(rq, 200, "application/json", eg_buf_bytes(&i->own_jwks));
+    return eg_respond_owned(rq, 200, "application/json", &text);
 }
 
 static const eg_route routes[] = {

@@ -6,6 +6,7 @@
 #include "client_auth.h"
 #include "group_lookup.h"
 #include "jwks_cache.h"
+#include "own_keys.h"
 #include "token_cache.h"
 
 #include <stdatomic.h>
@@ -25,8 +26,7 @@ struct eg_identity {
     eg_committer *committer;
     _Atomic uint64_t mark;              /* of revocations; begins at 1, so that a zeroed entry was never checked */
     _Atomic unsigned waiting_exchanges; /* for an issuer's keys */
-    eg_jwk_set *own_keys;
-    eg_buf own_jwks;                    /* as served */
+    eg_own_keys *own_keys;
     /* One row for each tenant (own tokens), then one for each outside issuer, whose keys are outside[row - own_count]. */
     eg_issuer_rules *rules;
     size_t rule_count;

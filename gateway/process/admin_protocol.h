@@ -23,6 +23,8 @@
     X(ACCOUNT_LIST, 14, "account_list", 256)          \
     X(ACCOUNT_KEYS, 15, "account_keys", 256)          \
     X(ACCOUNT_RENEW, 16, "account_renew", 512)          \
+    X(SIGNING_ROTATE, 17, "signing_rotate", 64)       \
+    X(SIGNING_LIST, 18, "signing_list", 0)            \
     X(REVOKE, 30, "revoke", 24576)                    \
     X(REVOKE_UNDO, 31, "revoke_undo", 1024)           \
     X(REVOKE_LIST, 32, "revoke_list", 256)            \

@@ -93,6 +93,33 @@ static eg_err on_KEY_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     return answer(reply, &text);
 }
 
+/* In how many seconds the new key signs; or "end", and nothing that was signed before is good any more. */
+static eg_err on_SIGNING_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    eg_str when;
+    uint64_t delay_s = 0;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, &when, 1));
+    const bool end_old = eg_str_is(when, "end");
+    if (!end_old && eg_str_u64(when, 7 * 24 * 3600, &delay_s) != EG_OK) {
+        return eg_fail(p, EG_ERR_INVALID, "the new key signs in 0 to 604800 seconds");
+    }
+    EG_TRY(record(a, end_old ? "key.signing.end" : "key.signing.rotate", EG_LIT("token-signing"), eg_identity_rotate_key(a->o.identity, (uint32_t)delay_s, end_old, &text, p)));
+    return answer(reply, &text);
+}
+
+static eg_err on_SIGNING_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
+    EG_TRY(take_all(in, NULL, 0));
+    EG_TRY(eg_identity_token_keys(a->o.identity, &text, p));
+    return answer(reply, &text);
+}
+
 static eg_err on_KEY_STATUS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
 {
     (void)p;

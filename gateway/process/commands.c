@@ -114,7 +114,7 @@ const eg_command eg_process_commands[] = {
      "NEW is empty or not there. Reads the recovery key from standard input. Every file's digest is checked on its way.\n",
      eg_command_restore},
     {"key", "list, make, rotate and destroy keys of tenants",
-     "usage: embergate key list|make|rotate|status|assign|erase --state DIR [OPTIONS]\n       embergate key verify-certificate FILE [--key VERIFIER-KEY]\n\n"
+     "usage: embergate key list|make|rotate|status|assign|erase|rotate-signing|list-signing --state DIR [OPTIONS]\n       embergate key verify-certificate FILE [--key VERIFIER-KEY]\n\n"
      "  list [--tenant T]                    names, versions, states; never a key\n"
      "  make --tenant T --key NAME           a customer-managed key\n"
      "  rotate --tenant T [--key NAME] [--wait]   a new version; data keys are wrapped anew while the server serves, no data is rewritten\n"
@@ -122,6 +122,10 @@ const eg_command eg_process_commands[] = {
      "  assign --account A [--scope S] --key NAME   new files are sealed under that key; \"\" is the tenant's own, or the scope's\n"
      "  erase --tenant T --reason TEXT [--yes] [--out FILE]   destroys all keys of a tenant, in known escrows too, for good,\n"
      "                                       and gives a signed certificate of what became unreadable\n\n"
+     "  rotate-signing [--in SECONDS]        a new key for the gateway's own tokens: published now, it signs in two hours, or in SECONDS; the one\n"
+     "                                       before it verifies until its last token is over\n"
+     "  rotate-signing --end-old --yes       it signs now, and every token that was issued before ends: for a key that was stolen\n"
+     "  list-signing                         those keys, from when on each signs, and until when it verifies\n\n"
      "T is a tenant's name or id. The server must be running, and you the user who runs it.\n",
      eg_command_key},
     {"config", "check a configuration, or print the reference of all keys",

@@ -24,7 +24,8 @@
 typedef struct options {
     const char *command;     /* "key", "storage" */
     const char *state, *tenant, *key, *account, *scope, *reason, *out, *file;
-    bool yes, wait;
+    const char *in;          /* seconds */
+    bool yes, wait, end_old;
     eg_config *config;
 } options;
 
@@ -134,6 +135,19 @@ static eg_err rotate(options *o, eg_problem *p)
     fflush(stdout);
     return o->wait ? wait_done(o, p) : EG_OK;
 }
+
+/* Whoever verifies the gateway's tokens elsewhere may keep its keys for an hour (Cache-Control of the key set). */
+#define SIGNING_DELAY "7200"
+
+static eg_err signing_rotate(options *o, eg_problem *p)
+{
+    if (o->end_old && (o->in || !o->yes)) {
+        return eg_fail(p, EG_ERR_INVALID, o->in ? "--in and --end-old contradict each other" : "--end-old ends every token of the gateway's own issuer now; add --yes");
+    }
+    return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_SIGNING_ROTATE, {eg_str_of(o->end_old ? "end" : o->in ? o->in : SIGNING_DELAY)}, 1, 0}, p);
+}
+
+static eg_err signing_list(options *o, eg_problem *p) { return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_SIGNING_LIST, {{NULL, 0}}, 0, 0}, p); }
 
 static eg_err status(options *o, eg_problem *p) { return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_KEY_STATUS, {{NULL, 0}}, 0, 0}, p); }
 
@@ -270,6 +284,7 @@ static const struct {
     bool offline;            /* needs no state directory */
 } verbs[] = {
     {"key", "list", list, false},     {"key", "make", make, false},     {"key", "rotate", rotate, false}, {"key", "status", status, false},
+    {"key", "rotate-signing", signing_rotate, false}, {"key", "list-signing", signing_list, false},
     {"key", "assign", assign, false}, {"key", "erase", erase, false},   {"key", "verify-certificate", verify_certificate, true},
     {"storage scope", "add", scope_add, false}, {"storage scope", "list", scope_list, false},
     {"storage scope", "enable", scope_enable, false}, {"storage scope", "disable", scope_disable, false},
@@ -283,6 +298,7 @@ static bool take_options(options *o, int argc, char **argv)
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"tenant", required_argument, NULL, 't'}, {"key", required_argument, NULL, 'k'},
                                           {"account", required_argument, NULL, 'a'}, {"scope", required_argument, NULL, 'c'}, {"name", required_argument, NULL, 'c'},
                                           {"reason", required_argument, NULL, 'r'}, {"out", required_argument, NULL, 'o'}, {"yes", no_argument, NULL, 'y'},
+                                          {"in", required_argument, NULL, 'i'}, {"end-old", no_argument, NULL, 'e'},
                                           {"wait", no_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -296,6 +312,8 @@ static bool take_options(options *o, int argc, char **argv)
         case 'o': o->out = optarg; break;
         case 'y': o->yes = true; break;
         case 'w': o->wait = true; break;
+        case 'i': o->in = optarg; break;
+        case 'e': o->end_old = true; break;
         default: return false;
         }
     }

@@ -58,6 +58,10 @@ void eg_identity_close(eg_identity *i);
 /* Sets the metrics of outside issuers' keys; for a thread that comes by several times a second. */
 void eg_identity_tell_metrics(const eg_identity *i);
 
+/* A new token-signing key for the gateway's own issuer (eg_keys.rotate_token_key), published when this returns. Blocks on the keeper. EG_ERR_EXISTS, EG_ERR_LIMIT. */
+eg_err eg_identity_rotate_key(eg_identity *i, uint32_t delay_s, bool end_old, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_identity_token_keys(eg_identity *i, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
+
 /* What the audience of a token must be for a surface: storage takes "https://storage.azure.com[/]", livy and arm take the gateway's own
  * ("https://management.azure.com[/]", "https://management.core.windows.net[/]", {public_url}); a token for one is refused on the other. */
 typedef enum eg_audience {
@@ -68,7 +72,7 @@ typedef enum eg_audience {
 } eg_audience;
 
 /* A bearer token (without the scheme) verified, at the latest from the cache. Never blocks: when keys must be fetched first the answer is
- * EG_ERR_BUSY and `later` (if not NULL) is called once from a pool thread when it is worth asking again; a second EG_ERR_BUSY counts as failure.
+ * EG_ERR_BUSY and `later` (if not NULL) is called once from a pool thread when it is worth asking again; groups may have to be fetched then. A third EG_ERR_BUSY counts as failure.
  * *ret holds a reference for the caller. The errors are the TOKEN_* ones; a job whose run has ended gives EG_ERR_JOB_ENDED. */
 eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx,
                           eg_principal **ret, eg_problem *p) EG_MUST_CHECK;

@@ -47,6 +47,11 @@ typedef struct eg_keys {
     eg_err (*sign_token)(void *ctx, eg_str claims_json, eg_buf *ret);
     /* RFC 7517 key set of the token-signing keys, public parts only. */
     eg_err (*token_keys)(void *ctx, eg_buf *ret_jwks);
+    /* A new token-signing key, published at once, that signs from delay_s on; the one that signed till then verifies until its last token is over. end_old: the new one signs now, and
+     * nothing that was signed before verifies. Durable. EG_ERR_EXISTS: one waits for its moment. *ret_json as list_token_keys gives it. */
+    eg_err (*rotate_token_key)(void *ctx, uint32_t delay_s, bool end_old, eg_buf *ret_json);
+    /* {"keys":[{"kid","state","from","until"}]} as text; states are waits, signs, verifies, over. */
+    eg_err (*list_token_keys)(void *ctx, eg_buf *ret_json);
     /* Ed25519 over a checkpoint body; refuses a body whose first line is not the log's origin, or whose size went back. */
     eg_err (*sign_checkpoint)(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]);
     eg_err (*log_public_key)(void *ctx, eg_str origin, uint8_t ret_pub[32]);

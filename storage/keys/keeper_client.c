@@ -125,6 +125,20 @@ static eg_err token_keys(void *ctx, eg_buf *ret_jwks) {
     return call_for_text(ctx, &m, ret_jwks);
 }
 
+static eg_err rotate_token_key(void *ctx, uint32_t delay_s, bool end_old, eg_buf *ret_json) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_ROTATE_TOKEN_KEY, (eg_str){NULL, 0}, (eg_str){NULL, 0});
+    eg_ipc_put_u64(&m, delay_s);
+    eg_ipc_put_u64(&m, end_old ? 1 : 0);
+    return call_for_text(ctx, &m, ret_json);
+}
+
+static eg_err list_token_keys(void *ctx, eg_buf *ret_json) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_LIST_TOKEN_KEYS, (eg_str){NULL, 0}, (eg_str){NULL, 0});
+    return call_for_text(ctx, &m, ret_json);
+}
+
 static eg_err sign_checkpoint(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]) {
     EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
     begin(&m, EG_KEEPER_MSG_SIGN_CHECKPOINT, origin, body);
@@ -270,6 +284,8 @@ eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
         .unwrap = unwrap,
         .sign_token = sign_token,
         .token_keys = token_keys,
+        .rotate_token_key = rotate_token_key,
+        .list_token_keys = list_token_keys,
         .sign_checkpoint = sign_checkpoint,
         .log_public_key = log_public_key,
         .new_data_key_under = new_data_key_under,

@@ -224,6 +224,30 @@ static eg_err on_DESTROY_TENANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply,
     return eg_ipc_put_u64(reply, 1);
 }
 
+static eg_err on_ROTATE_TOKEN_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    uint64_t delay_s = 0, end_old = 0;
+    EG_TRY(eg_ipc_take_u64(in, &delay_s));
+    EG_TRY(eg_ipc_take_u64(in, &end_old));
+    EG_TRY(finished(in));
+    EG_TRY(delay_s <= UINT32_MAX && end_old <= 1 ? EG_OK : EG_ERR_INVALID);
+    EG_CLEANUP(eg_buf_done) eg_buf json;
+    eg_buf_init(&json, EG_KEEPER_JWKS_MAX);
+    EG_TRY(keys->rotate_token_key(keys->ctx, (uint32_t)delay_s, end_old == 1, &json));
+    return eg_ipc_put(reply, eg_buf_bytes(&json));
+}
+
+static eg_err on_LIST_TOKEN_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_buf_done) eg_buf json;
+    eg_buf_init(&json, EG_KEEPER_JWKS_MAX);
+    EG_TRY(keys->list_token_keys(keys->ctx, &json));
+    return eg_ipc_put(reply, eg_buf_bytes(&json));
+}
+
 static eg_err on_SIGN_STATEMENT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     return sign(ctx, ((const eg_keys *)ctx)->sign_statement, in, reply);

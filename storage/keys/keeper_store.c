@@ -6,7 +6,7 @@
 #include "keeper_file.h"
 #include "key_list.h"
 #include "key_ring.h"
-#include "token_signer.h"
+#include "token_keys.h"
 
 #include <embergate/clock.h>
 
@@ -20,7 +20,8 @@ struct eg_keeper_store {
     int dir_fd;
     eg_secret *master;
     eg_secret *log_seed;
-    eg_token_signer *signer;
+    pthread_rwlock_t tokens_lock; /* guards the keys that sign tokens */
+    eg_token_keys *tokens;
     pthread_mutex_t checkpoint_lock;
     pthread_rwlock_t rings_lock; /* guards the two below; keys are used under it, so that a destroyed one is used by nobody */
     eg_key_ring *rings;
@@ -34,16 +35,20 @@ static eg_err read_sealed(eg_keeper_store *s, const char *name, eg_keeper_kind k
     return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper file \"%s\" is damaged, or sealed under another master key.", name);
 }
 
+static eg_err read_token_keys(eg_keeper_store *s, eg_token_keys **ret, eg_problem *p) {
+    EG_CLEANUP(eg_secret_free_p) eg_secret *plain = NULL;
+    EG_TRY(read_sealed(s, EG_KEEPER_TOKEN_FILE, EG_KEEPER_TOKEN, &plain, p));
+    const eg_err e = eg_token_keys_read(plain, ret);
+    return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper file \"%s\" holds no usable key.", EG_KEEPER_TOKEN_FILE);
+}
+
 static eg_err load(eg_keeper_store *s, eg_problem *p) {
-    EG_CLEANUP(eg_secret_free_p) eg_secret *pem = NULL;
     EG_TRY(eg_keeper_master_read(s->dir_fd, &s->master, p));
     EG_TRY(read_sealed(s, EG_KEEPER_LOG_FILE, EG_KEEPER_LOG, &s->log_seed, p));
     if (eg_secret_bytes(s->log_seed).len != 32) {
         return eg_fail(p, EG_ERR_CORRUPT, "The keeper file \"%s\" is damaged.", EG_KEEPER_LOG_FILE);
     }
-    EG_TRY(read_sealed(s, EG_KEEPER_TOKEN_FILE, EG_KEEPER_TOKEN, &pem, p));
-    eg_err e = eg_token_signer_new(pem, &s->signer);
-    return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper file \"%s\" holds no usable key.", EG_KEEPER_TOKEN_FILE);
+    return read_token_keys(s, &s->tokens, p);
 }
 
 eg_err eg_keeper_store_open(const char *dir, eg_keeper_store **ret, eg_problem *p) {
@@ -54,6 +59,7 @@ eg_err eg_keeper_store_open(const char *dir, eg_keeper_store **ret, eg_problem *
     s->dir_fd = -1;
     pthread_mutex_init(&s->checkpoint_lock, NULL);
     pthread_rwlock_init(&s->rings_lock, NULL);
+    pthread_rwlock_init(&s->tokens_lock, NULL);
     EG_TRY(eg_keeper_dir_open(dir, &s->dir_fd, p));
     EG_TRY(load(s, p));
     *ret = s;
@@ -70,7 +76,7 @@ void eg_keeper_store_close(eg_keeper_store *s) {
         eg_key_ring_free(s->rings);
         s->rings = next;
     }
-    eg_token_signer_free(s->signer);
+    eg_token_keys_free(s->tokens);
     eg_secret_free(s->log_seed);
     eg_secret_free(s->master);
     if (s->dir_fd >= 0) {
@@ -78,6 +84,7 @@ void eg_keeper_store_close(eg_keeper_store *s) {
     }
     pthread_mutex_destroy(&s->checkpoint_lock);
     pthread_rwlock_destroy(&s->rings_lock);
+    pthread_rwlock_destroy(&s->tokens_lock);
     free(s);
 }
 
@@ -299,12 +306,58 @@ static eg_err sign_token(void *ctx, eg_str claims_json, eg_buf *ret) {
     char tenant[EG_UUID_LEN];
     EG_TRY(eg_token_signer_check(claims_json, tenant));
     EG_TRY(known_tenant(s, eg_str_of(tenant))); /* no token for a tenant that has no key here */
-    return eg_token_signer_sign(s->signer, claims_json, ret);
+    pthread_rwlock_rdlock(&s->tokens_lock);
+    const eg_err e = eg_token_signer_sign(eg_token_keys_signing(s->tokens, eg_wall_s(&eg_clock_system)), claims_json, ret);
+    pthread_rwlock_unlock(&s->tokens_lock);
+    return e;
 }
 
 static eg_err token_keys(void *ctx, eg_buf *ret_jwks) {
     eg_keeper_store *s = ctx;
-    return eg_token_signer_jwks(s->signer, ret_jwks);
+    pthread_rwlock_rdlock(&s->tokens_lock);
+    const eg_err e = eg_token_keys_jwks(s->tokens, eg_wall_s(&eg_clock_system), ret_jwks);
+    pthread_rwlock_unlock(&s->tokens_lock);
+    return e;
+}
+
+static eg_err write_token_keys(const eg_keeper_store *s, const eg_token_keys *k) {
+    EG_CLEANUP(eg_keeper_buf_done) eg_buf plain;
+    EG_CLEANUP(eg_buf_done) eg_buf sealed;
+    eg_buf_init(&plain, 8192);
+    eg_buf_init(&sealed, 16384);
+    EG_TRY(eg_token_keys_write(k, &plain));
+    EG_TRY(eg_keeper_seal(s->master, EG_KEEPER_TOKEN, eg_str_bytes(eg_str_of(EG_KEEPER_TOKEN_FILE)), eg_buf_bytes(&plain), &sealed));
+    return eg_keeper_file_write(s->dir_fd, EG_KEEPER_TOKEN_FILE, EG_KEEPER_TOKEN, eg_buf_bytes(&sealed), NULL);
+}
+
+/* Durable before it counts: the file is replaced whole, and only then the keys in memory. The lock is held for writing. */
+static eg_err change_token_keys(eg_keeper_store *s, uint32_t delay_s, bool end_old) {
+    EG_CLEANUP(eg_token_keys_free_p) eg_token_keys *next = NULL;
+    EG_TRY(eg_token_keys_rotate(s->tokens, eg_wall_s(&eg_clock_system), delay_s, end_old, &next));
+    EG_TRY(write_token_keys(s, next));
+    eg_token_keys *old = s->tokens;
+    s->tokens = next;
+    next = old;
+    return EG_OK;
+}
+
+static eg_err rotate_token_key(void *ctx, uint32_t delay_s, bool end_old, eg_buf *ret_json) {
+    eg_keeper_store *s = ctx;
+    pthread_rwlock_wrlock(&s->tokens_lock);
+    eg_err e = change_token_keys(s, delay_s, end_old);
+    if (e == EG_OK) {
+        e = eg_token_keys_json(s->tokens, eg_wall_s(&eg_clock_system), ret_json);
+    }
+    pthread_rwlock_unlock(&s->tokens_lock);
+    return e;
+}
+
+static eg_err list_token_keys(void *ctx, eg_buf *ret_json) {
+    eg_keeper_store *s = ctx;
+    pthread_rwlock_rdlock(&s->tokens_lock);
+    const eg_err e = eg_token_keys_json(s->tokens, eg_wall_s(&eg_clock_system), ret_json);
+    pthread_rwlock_unlock(&s->tokens_lock);
+    return e;
 }
 
 static eg_checkpoint_signer checkpoint_signer(eg_keeper_store *s) {
@@ -337,6 +390,8 @@ eg_keys eg_keeper_store_ops(eg_keeper_store *s) {
         .unwrap = unwrap,
         .sign_token = sign_token,
         .token_keys = token_keys,
+        .rotate_token_key = rotate_token_key,
+        .list_token_keys = list_token_keys,
         .sign_checkpoint = sign_checkpoint,
         .log_public_key = log_public_key,
         .new_data_key_under = new_data_key_under,

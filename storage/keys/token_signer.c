@@ -166,7 +166,10 @@ eg_err eg_token_signer_sign(const eg_token_signer *s, eg_str claims_json, eg_buf
     return e;
 }
 
-eg_err eg_token_signer_jwks(const eg_token_signer *s, eg_buf *ret) {
-    return eg_buf_addf(ret, "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"%s\",\"y\":\"%s\",\"kid\":\"%s\",\"use\":\"sig\",\"alg\":\"ES256\"}]}",
-                       s->x, s->y, s->kid);
+eg_err eg_token_signer_jwk(const eg_token_signer *s, eg_buf *ret) {
+    return eg_buf_addf(ret, "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"%s\",\"y\":\"%s\",\"kid\":\"%s\",\"use\":\"sig\",\"alg\":\"ES256\"}", s->x, s->y, s->kid);
+}
+
+const char *eg_token_signer_kid(const eg_token_signer *s) {
+    return s->kid;
 }

@@ -21,7 +21,8 @@ EG_DEFINE_CLEANUP(eg_token_signer, eg_token_signer_free)
 eg_err eg_token_signer_check(eg_str claims_json, char ret_tenant[EG_UUID_LEN]) EG_MUST_CHECK;
 /* claims_json was checked. Thread-safe. */
 eg_err eg_token_signer_sign(const eg_token_signer *s, eg_str claims_json, eg_buf *ret) EG_MUST_CHECK;
-/* RFC 7517 set of the public key; its kid is the RFC 7638 thumbprint. */
-eg_err eg_token_signer_jwks(const eg_token_signer *s, eg_buf *ret) EG_MUST_CHECK;
+/* RFC 7517 form of the public key; its kid is the RFC 7638 thumbprint. */
+eg_err eg_token_signer_jwk(const eg_token_signer *s, eg_buf *ret) EG_MUST_CHECK;
+const char *eg_token_signer_kid(const eg_token_signer *s);
 
 #endif

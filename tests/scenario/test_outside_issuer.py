@@ -45,6 +45,7 @@ def world():
         w.gateway = new_gateway(folder)
         w.gateway.run("principal", "add", "--state", w.gateway.state, "--tenant", "contoso", "--name", "middle", "--role", "Embergate Delegate")
         w.middle = w.gateway.profile("middle")
+        w.own["plain"].configured = {**w.own["plain"].configured, "client_audiences": ["api://middle=" + w.middle["client_id"]]}
         w.real["MockOauth2"].configured = {"client_audiences": ["api://middle=" + w.middle["client_id"]]}
         configure(w.gateway, w.ca, [*w.real.values(), *w.own.values()])
         w.gateway.start()
@@ -139,6 +140,10 @@ def test_an_outside_token_is_exchanged(world):
         assert claims["oid"] == entra.object_id and claims["act"]["sub"] == m["object_id"] and claims["idtyp"] == "user"
     refused = exchange(entra.token("program"))[1]
     assert refused["error"] == "invalid_request" and "Only a user's token" in refused["error_description"]
+    own = world.own["plain"]
+    assert exchange(own.token(aud="api://middle"))[0] == 200
+    refused = exchange(own.token(aud="api://middle", act={"sub": "somebody"}))[1]  # somebody acts already, as another says
+    assert refused["error"] == "invalid_request" and "somebody acts" in refused["error_description"]
     refused = exchange(hers, assertion=entra.token("elsewhere"), **entras)[1]
     assert refused["error"] == "invalid_grant" and refused["error_description"].startswith("TokenAudienceInvalid")
 

@@ -93,6 +93,85 @@ static void refusals(void **state) {
     }
 }
 
+#define ACT "{\"sub\":\"" APP "\",\"client_id\":\"" OTHER "\",\"eg_since\":1799999980,\"eg_exchanged\":\"t0\"}"
+#define OWN_PERSON "\"tid\":\"" TID "\",\"oid\":\"" OID "\",\"sub\":\"x\",\"idtyp\":\"user\""
+
+/* Who acts for the principal; whose audience a token has. */
+static void acting_for_others(void **state) {
+    (void)state;
+    eg_checked_claims c = {0};
+    static const char *const wrong[] = {
+        "{" OWN_BASE OWN_PERSON ",\"act\":" ACT "}",                                            /* when the subject's token was issued is missing */
+        "{" OWN_BASE OWN_PERSON ",\"eg_subject_iat\":\"x\",\"act\":" ACT "}",
+        "{" OWN_BASE OWN_PERSON ",\"eg_subject_iat\":1799999000,\"act\":{\"sub\":\"ann\"}}",
+        "{" OWN_BASE OWN_PERSON ",\"eg_subject_iat\":1799999000,\"act\":null}",
+        "{" OWN_BASE OWN_WHO ",\"eg_subject_iat\":1799999000,\"act\":" ACT "}",               /* an application's */
+        "{" OWN_BASE OWN_PERSON ",\"eg_job\":\"c/7\",\"eg_cluster\":\"c\",\"eg_subject_iat\":1799999000,\"act\":" ACT "}",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(check(&own, wrong[i], &c), EG_ERR_TOKEN_CLAIM);
+    }
+    assert_int_equal(check(&own, "{" OWN_BASE OWN_PERSON ",\"eg_subject_iat\":1799999000,\"act\":" ACT "}", &c), EG_OK);
+    assert_int_equal(c.principal->acting->count, 1);
+    assert_string_equal(c.principal->acting->actors[0].object_id, APP);
+    assert_int_equal(c.principal->issued_s, 1799999000); /* revocations of the principal count from there */
+    assert_int_equal(c.issued_s, 1799999000);
+    assert_false(c.principal->acted_elsewhere);
+    eg_principal_unref(c.principal);
+    assert_int_equal(check(&entra, "{" ENTRA_BASE ENTRA_WHO ",\"scp\":\"s\",\"act\":" ACT "}", &c), EG_OK); /* what others say of actors makes none */
+    assert_null(c.principal->acting);
+    assert_true(c.principal->acted_elsewhere);
+    eg_principal_unref(c.principal);
+}
+
+static void audiences_of_clients(void **state) {
+    (void)state;
+    static const char *const mapped[] = {"api://middle=" APP, "api://other=" OTHER, NULL};
+    static const eg_outside_issuer outside = {.client_audiences = mapped};
+    eg_issuer_rules rules = entra;
+    eg_checked_claims c = {0};
+    rules.outside = &outside;
+    const struct { const eg_issuer_rules *rules; const char *aud, *client; unsigned audiences; } cases[] = {
+        {&rules, "\"api://middle\"", APP, EG_AUDIENCE_BIT(EG_AUDIENCE_CLIENT)},
+        {&rules, "[\"api://elsewhere\",\"api://other\",\"api://middle\"]", OTHER, EG_AUDIENCE_BIT(EG_AUDIENCE_CLIENT)},
+        {&rules, "[\"api://middle\",\"https://storage.azure.com\"]", APP, EG_AUDIENCE_BIT(EG_AUDIENCE_CLIENT) | EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE)},
+        {&rules, "\"api://embergate\"", "", EG_AUDIENCE_BIT(EG_AUDIENCE_GATEWAY) | EG_AUDIENCE_BIT(EG_AUDIENCE_STORAGE)},
+        {&own, "\"api://" APP "\"", APP, EG_AUDIENCE_BIT(EG_AUDIENCE_CLIENT)},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char json[2048];
+        snprintf(json, sizeof json, "{\"iss\":\"%s\",\"aud\":%s,\"iat\":1799999990,\"exp\":1800003600,%s,\"azp\":\"x\",\"scp\":\"s\"}",
+                 cases[i].rules == &own ? PUBLIC "/" TID "/v2.0" : "https://login.microsoftonline.com/" TID "/v2.0", cases[i].aud, OWN_PERSON);
+        assert_int_equal(check(cases[i].rules, json, &c), EG_OK);
+        assert_string_equal(c.principal->for_client, cases[i].client);
+        assert_int_equal(c.audiences, cases[i].audiences);
+        eg_principal_unref(c.principal);
+    }
+    assert_int_equal(check(&rules, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://middle=" APP "\",\"iat\":1799999990,\"exp\":1800003600," OWN_PERSON "}", &c),
+                     EG_ERR_TOKEN_AUDIENCE);
+    assert_int_equal(check(&own, "{\"iss\":\"" PUBLIC "/" TID "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799999990,\"exp\":1800003600," OWN_PERSON "}", &c), EG_ERR_TOKEN_AUDIENCE);
+}
+
+/* Only where the endpoint of who gave the id says all that counts as a group. */
+static void groups_to_be_asked_for(void **state) {
+    (void)state;
+    static const eg_outside_issuer plain = {.issuer = "x"}, by_id = {.claim_object_id = "employee"}, by_groups = {.claim_groups = "teams"}, by_roles = {.claim_roles = "roles"};
+    const struct { const eg_outside_issuer *outside; const char *more; bool ask; } cases[] = {
+        {&plain, ",\"hasgroups\":true", true}, {&plain, "", false}, {&by_id, ",\"hasgroups\":true,\"employee\":\"e\"", false}, {&by_groups, ",\"hasgroups\":true", false},
+        {&by_roles, ",\"hasgroups\":true", false}, {NULL, ",\"hasgroups\":true", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eg_issuer_rules rules = entra;
+        eg_checked_claims c = {0};
+        char json[1024];
+        rules.outside = cases[i].outside;
+        snprintf(json, sizeof json, "{" ENTRA_BASE ENTRA_WHO ",\"scp\":\"s\"%s}", cases[i].more);
+        assert_int_equal(check(&rules, json, &c), EG_OK);
+        assert_true(c.ask_groups == cases[i].ask);
+        eg_principal_unref(c.principal);
+    }
+}
+
 static void own_tokens(void **state) {
     (void)state;
     eg_checked_claims c = {0};
@@ -309,7 +388,7 @@ static void mapping(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(refusals),
-    cmocka_unit_test(own_tokens),
+    cmocka_unit_test(acting_for_others), cmocka_unit_test(audiences_of_clients), cmocka_unit_test(groups_to_be_asked_for), cmocka_unit_test(own_tokens),
     cmocka_unit_test(a_jobs_token_is_for_storage_alone),
     cmocka_unit_test(entra_shapes),
     cmocka_unit_test(groups_that_are_elsewhere_are_unknown),

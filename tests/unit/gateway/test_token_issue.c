@@ -12,7 +12,9 @@ static eg_err claims_of(const fixture *f, const eg_buf *token, eg_checked_claims
     eg_jws j = {0};
     eg_problem p = {0};
     assert_int_equal(eg_jws_parse(eg_buf_str(token), &j, &p), EG_OK);
-    assert_int_equal(eg_jws_verify(&j, &f->identity->own_keys->keys[0], &p), EG_OK);
+    eg_jwk_set *keys = eg_own_keys_set(f->identity->own_keys);
+    assert_int_equal(eg_jws_verify(&j, &keys->keys[0], &p), EG_OK);
+    eg_jwk_set_unref(keys);
     eg_err e = eg_claims_check(j.claims, &f->identity->rules[0], eg_wall_s(&f->clock), digest, ret, &p);
     eg_jws_done(&j);
     return e;
