@@ -46,10 +46,17 @@ eg_err eg_pipeline_actors_may(const eg_policy *pol, const eg_pipeline_request *c
     return EG_OK;
 }
 
-/* Keys outlive the token, name no actor and end with nobody's revocation; and who only acts for somebody doesn't change who may do what, nor take two people's parts. */
+static bool begins(eg_str a, const char *with) {
+    const eg_str w = eg_str_of(with);
+    return a.len >= w.len && eg_str_ieq((eg_str){a.ptr, w.len}, w);
+}
+
+/* Keys outlive the token, name no actor and end with nobody's revocation; and who only acts for somebody changes neither who may do what nor from which network, nor takes two
+ * people's parts. */
 bool eg_pipeline_never_acted(const eg_principal *who, const char *action, bool data_action) {
-    static const char *const closed[] = {EG_ACTION_ACCOUNT_LIST_KEYS, EG_ACTION_ACCOUNT_RENEW_KEY, EG_ACTION_DELEGATION_KEY, EG_ACTION_KEY_WRITE};
-    static const char ours[] = "Microsoft.Authorization/";
+    static const char *const closed[] = {EG_ACTION_ACCOUNT_LIST_KEYS, EG_ACTION_ACCOUNT_RENEW_KEY, EG_ACTION_DELEGATION_KEY, "Microsoft.Storage/storageAccounts/write",
+                                         "Microsoft.Storage/storageAccounts/delete"};
+    static const char *const read_only[] = {"Microsoft.Authorization/", "Microsoft.Network/", "Microsoft.KeyVault/"};
     const eg_str a = eg_str_of(action ? action : "");
     if (!who->acting || data_action) {
         return false;
@@ -59,5 +66,10 @@ bool eg_pipeline_never_acted(const eg_principal *who, const char *action, bool d
             return true;
         }
     }
-    return a.len >= sizeof ours - 1 && eg_str_ieq((eg_str){a.ptr, sizeof ours - 1}, EG_LIT(ours)) && !eg_str_ends(a, "/read");
+    for (size_t i = 0; i < sizeof read_only / sizeof read_only[0]; i++) {
+        if (begins(a, read_only[i])) {
+            return !eg_str_ends(a, "/read");
+        }
+    }
+    return false;
 }

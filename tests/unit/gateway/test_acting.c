@@ -113,6 +113,8 @@ static void what_is_closed(void **state) {
     static const struct { const char *action; bool data, closed; } cases[] = {
         {EG_ACTION_ACCOUNT_LIST_KEYS, false, true}, {EG_ACTION_ACCOUNT_RENEW_KEY, false, true}, {EG_ACTION_DELEGATION_KEY, false, true}, {EG_ACTION_KEY_WRITE, false, true},
         {"Microsoft.Authorization/roleAssignments/write", false, true}, {"microsoft.authorization/roleassignments/delete", false, true},
+        {"Microsoft.Network/networkSecurityGroups/securityRules/write", false, true}, {"Microsoft.Network/networkSecurityGroups/read", false, false},
+        {"Microsoft.Storage/storageAccounts/write", false, true}, {"Microsoft.Storage/storageAccounts/read", false, false},
         {EG_ACTION_REVOKE, false, true}, {EG_ACTION_REVOCATION_READ, false, false}, {"Microsoft.Authorization/roleAssignments/read", false, false},
         {EG_ACTION_BLOB_READ, true, false}, {EG_ACTION_BLOB_WRITE, true, false}, {EG_ACTION_JOB_SUBMIT, true, false}, {EG_ACTION_CONTAINER_WRITE, false, false}, {NULL, false, false},
     };
