@@ -90,6 +90,14 @@ static header_state read_header(const log_file *f, uint64_t at, uint8_t key[KEY_
     return HEADER_WHOLE;
 }
 
+/* A copy that a crash or a fault of the disk damaged becomes as the other one, before anything rests on there being two. */
+static eg_err mend_copy(const log_file *f, uint64_t from, uint64_t to) {
+    uint8_t block[BLOCK];
+    EG_TRY(eg_pread_all(f->fd, block, sizeof block, (int64_t)from));
+    EG_TRY(write_at(f->fd, block, sizeof block, to));
+    return fdatasync(f->fd) < 0 ? eg_err_from_errno(errno) : EG_OK;
+}
+
 /* The newer of the two copies. While the first is written the second still has what was before, and the other way round, so both of them damaged is no crash's work. */
 static eg_err read_file(eg_kv_log *l, log_file *f, eg_problem *p) {
     eg_kv_base b[2] = {{0}};
@@ -100,6 +108,9 @@ static eg_err read_file(eg_kv_log *l, log_file *f, eg_problem *p) {
     }
     if (one == HEADER_DAMAGED && two == HEADER_DAMAGED) {
         return eg_fail(p, EG_ERR_CORRUPT, "The store's log is damaged: both copies of a header do not verify.");
+    }
+    if (one == HEADER_DAMAGED || two == HEADER_DAMAGED) {
+        EG_TRY(one == HEADER_DAMAGED ? mend_copy(f, COPY_AT, 0) : mend_copy(f, 0, COPY_AT));
     }
     const int best = b[1].generation > b[0].generation ? 1 : 0;
     if (b[best].generation > 0) {

@@ -261,6 +261,12 @@ static void damage_is_said(void **state) {
         flip(state, live, flips[i].at);
         assert_int_equal(open_fails(state), flips[i].want);
         if (flips[i].want == EG_OK) {
+            uint8_t one[PAGE], two[PAGE];
+            const int fd = open(in_dir(state, live), O_RDONLY);
+            assert_int_equal(pread(fd, one, PAGE, 0), PAGE);
+            assert_int_equal(pread(fd, two, PAGE, 8192), PAGE);
+            close(fd);
+            assert_memory_equal(one, two, PAGE); /* put right */
             assert_little_work(state);
         }
     }
