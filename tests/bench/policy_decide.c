@@ -1,14 +1,40 @@
 /* Times decisions over a large policy, in this process: 10,000 role assignments, 1,000 security rules, a principal with 200 groups.
- * Prints one JSON object: nanoseconds a decision of each kind, and whether any of them took memory from the heap. */
+ * Prints one JSON object: nanoseconds a decision of each kind, and how often any of them asked for memory: every malloc of this process is counted. */
 #include <embergate/clock.h>
 #include <embergate/policy.h>
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define ROUNDS 20000
+
+/* In place of glibc's, for the program and for all its libraries. */
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t alignment, size_t n);
+static size_t taken;
+
+void *malloc(size_t n) {
+    taken++;
+    return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size) {
+    taken++;
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n) {
+    taken++;
+    return __libc_realloc(p, n);
+}
+
+void *aligned_alloc(size_t alignment, size_t n) {
+    taken++;
+    return __libc_memalign(alignment, n);
+}
 
 static double now(void) {
     struct timespec t;
@@ -70,11 +96,14 @@ int main(int argc, char **argv) {
     }
     eg_principal_index_groups(who);
     const eg_access denied = access_of(who, argv[2], argv[4], argv[5]), granted = access_of(who, argv[2], argv[4], argv[6]);
-    const struct mallinfo2 before = mallinfo2();
+    const size_t before = taken;
     const double no = time_decision(pol, &denied, false), yes = time_decision(pol, &granted, true), flow = time_flow(pol, argv[7]);
-    const struct mallinfo2 after = mallinfo2();
-    printf("{\"load_ms\": %.1f, \"denied_ns\": %.0f, \"granted_ns\": %.0f, \"network_ns\": %.0f, \"allocated_bytes\": %zu}\n", loaded / 1e6, no, yes, flow,
-           after.uordblks - before.uordblks);
+    const size_t during = taken - before;
+    if (before == 0) {
+        fprintf(stderr, "reading the policy took no memory: nothing was counted\n");
+        return 1;
+    }
+    printf("{\"load_ms\": %.1f, \"denied_ns\": %.0f, \"granted_ns\": %.0f, \"network_ns\": %.0f, \"allocations\": %zu}\n", loaded / 1e6, no, yes, flow, during);
     eg_principal_unref(who);
     eg_policy_unref(pol);
     return 0;
