@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #define SLOTS 65536u
-#define TEXTS 7
+#define TEXTS 8
 
 /* The texts of a row, one after another behind it, each with a NUL. */
-enum { TENANT, EVENT, JOB, ACTION, RESOURCE, BEHALF, ACTED };
+enum { TENANT, EVENT, JOB, ACTION, ACCOUNT, RESOURCE, BEHALF, ACTED };
 
 typedef struct row {
     struct row *chain;
@@ -77,6 +77,7 @@ static void texts_of(const eg_audit_record *r, eg_str ret[TEXTS]) {
     ret[EVENT] = eg_str_of(r->event);
     ret[JOB] = r->job;
     ret[ACTION] = r->action;
+    ret[ACCOUNT] = r->account;
     ret[RESOURCE] = r->resource;
     ret[BEHALF] = r->on_behalf_of;
     ret[ACTED] = r->actor && r->actor->acting ? eg_str_of(r->actor->acting->text) : (eg_str){NULL, 0};
@@ -150,6 +151,7 @@ static eg_err emit_row(eg_access_sum *s, const row *w) {
             .actor = w->has_actor ? &who : NULL,
             .on_behalf_of = w->text[BEHALF],
             .action = w->text[ACTION],
+            .account = w->text[ACCOUNT],
             .resource = w->text[RESOURCE],
             .job = w->text[JOB],
             .rule = EG_LIT("further accesses, added up"),

@@ -98,6 +98,7 @@ static eg_err put_open_half(eg_audit_draft *d, const eg_audit_record *r, const e
     put_text(b, "on_behalf_of", r->on_behalf_of, 64);
     put_text(b, "acted_by", r->actor && r->actor->acting ? eg_str_of(r->actor->acting->text) : (eg_str){NULL, 0}, 128);
     put_text(b, "action", r->action, 256);
+    put_text(b, "account", r->account, 64);
     put_text(b, "resource", r->resource, 4096);
     put_text(b, "job", r->job, EG_AUDIT_JOB_MAX);
     put_text(b, "rule", r->rule, 512);

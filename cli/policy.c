@@ -10,7 +10,9 @@
 #define OPERANDS_MAX 64
 
 typedef struct policy_options {
-    const char *dir, *state, *role, *principal, *type, *scope, *action, *tenant, *ticket, *justification, *author, *since, *duration, *subnet, *source, *destination, *account;
+    const char *dir, *state, *role, *principal, *type, *scope, *action, *tenant, *ticket, *justification, *author, *since, *duration, *subnet, *source, *destination, *account, *path, *time;
+    const char *groups[EG_PRINCIPAL_GROUPS_MAX];
+    size_t group_count;
     bool data_action, no_new_access, json, dry_run, replay;
     eg_policy_import import;
     const char *operands[OPERANDS_MAX + 1];   /* after the verb; NULL-terminated */
@@ -30,6 +32,7 @@ static const struct option policy_long[] = {
     {"source", required_argument, NULL, '6'},       {"destination", required_argument, NULL, '7'}, {"account", required_argument, NULL, '8'},
     {"separation-of-duties", no_argument, NULL, '9'}, {"policy-definitions", required_argument, NULL, 'x'}, {"policy-set-definitions", required_argument, NULL, 'y'},
     {"policy-assignments", required_argument, NULL, 'z'},
+    {"group", required_argument, NULL, 'g'},         {"path", required_argument, NULL, 'f'},       {"time", required_argument, NULL, 'i'},
     {NULL, 0, NULL, 0},
 };
 
@@ -82,68 +85,30 @@ static eg_err policy_check(policy_options *o, eg_problem *p)
     return EG_OK;
 }
 
+static eg_policy_access_question question_of(const policy_options *o, const eg_policy *pol)
+{
+    return (eg_policy_access_question){.policy = pol, .tenant = o->tenant, .principal = o->principal, .scope = o->scope, .action = o->action, .source = o->source, .subnet = o->subnet,
+                                       .path = o->path, .time = o->time, .groups = o->groups, .group_count = o->group_count, .data_action = o->data_action, .json = o->json};
+}
+
 static eg_err policy_explain(policy_options *o, eg_problem *p)
 {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
-    EG_CLEANUP(eg_principal_unref_p) eg_principal *who = eg_principal_new();
     EG_TRY(eg_policy_place_load(&o->place, &loaded, NULL, p));
-    if (!who) {
-        return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
-    }
-    who->kind = EG_PRINCIPAL_SERVICE;
-    (void)snprintf(who->object_id, sizeof who->object_id, "%s", o->principal);
-    (void)snprintf(who->tenant, sizeof who->tenant, "%s", o->tenant);
-    eg_access a = {.who = who, .resource_tenant = eg_str_of(o->tenant), .action = eg_str_of(o->action), .data_action = o->data_action,
-                   .scope = eg_str_of(o->scope)};
-    eg_decision d = {0};
-    EG_CLEANUP(eg_buf_done) eg_buf text;
-    eg_buf_init(&text, 1u << 20);
-    eg_policy_decide(loaded, &a, &d);
-    EG_TRY(eg_policy_explain(loaded, &a, &text));
-    if (o->json) {
-        EG_JSON_AUTO v = json_pack("{s:b, s:s, s:s, s:s%}", "allowed", d.allowed, "rule", d.rule, "reason", d.reason, "assignments", text.ptr ? text.ptr : "", text.len);
-        eg_cli_print_json(v);
-        return EG_OK;
-    }
-    printf("%s: %s\n%.*s", d.allowed ? "allowed" : "denied", d.reason, (int)text.len, text.ptr ? text.ptr : "");
-    return EG_OK;
+    const eg_policy_access_question q = question_of(o, loaded);
+    return eg_cli_policy_check_access(&q, p);
 }
 
-/* Principals and groups, each with the assignments by which it may; deny assignments go before them and are told too. */
 static eg_err policy_who_can(policy_options *o, eg_problem *p)
 {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
-    EG_CLEANUP(eg_buf_done) eg_buf text;
-    eg_buf_init(&text, 16u << 20);
-    EG_TRY(eg_policy_place_load(&o->place, &loaded, NULL, p));
-    const char *action = o->operands[0] ? o->operands[0] : o->action;
-    if (!action || !o->scope) {
+    o->action = o->operands[0] ? o->operands[0] : o->action;
+    if (!o->action || !o->scope) {
         return eg_fail(p, EG_ERR_INVALID, "an action and --scope are owed");
     }
-    const bool bits[] = {false, true};
-    EG_JSON_AUTO list = json_array();
-    for (size_t i = 0; i < 2; i++) {
-        eg_access a = {.resource_tenant = eg_str_of(o->tenant), .action = eg_str_of(action), .data_action = bits[i], .scope = eg_str_of(o->scope)};
-        eg_buf_reset(&text);
-        EG_TRY(eg_policy_explain(loaded, &a, &text));
-        eg_str rest = eg_buf_str(&text);
-        while (rest.ptr && rest.len > 0) {
-            const eg_str line = eg_str_cut(&rest, '\n');
-            json_array_append_new(list, json_sprintf("%.*s", EG_FMT(line)));
-        }
-    }
-    if (o->json) {
-        eg_cli_print_json(list);
-        return EG_OK;
-    }
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        eg_cli_put_inert(stdout, eg_str_of(json_string_value(json_array_get(list, i))));
-        putchar('\n');
-    }
-    if (json_array_size(list) == 0) {
-        puts("nobody");
-    }
-    return EG_OK;
+    EG_TRY(eg_policy_place_load(&o->place, &loaded, NULL, p));
+    const eg_policy_access_question q = question_of(o, loaded);
+    return eg_cli_policy_who_can(&q, p);
 }
 
 static eg_err policy_what_if(policy_options *o, eg_problem *p)
@@ -267,6 +232,9 @@ static bool take_policy_option(policy_options *o, int c)
     case 'y': o->import.initiatives = optarg; return true;
     case 'z': o->import.rule_assignments = optarg; return true;
     case '9': o->place.separate_duties = true; return true;
+    case 'g': return o->group_count < EG_PRINCIPAL_GROUPS_MAX && (o->groups[o->group_count++] = optarg) != NULL;
+    case 'f': o->path = optarg; return true;
+    case 'i': o->time = optarg; return true;
     default: return false;
     }
 }

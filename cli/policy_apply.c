@@ -17,7 +17,7 @@ typedef struct gathering {
 
 static eg_err key_of(eg_policy_kind kind, const char *file, eg_str text, eg_buf *ret, eg_problem *p)
 {
-    const eg_policy_document d = {kind, file, text};
+    const eg_policy_document d = {kind, file, text, NULL};
     EG_TRY(eg_buf_addf(ret, "%s ", eg_policy_folders[kind]));
     EG_TRY(eg_policy_document_id(&d, ret, p));
     for (size_t i = 0; i < ret->len; i++) {
@@ -208,7 +208,7 @@ eg_err eg_cli_policy_assign_in(const eg_policy_orders *o, bool add, eg_problem *
     EG_JSON_AUTO now = NULL;
     EG_TRY(eg_policy_place_load(o->place, &pol, &now, p));
     EG_TRY(eg_policy_grant_text(pol, o->grant, &text, p));
-    const eg_policy_document d = {EG_POLICY_ASSIGNMENTS, "the assignment", eg_buf_str(&text)};
+    const eg_policy_document d = {EG_POLICY_ASSIGNMENTS, "the assignment", eg_buf_str(&text), NULL};
     EG_TRY(eg_policy_document_id(&d, &id, p));
     EG_TRY(eg_json_parse(eg_buf_str(&text), FILE_MAX, &document, p));
     EG_TRY(add ? eg_policy_place_try(now, EG_POLICY_ASSIGNMENTS, document, p) : EG_OK);

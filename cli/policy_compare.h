@@ -26,4 +26,15 @@ typedef struct eg_policy_flow_question {
 eg_err eg_cli_policy_flow(const eg_policy_flow_question *q, int *ret_status, eg_problem *p);
 eg_err eg_cli_policy_compliance(const char *subscription, bool json, int *ret_status, eg_problem *p);
 
+/* policy_access.c. Groups are those that the principal is taken to be in; source NULL = from anywhere; subnet that of the listener; time NULL = now. */
+typedef struct eg_policy_access_question {
+    const eg_policy *policy;
+    const char *tenant, *principal, *scope, *action, *source, *subnet, *path, *time;
+    const char *const *groups;
+    size_t group_count;
+    bool data_action, json;
+} eg_policy_access_question;
+eg_err eg_cli_policy_check_access(const eg_policy_access_question *q, eg_problem *p);
+eg_err eg_cli_policy_who_can(const eg_policy_access_question *q, eg_problem *p);
+
 #endif

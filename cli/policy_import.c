@@ -156,7 +156,7 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p)
         if (!t->text) {
             return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
         }
-        *ret = (eg_policy_document){sources[t->source].kind, "it", eg_str_of(t->text)};
+        *ret = (eg_policy_document){sources[t->source].kind, "it", eg_str_of(t->text), NULL};
         return EG_OK;
     }
     return EG_ERR_NOT_FOUND;

@@ -54,7 +54,7 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p)
                 return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
             }
             (void)snprintf(r->name, sizeof r->name, "%s/%.*s", eg_policy_folders[r->kind], (int)(name.len < 120 ? name.len : 120), name.ptr ? name.ptr : "");
-            *ret = (eg_policy_document){r->kind, r->name, eg_str_of(r->text)};
+            *ret = (eg_policy_document){r->kind, r->name, eg_str_of(r->text), NULL};
             return EG_OK;
         }
     }

@@ -30,7 +30,8 @@ static bool is_data(eg_str action)
     return false;
 }
 
-/* A record names storage by container and path, and a batch by its number: the account and the cluster are the profile's, in the resource group that init makes. */
+/* A record names storage by account, container and path, and a batch by its cluster and number, all in the resource group that init makes. Records that are older than the account's name
+ * are taken to be of the profile's. */
 static eg_err place_of(const replay *r, const json_t *record, eg_access *a, eg_buf *scope)
 {
     eg_str rest = eg_json_str(record, "resource"), job = eg_json_str(record, "job");
@@ -42,12 +43,13 @@ static eg_err place_of(const replay *r, const json_t *record, eg_access *a, eg_b
         return eg_buf_addf(scope, "/subscriptions/%s/resourceGroups/embergate/providers/Microsoft.HDInsight/clusters/%.*s", r->profile->subscription,
                            EG_FMT(cluster.len > 0 ? cluster : eg_str_of(r->profile->cluster)));
     }
-    a->account = eg_str_of(r->profile->account);
+    const eg_str account = eg_json_str(record, "account");
+    a->account = account.len > 0 ? account : eg_str_of(r->profile->account);
     a->container = eg_str_cut(&rest, '/');
     if (rest.ptr && rest.len > 0) {
         a->path = rest;
     }
-    return eg_buf_addf(scope, "/subscriptions/%s/resourceGroups/embergate/providers/Microsoft.Storage/storageAccounts/%s%s%.*s", r->profile->subscription, r->profile->account,
+    return eg_buf_addf(scope, "/subscriptions/%s/resourceGroups/embergate/providers/Microsoft.Storage/storageAccounts/%.*s%s%.*s", r->profile->subscription, EG_FMT(a->account),
                        a->container.len > 0 ? "/blobServices/default/containers/" : "", EG_FMT(a->container));
 }
 

@@ -141,6 +141,9 @@ static eg_err read_whole(int fd, size_t max, eg_buf *ret) {
         if (n < 0 && errno == EINTR) {
             continue;
         }
+        if (n == 0 && ret->ptr) {
+            ret->ptr[ret->len] = '\0'; /* reserve ended it where all that was asked for would have */
+        }
         if (n <= 0) {
             return n == 0 ? EG_OK : eg_err_from_errno(errno);
         }

@@ -17,7 +17,7 @@ eg_err eg_policy_pattern_make(eg_arena *a, eg_str text, eg_policy_pattern *ret) 
     if (!copy) {
         return EG_ERR_NO_MEMORY;
     }
-    size_t literal = text.len;
+    size_t literal = text.len, stars = 0;
     for (size_t i = 0; i < text.len; i++) {
         copy[i] = lower(text.ptr[i]);
         if (!allowed(copy[i])) {
@@ -26,21 +26,29 @@ eg_err eg_policy_pattern_make(eg_arena *a, eg_str text, eg_policy_pattern *ret) 
         if (copy[i] == '*' && literal == text.len) {
             literal = i;
         }
+        stars += copy[i] == '*';
     }
-    *ret = (eg_policy_pattern){{copy, text.len}, literal};
+    *ret = (eg_policy_pattern){{copy, text.len}, literal, text.len - literal - stars};
     return EG_OK;
 }
 
-/* Greedy matching that goes back to the last star only: at most pattern × action steps, no recursion. */
-bool eg_policy_pattern_matches(const eg_policy_pattern *pat, eg_str action) {
-    if (action.len < pat->literal || (pat->literal == pat->text.len && action.len != pat->text.len)) {
-        return false;
-    }
-    for (size_t i = 0; i < pat->literal; i++) {
-        if (lower(action.ptr[i]) != pat->text.ptr[i]) {
+/* text without capitals; both of len bytes. */
+static bool same(const char *text, const char *other, size_t len) {
+    for (; len >= 8; text += 8, other += 8, len -= 8) {
+        if (eg_policy_load_8(text) != eg_policy_lower_8(eg_policy_load_8(other))) {
             return false;
         }
     }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] != lower(other[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Greedy matching that goes back to the last star only: at most pattern × action steps, no recursion. */
+static bool matches_after(const eg_policy_pattern *pat, eg_str action) {
     size_t p = pat->literal, s = pat->literal;
     size_t star = SIZE_MAX, resume = 0;
     while (s < action.len) {
@@ -61,4 +69,21 @@ bool eg_policy_pattern_matches(const eg_policy_pattern *pat, eg_str action) {
         p++;
     }
     return p == pat->text.len;
+}
+
+bool eg_policy_pattern_matches(const eg_policy_pattern *pat, eg_str action) {
+    const size_t tail = pat->text.len - pat->literal; /* the first star and what follows it */
+    if (tail == 0 ? action.len != pat->literal : action.len < pat->literal + pat->least) {
+        return false;
+    }
+    if (!same(pat->text.ptr, action.ptr, pat->literal)) {
+        return false;
+    }
+    if (tail <= 1) {
+        return true;
+    }
+    if (pat->least == tail - 1) { /* one star: what follows it is the end */
+        return same(pat->text.ptr + pat->literal + 1, action.ptr + action.len - pat->least, pat->least);
+    }
+    return matches_after(pat, action);
 }

@@ -1,8 +1,6 @@
 /* Role-based decisions: which assignment, if any, grants an action at a scope to a principal. */
 #include "condition.h"
 
-#include <stdio.h>
-
 #define SCOPE_SIDE_MAX 64 /* assignments at the scopes above a resource that are looked at one by one */
 
 /* Object ids are random (version 4) in Entra, but an administrator writes the files: multiply, so that no choice of ids piles up. */
@@ -80,7 +78,7 @@ const eg_policy_assignment *eg_policy_first_of(const eg_policy *pol, const eg_po
 typedef struct question {
     const eg_policy *pol;
     const eg_access *a;
-    eg_policy_levels levels;
+    const eg_policy_levels *levels;
     eg_policy_guid person;
     bool person_known;
 } question;
@@ -96,7 +94,7 @@ static const eg_policy_assignment *granting(const question *q, const eg_policy_g
     const eg_policy *pol = q->pol;
     const eg_policy_assignment *end = pol->assignments + pol->assignment_count;
     for (const eg_policy_assignment *m = eg_policy_first_of(pol, id); m && m < end && eg_policy_guid_order(&m->principal, id) == 0; m++) {
-        if ((m->kind & kind) && eg_policy_levels_may_hold(&q->levels, m->scope_hash) && applies(q, m)) {
+        if ((m->kind & kind) && eg_policy_levels_may_hold(q->levels, m->scope_hash) && applies(q, m)) {
             return m;
         }
     }
@@ -147,20 +145,19 @@ static size_t at_level(const eg_policy *pol, uint64_t hash, size_t *ret_from) {
 /* From the scopes above the resource to the assignments there. false: there are too many, and the other way is shorter. */
 static bool find_by_scope(const question *q, const eg_policy_assignment **ret) {
     const eg_policy *pol = q->pol;
-    size_t from[EG_POLICY_LEVELS_MAX], count[EG_POLICY_LEVELS_MAX], all = 0;
-    if (q->levels.all || (q->a->who->group_count > 0 && !q->a->who->group_ids)) {
-        return false;
-    }
-    for (size_t i = 0; i < q->levels.n; i++) {
-        all += count[i] = at_level(pol, q->levels.hashes[i], &from[i]);
-    }
-    if (all > SCOPE_SIDE_MAX) {
+    size_t from = 0, all = 0;
+    if (q->levels->all || (q->a->who->group_count > 0 && !q->a->who->group_ids)) {
         return false;
     }
     *ret = NULL;
-    for (size_t i = 0; i < q->levels.n; i++) {
-        for (size_t k = 0; k < count[i]; k++) {
-            const eg_policy_assignment *m = &pol->assignments[pol->by_scope[from[i] + k]];
+    for (size_t i = 0; i < q->levels->n; i++) {
+        const size_t n = at_level(pol, q->levels->hashes[i], &from);
+        all += n;
+        if (all > SCOPE_SIDE_MAX) {
+            return false;
+        }
+        for (size_t k = from; k < from + n; k++) {
+            const eg_policy_assignment *m = &pol->assignments[pol->by_scope[k]];
             if (is_for(q, m) && applies(q, m)) {
                 *ret = m;
                 return true;
@@ -170,59 +167,62 @@ static bool find_by_scope(const question *q, const eg_policy_assignment **ret) {
     return true;
 }
 
-static const eg_policy_assignment *find(const eg_policy *pol, const eg_access *a) {
-    question q = {.pol = pol, .a = a};
+static const eg_policy_assignment *find(const eg_policy *pol, const eg_access *a, const eg_policy_levels *levels) {
+    question q = {.pol = pol, .a = a, .levels = levels};
     const eg_policy_assignment *m = NULL;
-    eg_policy_levels_of(a->scope, &q.levels);
     q.person_known = eg_policy_guid_parse(eg_str_of(a->who->object_id), &q.person) == EG_OK;
     return find_by_scope(&q, &m) ? m : find_by_principal(&q);
 }
 
-static void deny(eg_decision *d, eg_err e, const char *rule) {
-    d->allowed = false;
-    d->error = e;
-    snprintf(d->rule, sizeof d->rule, "%s", rule);
+#define SAY(to, ...) eg_str_join(to, sizeof(to), (const eg_str[]){__VA_ARGS__}, sizeof((const eg_str[]){__VA_ARGS__}) / sizeof(eg_str))
+
+static void say_no_role(const eg_access *a, eg_decision *d) {
+    SAY(d->rule, EG_LIT("default deny"));
+    SAY(d->reason, a->who->kind == EG_PRINCIPAL_JOB ? EG_LIT("The job's submitter ") : EG_LIT("The principal "), eg_str_of(a->who->object_id),
+        EG_LIT(" has no role assignment that grants "), a->data_action ? EG_LIT("the data action ") : EG_LIT(""), a->action,
+        a->who->groups_unknown ? EG_LIT(" (its token leaves out its groups).") : EG_LIT("."));
 }
 
-void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret) {
-    eg_decision d = {.policy_version = pol->version};
-    eg_err no_role = a->data_action ? EG_ERR_DENIED_DATA : EG_ERR_DENIED_ROLE;
-    const eg_policy_assignment *m;
-    const eg_policy_deny *no;
-    const eg_policy_assignment *writer;
-    if (!a->who || a->who->kind == EG_PRINCIPAL_NONE || a->action.len == 0) {
-        deny(&d, no_role, "default deny");
-        snprintf(d.reason, sizeof d.reason, "Nobody is signed in.");
-    } else if (a->resource_tenant.len == 0 || !eg_str_ieq(eg_str_of(a->who->tenant), a->resource_tenant)) {
-        deny(&d, EG_ERR_DENIED_TENANT, "tenant separation");
-        d.forbidden = true;
-        snprintf(d.reason, sizeof d.reason, "The resource does not belong to the principal's tenant.");
-    } else if ((no = eg_policy_deny_find(pol, a))) {
-        char rule[sizeof d.rule];
-        snprintf(rule, sizeof rule, "denyAssignment %.*s at %.*s", EG_FMT(no->name), EG_FMT(no->scope));
-        deny(&d, no_role, rule);
-        d.forbidden = true;
-        snprintf(d.reason, sizeof d.reason, "The deny assignment \"%.*s\" forbids it.", EG_FMT(no->title));
-    } else if ((writer = eg_policy_duties_find(pol, a))) {
+static void decide_roles(const eg_policy *pol, const eg_access *a, eg_decision *d) {
+    eg_policy_levels levels;
+    eg_policy_levels_of(a->scope, &levels);
+    const eg_policy_deny *no = eg_policy_deny_find(pol, a, &levels);
+    const eg_policy_assignment *writer = no ? NULL : eg_policy_duties_find(pol, a), *m = no || writer ? NULL : find(pol, a, &levels);
+    if (no) {
+        d->forbidden = true;
+        SAY(d->rule, EG_LIT("denyAssignment "), no->name, EG_LIT(" at "), no->scope);
+        SAY(d->reason, EG_LIT("The deny assignment \""), no->title, EG_LIT("\" forbids it."));
+    } else if (writer) {
         const eg_str role = pol->roles[writer->role].name;
-        char rule[sizeof d.rule];
-        snprintf(rule, sizeof rule, "separationOfDuties %.*s (%.*s) at %.*s", EG_FMT(writer->name), EG_FMT(role), EG_FMT(writer->scope));
-        deny(&d, EG_ERR_DENIED_DUTIES, rule);
-        d.forbidden = true;
-        snprintf(d.reason, sizeof d.reason, "Who may write policies may not use data there: the role %.*s at %.*s.", EG_FMT(role), EG_FMT(writer->scope));
-    } else if ((m = find(pol, a))) {
-        d.allowed = true;
-        d.error = EG_OK;
+        d->forbidden = true;
+        d->error = EG_ERR_DENIED_DUTIES;
+        SAY(d->rule, EG_LIT("separationOfDuties "), writer->name, EG_LIT(" ("), role, EG_LIT(") at "), writer->scope);
+        SAY(d->reason, EG_LIT("Who may write policies may not use data there: the role "), role, EG_LIT(" at "), writer->scope, EG_LIT("."));
+    } else if (m) {
         const eg_str role = pol->roles[m->role].name;
-        const eg_str rule[] = {EG_LIT("roleAssignment "), m->name, EG_LIT(" ("), role, EG_LIT(") at "), m->scope};
-        const eg_str reason[] = {EG_LIT("The role "), role, EG_LIT(" grants it.")};
-        eg_str_join(d.rule, sizeof d.rule, rule, 6);
-        eg_str_join(d.reason, sizeof d.reason, reason, 3);
+        d->allowed = true;
+        d->error = EG_OK;
+        SAY(d->rule, EG_LIT("roleAssignment "), m->name, EG_LIT(" ("), role, EG_LIT(") at "), m->scope);
+        SAY(d->reason, EG_LIT("The role "), role, EG_LIT(" grants it."));
     } else {
-        deny(&d, no_role, "default deny");
-        snprintf(d.reason, sizeof d.reason, "%s %.36s has no role assignment that grants %s%.*s%s.",
-                 a->who->kind == EG_PRINCIPAL_JOB ? "The job's submitter" : "The principal", a->who->object_id, a->data_action ? "the data action " : "",
-                 EG_FMT(a->action), a->who->groups_unknown ? " (its token leaves out its groups)" : "");
+        say_no_role(a, d);
     }
-    *ret = d;
+}
+
+/* Written where it is wanted: it is long, and most of it is text that is not there. */
+void eg_policy_decide(const eg_policy *pol, const eg_access *a, eg_decision *ret) {
+    ret->allowed = ret->forbidden = false;
+    ret->error = a->data_action ? EG_ERR_DENIED_DATA : EG_ERR_DENIED_ROLE;
+    ret->policy_version = pol->version;
+    if (!a->who || a->who->kind == EG_PRINCIPAL_NONE || a->action.len == 0) {
+        SAY(ret->rule, EG_LIT("default deny"));
+        SAY(ret->reason, EG_LIT("Nobody is signed in."));
+    } else if (a->resource_tenant.len == 0 || !eg_str_ieq(eg_str_of(a->who->tenant), a->resource_tenant)) {
+        ret->error = EG_ERR_DENIED_TENANT;
+        ret->forbidden = true;
+        SAY(ret->rule, EG_LIT("tenant separation"));
+        SAY(ret->reason, EG_LIT("The resource does not belong to the principal's tenant."));
+    } else {
+        decide_roles(pol, a, ret);
+    }
 }

@@ -19,6 +19,12 @@ static among is_among(const eg_policy_parties *parties, const eg_principal *who)
         if (who->groups_unknown) {
             found = AMONG_MAYBE;
         }
+        if (who->group_ids) {
+            if (eg_principal_in_group(who, m->id.b)) {
+                return AMONG_YES;
+            }
+            continue;
+        }
         for (size_t k = 0; k < who->group_count; k++) {
             eg_policy_guid group;
             if (eg_policy_guid_parse(eg_str_of(who->groups[k]), &group) == EG_OK && eg_policy_guid_order(&m->id, &group) == 0) {
@@ -42,9 +48,9 @@ static bool denies(const eg_policy_deny *d, const eg_access *a) {
     return forbidden && (d->everyone || is_among(&d->principals, a->who) != AMONG_NOT) && is_among(&d->excluded, a->who) != AMONG_YES;
 }
 
-const eg_policy_deny *eg_policy_deny_find(const eg_policy *pol, const eg_access *a) {
+const eg_policy_deny *eg_policy_deny_find(const eg_policy *pol, const eg_access *a, const eg_policy_levels *levels) {
     for (size_t i = 0; i < pol->deny_count; i++) {
-        if (denies(&pol->denies[i], a)) {
+        if (eg_policy_levels_may_hold(levels, pol->denies[i].scope_hash) && denies(&pol->denies[i], a)) {
             return &pol->denies[i];
         }
     }

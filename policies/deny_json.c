@@ -137,6 +137,7 @@ eg_err eg_policy_deny_read(eg_arena *a, const eg_policy_at *at, const json_t *v,
     EG_TRY(eg_policy_fields(&here, properties, deny_property_fields, p));
     EG_TRY(eg_policy_text(&here, properties, "denyAssignmentName", -512, &title, p));
     EG_TRY(read_scope(a, &here, properties, &out.scope, p));
+    out.scope_hash = eg_policy_scope_hash(out.scope);
     EG_TRY(read_permissions(a, &here, properties, &out, p));
     EG_TRY(read_parties(a, &here, properties, "principals", &out.principals, &out.everyone, p));
     EG_TRY(read_parties(a, &here, properties, "excludePrincipals", &out.excluded, &none_but_everyone, p));

@@ -162,15 +162,25 @@ eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_pro
     return eg_policy_builder_finish(b, version, ret, p);
 }
 
-eg_err eg_policy_load_from(const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) {
-    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
-    EG_TRY(eg_policy_builder_new(&b, p));
+static eg_err add_all(eg_policy_builder *b, const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) {
     eg_policy_document d;
     eg_err e;
     while ((e = s->next(s->ctx, &d, p)) == EG_OK) {
-        EG_TRY(eg_policy_builder_add_document(b, d.kind, d.name, d.text, p));
+        EG_TRY(eg_policy_builder_add_document(b, &d, p));
     }
     return e == EG_ERR_NOT_FOUND ? eg_policy_builder_finish(b, version, ret, p) : e;
+}
+
+eg_err eg_policy_load_from(const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) {
+    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
+    EG_TRY(eg_policy_builder_new(&b, p));
+    return add_all(b, s, version, ret, p);
+}
+
+eg_err eg_policy_load_upon(const eg_policy_upon *u, const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) {
+    EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
+    EG_TRY(eg_policy_builder_new_upon(u, &b, p));
+    return add_all(b, s, version, ret, p);
 }
 
 static eg_err take_apart(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
@@ -180,6 +190,25 @@ static eg_err take_apart(void *ctx, eg_policy_kind kind, const char *file, eg_st
 eg_err eg_policy_read_dir(const char *dir, eg_policy_sink to, eg_problem *p) {
     const file_sink files = {take_apart, &to};
     return read_dir(dir, &files, p);
+}
+
+eg_policy_memory *eg_policy_memory_new(void) {
+    eg_policy_memory *m = calloc(1, sizeof *m);
+    if (m && !(m->arena = eg_arena_new(EG_POLICY_MEMORY_MAX))) {
+        free(m);
+        m = NULL;
+    }
+    if (m) {
+        m->refs = 1;
+    }
+    return m;
+}
+
+void eg_policy_memory_unref(eg_policy_memory *m) {
+    if (m && __atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        eg_arena_free(m->arena);
+        free(m);
+    }
 }
 
 eg_policy *eg_policy_ref(eg_policy *p) {
@@ -209,7 +238,10 @@ void eg_policy_unref(eg_policy *p) {
     free(p->accounts);
     free(p->assigned);
     free(p->writers);
-    eg_arena_free(p->arena);
+    free(p->rows);
+    for (size_t i = 0; i < p->memory_count; i++) {
+        eg_policy_memory_unref(p->memories[i]);
+    }
     free(p);
 }
 

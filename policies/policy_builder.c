@@ -1,19 +1,8 @@
 /* Builds a snapshot from the files of a policy directory, one after the other, with duplicates and bounds checked. */
 #include "policy_model.h"
-#include "policy_builtin.h"
-#include "rule.h"
+#include "policy_builder.h"
 
 #include <stdlib.h>
-
-struct eg_policy_builder {
-    eg_policy *pol;
-    eg_rule_book *book;      /* definitions, until they are assigned */
-    eg_policy_kind kind;     /* of the file that came last */
-    const char *file;        /* being read; in the arena */
-    size_t files, bytes, rows;
-    size_t caps[EG_POLICY_KIND_COUNT];
-    eg_buf digests;          /* of each file's kind, name and text */
-};
 
 static eg_err no_memory(eg_problem *p) {
     return eg_fail(p, EG_ERR_NO_MEMORY, "The policies don't fit into the memory that is set aside for them.");
@@ -54,6 +43,7 @@ static eg_err add_assignment_of(eg_policy_builder *b, eg_policy_assignment_form 
     EG_TRY(grow(b, EG_POLICY_ASSIGNMENTS, &array, pol->assignment_count, sizeof *pol->assignments, p));
     pol->assignments = array;
     EG_TRY(eg_policy_assignment_read(pol, form, at, v, &pol->assignments[pol->assignment_count], p));
+    pol->assignments[pol->assignment_count].document = b->document;
     pol->assignments[pol->assignment_count++].file = b->file;
     return EG_OK;
 }
@@ -72,6 +62,7 @@ static eg_err add_eligible(eg_policy_builder *b, const eg_policy_at *at, const j
     EG_TRY(grow(b, EG_POLICY_ELIGIBLE, &array, pol->eligible_count, sizeof *pol->eligible, p));
     pol->eligible = array;
     EG_TRY(eg_policy_assignment_read(pol, EG_FORM_ELIGIBILITY, at, v, &pol->eligible[pol->eligible_count], p));
+    pol->eligible[pol->eligible_count].document = b->document;
     pol->eligible[pol->eligible_count++].file = b->file;
     return EG_OK;
 }
@@ -157,15 +148,6 @@ static int role_order(const void *a, const void *b) {
     return eg_policy_guid_order(&((const eg_policy_role *)a)->id, &((const eg_policy_role *)b)->id);
 }
 
-static int assignment_order(const void *x, const void *y) {
-    const eg_policy_assignment *a = x, *b = y;
-    int order = eg_policy_guid_order(&a->principal, &b->principal);
-    if (order == 0) {
-        order = eg_policy_id_order(a->scope, b->scope);
-    }
-    return order ? order : eg_policy_id_order(a->name, b->name);
-}
-
 static int group_order(const void *a, const void *b) {
     return eg_policy_id_order(((const eg_policy_group *)a)->id, ((const eg_policy_group *)b)->id);
 }
@@ -202,72 +184,14 @@ static eg_err seal_roles(eg_policy *pol, eg_problem *p) {
     return sort_unique(pol->roles, pol->role_count, sizeof *pol->roles, role_order, file_of_role, p);
 }
 
-static int scope_order(const void *x, const void *y, void *ctx) {
-    const eg_policy *pol = ctx;
-    const uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
-    const uint64_t p = pol->assignments[a].scope_hash, q = pol->assignments[b].scope_hash;
-    return p != q ? (p < q ? -1 : 1) : a < b ? -1 : a > b;
-}
-
-static eg_err index_scopes(eg_policy *pol, eg_problem *p) {
-    const size_t n = pol->assignment_count;
-    pol->by_scope = calloc(n + 1, sizeof *pol->by_scope);
-    pol->scope_buckets = calloc(pol->bucket_mask + 1, sizeof *pol->scope_buckets);
-    if (!pol->by_scope || !pol->scope_buckets) {
-        return no_memory(p);
-    }
-    for (size_t i = 0; i < n; i++) {
-        pol->by_scope[i] = (uint32_t)i;
-    }
-    qsort_r(pol->by_scope, n, sizeof *pol->by_scope, scope_order, pol);
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t hash = pol->assignments[pol->by_scope[i]].scope_hash;
-        if (i > 0 && pol->assignments[pol->by_scope[i - 1]].scope_hash == hash) {
-            continue;
-        }
-        size_t at = hash & pol->bucket_mask;
-        while (pol->scope_buckets[at] != 0) {
-            at = (at + 1) & pol->bucket_mask;
-        }
-        pol->scope_buckets[at] = (uint32_t)i + 1;
-    }
-    return EG_OK;
-}
-
-static eg_err seal_assignments(eg_policy *pol, eg_problem *p) {
-    if (pol->assignment_count > 1) {
-        qsort(pol->assignments, pol->assignment_count, sizeof *pol->assignments, assignment_order);
-    }
-    size_t buckets = 16;
-    while (buckets < pol->assignment_count * 2) {
-        buckets *= 2;
-    }
-    pol->buckets = calloc(buckets, sizeof *pol->buckets);
-    pol->present = calloc(EG_POLICY_PRESENT_BITS / 64, sizeof *pol->present);
-    if (!pol->buckets || !pol->present) {
-        return no_memory(p);
-    }
-    pol->bucket_mask = buckets - 1;
-    for (size_t i = 0; i < pol->assignment_count; i++) {
-        const eg_policy_guid *id = &pol->assignments[i].principal;
-        if (i > 0 && eg_policy_guid_order(id, &pol->assignments[i - 1].principal) == 0) {
-            continue;
-        }
-        const size_t hash = eg_policy_guid_hash(id);
-        pol->present[(hash >> 6) % (EG_POLICY_PRESENT_BITS / 64)] |= (uint64_t)1 << (hash & 63);
-        size_t at = hash & pol->bucket_mask;
-        while (pol->buckets[at] != 0) {
-            at = (at + 1) & pol->bucket_mask;
-        }
-        pol->buckets[at] = (uint32_t)i + 1;
-    }
-    return index_scopes(pol, p);
-}
-
 static int deny_order(const void *x, const void *y) {
     const eg_policy_deny *a = x, *b = y;
     const int order = eg_policy_id_order(a->scope, b->scope);
     return order ? order : eg_policy_id_order(a->name, b->name);
+}
+
+static eg_err seal_assignments(eg_policy *pol, eg_problem *p) {
+    return eg_policy_index_assignments(pol) == EG_OK ? EG_OK : no_memory(p);
 }
 
 /* What the last file of the folder before added is sorted when all assignments are there. */
@@ -280,7 +204,7 @@ static eg_err seal_none(eg_policy *pol, eg_problem *p) {
 static eg_err seal_eligible(eg_policy *pol, eg_problem *p) {
     (void)p;
     if (pol->eligible_count > 1) {
-        qsort(pol->eligible, pol->eligible_count, sizeof *pol->eligible, assignment_order);
+        qsort(pol->eligible, pol->eligible_count, sizeof *pol->eligible, eg_policy_assignment_order);
     }
     return EG_OK;
 }
@@ -343,7 +267,9 @@ static const struct {
 
 static eg_err advance(eg_policy_builder *b, eg_policy_kind to, eg_problem *p) {
     for (; b->kind < to; b->kind++) {
-        EG_TRY(kinds[b->kind].seal(b->pol, p));
+        if (!b->whole[b->kind]) {
+            EG_TRY(kinds[b->kind].seal(b->pol, p));
+        }
     }
     return EG_OK;
 }
@@ -368,28 +294,52 @@ static eg_err add_values(eg_policy_builder *b, eg_policy_kind kind, const eg_pol
     return EG_OK;
 }
 
-static eg_err add_digest(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text) {
-    uint8_t digest[EG_SHA256_LEN];
-    uint8_t head[9] = {(uint8_t)kind};
-    eg_put_u64(head + 1, strlen(file));
-    eg_bytes parts[] = {{head, sizeof head}, {(const uint8_t *)file, strlen(file)}, eg_str_bytes(text)};
-    eg_sha256_v(parts, sizeof parts / sizeof parts[0], digest);
-    return eg_buf_add(&b->digests, digest, sizeof digest);
+static eg_err add_row(eg_policy_builder *b, const eg_policy_document *d, eg_problem *p) {
+    eg_policy_row row = {.kind = (uint8_t)d->kind, .bytes = (uint32_t)d->text.len, .keyed = d->id != NULL};
+    uint8_t head[9] = {(uint8_t)d->kind};
+    eg_put_u64(head + 1, strlen(d->name));
+    eg_bytes parts[] = {{head, sizeof head}, {(const uint8_t *)d->name, strlen(d->name)}, eg_str_bytes(d->text)};
+    eg_sha256_v(parts, sizeof parts / sizeof parts[0], row.digest);
+    b->document = NULL;
+    if (d->id) {
+        uint8_t *document = eg_arena_alloc(b->pol->arena, EG_SHA256_LEN + 1);
+        if (!document) {
+            return no_memory(p);
+        }
+        memcpy(row.id, d->id, EG_SHA256_LEN);
+        memcpy(document, d->id, EG_SHA256_LEN);
+        document[EG_SHA256_LEN] = row.kind;
+        b->document = document;
+    }
+    if (b->pol->row_count == b->row_cap) {
+        const size_t cap = b->row_cap ? 2 * b->row_cap : 64;
+        eg_policy_row *more = realloc(b->pol->rows, cap * sizeof *more);
+        if (!more) {
+            return no_memory(p);
+        }
+        b->pol->rows = more;
+        b->row_cap = cap;
+    }
+    b->pol->rows[b->pol->row_count++] = row;
+    return EG_OK;
 }
 
-static eg_err add_file(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
-    EG_TRY(add_digest(b, kind, file, text));
-    b->file = eg_arena_str(b->pol->arena, eg_str_of(file)).ptr;
+static eg_err add_file(eg_policy_builder *b, const eg_policy_document *d, eg_problem *p) {
+    EG_TRY(add_row(b, d, p));
+    b->file = eg_arena_str(b->pol->arena, eg_str_of(d->name)).ptr;
     if (!b->file) {
         return no_memory(p);
     }
     eg_policy_at at = {.name = b->file};
     EG_JSON_AUTO json = NULL;
     eg_problem why = {0};
-    if (eg_json_parse(text, EG_POLICY_FILE_BYTES_MAX, &json, &why) != EG_OK) {
+    if (eg_json_parse(d->text, EG_POLICY_FILE_BYTES_MAX, &json, &why) != EG_OK) {
         return eg_policy_refuse(&at, p, "%s", why.message);
     }
-    return add_values(b, kind, &at, json, p);
+    if (d->id && json_object_get(json, "value")) {
+        return eg_policy_refuse(&at, p, "One document is expected here, not a list.");
+    }
+    return add_values(b, d->kind, &at, json, p);
 }
 
 eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
@@ -397,40 +347,52 @@ eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const ch
     if (++b->files > EG_POLICY_FILES_MAX) {
         return eg_policy_refuse(&at, p, "The policy directory holds more than %d files.", EG_POLICY_FILES_MAX);
     }
-    return eg_policy_builder_add_document(b, kind, file, text, p);
+    const eg_policy_document d = {.kind = kind, .name = file, .text = text};
+    return eg_policy_builder_add_document(b, &d, p);
 }
 
-eg_err eg_policy_builder_add_document(eg_policy_builder *b, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
-    eg_policy_at at = {.name = file};
-    if (kind >= EG_POLICY_KIND_COUNT || kind < b->kind) {
+eg_err eg_policy_builder_add_document(eg_policy_builder *b, const eg_policy_document *d, eg_problem *p) {
+    eg_policy_at at = {.name = d->name};
+    if (d->kind >= EG_POLICY_KIND_COUNT || d->kind < b->kind || b->whole[d->kind]) {
         return eg_fail(p, EG_ERR_INTERNAL, "Policy files were read in the wrong order.");
     }
-    b->bytes += text.len;
-    if (text.len > EG_POLICY_FILE_BYTES_MAX || b->bytes > EG_POLICY_BYTES_MAX) {
+    b->bytes += d->text.len;
+    if (d->text.len > EG_POLICY_FILE_BYTES_MAX || b->bytes > EG_POLICY_BYTES_MAX) {
         return eg_policy_refuse(&at, p, "A file may have %u MiB, all files together %u MiB.", EG_POLICY_FILE_BYTES_MAX >> 20, EG_POLICY_BYTES_MAX >> 20);
     }
-    EG_TRY(advance(b, kind, p));
-    return add_file(b, kind, file, text, p);
+    EG_TRY(advance(b, d->kind, p));
+    return add_file(b, d, p);
 }
 
 eg_err eg_policy_builder_new_bare(eg_policy_builder **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = calloc(1, sizeof *b);
-    if (!b || !(b->pol = calloc(1, sizeof *b->pol)) || !(b->pol->arena = eg_arena_new(EG_POLICY_MEMORY_MAX)) || !(b->book = eg_rule_book_new())) {
+    eg_policy_memory *m = eg_policy_memory_new();
+    if (!m || !b || !(b->pol = calloc(1, sizeof *b->pol)) || !(b->book = eg_rule_book_new())) {
+        eg_policy_memory_unref(m);
         return no_memory(p);
     }
     b->pol->refs = 1;
-    eg_buf_init(&b->digests, (EG_POLICY_ROWS_MAX + 2) * EG_SHA256_LEN);
+    b->pol->memories[b->pol->memory_count++] = m;
+    b->pol->arena = m->arena;
     *ret = b;
     b = NULL;
     return EG_OK;
 }
 
+eg_err eg_policy_builder_built_in(eg_policy_builder *b, eg_policy_kind kind, eg_problem *p) {
+    const eg_policy_document d = {.kind = kind, .name = "built-in",
+                                  .text = kind == EG_POLICY_ROLES ? eg_policy_builtin_text() : eg_policy_builtin_rules_text()};
+    const size_t rows = b->rows;
+    const eg_err e = add_file(b, &d, p);
+    b->rows = rows;
+    return e;
+}
+
 eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
     EG_TRY(eg_policy_builder_new_bare(&b, p));
-    EG_TRY(add_file(b, EG_POLICY_ROLES, "built-in", eg_policy_builtin_text(), p));
-    EG_TRY(add_file(b, EG_POLICY_RULES, "built-in", eg_policy_builtin_rules_text(), p));
-    b->rows = 0;
+    EG_TRY(eg_policy_builder_built_in(b, EG_POLICY_ROLES, p));
+    EG_TRY(eg_policy_builder_built_in(b, EG_POLICY_RULES, p));
     *ret = b;
     b = NULL;
     return EG_OK;
@@ -442,16 +404,26 @@ void eg_policy_builder_free(eg_policy_builder *b) {
     }
     eg_policy_unref(b->pol);
     eg_rule_book_free(b->book);
-    eg_buf_done(&b->digests);
+    free(b->kept);
     free(b);
 }
 
 eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) {
+    EG_CLEANUP(eg_buf_done) eg_buf digests;
+    eg_policy *pol = b->pol;
     EG_TRY(advance(b, EG_POLICY_KIND_COUNT, p));
-    eg_sha256(eg_buf_bytes(&b->digests), b->pol->digest);
-    EG_TRY(eg_policy_duties_index(b->pol) == EG_OK ? EG_OK : no_memory(p));
-    b->pol->version = version;
-    *ret = b->pol;
+    eg_buf_init(&digests, (EG_POLICY_ROWS_MAX + 2) * EG_SHA256_LEN);
+    eg_err e = eg_policy_builder_merge_rows(b);
+    for (size_t i = 0; e == EG_OK && i < pol->row_count; i++) {
+        e = eg_buf_add(&digests, pol->rows[i].digest, sizeof pol->rows[i].digest);
+    }
+    if (e != EG_OK) {
+        return no_memory(p);
+    }
+    eg_sha256(eg_buf_bytes(&digests), pol->digest);
+    EG_TRY(eg_policy_duties_index(pol) == EG_OK ? EG_OK : no_memory(p));
+    pol->version = version;
+    *ret = pol;
     b->pol = NULL;
     return EG_OK;
 }

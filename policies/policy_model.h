@@ -15,6 +15,11 @@
 #define EG_POLICY_DENIES_MAX 2000
 #define EG_POLICY_PRESENT_BITS ((size_t)1 << 18)
 #define EG_POLICY_MEMORY_MAX (512u << 20)
+/* A snapshot is made upon another so often before all is read again: what the changes left behind is let go of then. */
+#define EG_POLICY_MEMORIES_MAX 64
+#define EG_POLICY_BUILT_IN_ROWS 2        /* roles and policy definitions */
+#define EG_POLICY_UPON_MAX 1000          /* changed documents */
+#define EG_POLICY_UPON_BYTES_MAX (1u << 20)
 
 typedef struct eg_policy_guid { uint8_t b[16]; } eg_policy_guid;
 
@@ -22,6 +27,7 @@ typedef struct eg_policy_guid { uint8_t b[16]; } eg_policy_guid;
 typedef struct eg_policy_pattern {
     eg_str text;
     size_t literal;  /* bytes before the first '*'; text.len = no wildcard */
+    size_t least;    /* bytes after it that are no '*' */
 } eg_policy_pattern;
 
 typedef struct eg_policy_patterns {
@@ -60,6 +66,7 @@ typedef struct eg_policy_assignment {
     int64_t starts_ns;    /* wall clock; 0 = always did */
     int64_t ends_ns;      /* 0 = never */
     const struct eg_policy_condition *condition;  /* NULL = none */
+    const uint8_t *document; /* digest of the document's id; NULL = it came in a file */
     bool eligible;        /* grants nothing until it is activated: not among what decides */
 } eg_policy_assignment;
 
@@ -83,6 +90,7 @@ typedef struct eg_policy_deny {
     eg_policy_permission *permissions;
     const struct eg_policy_condition **conditions;  /* one a permission; NULL = none */
     size_t permission_count;
+    uint64_t scope_hash;
 } eg_policy_deny;
 
 typedef struct eg_policy_cidr {
@@ -154,12 +162,31 @@ typedef struct eg_policy_writer {
     uint32_t assignment;  /* index */
 } eg_policy_writer;
 
+/* Texts and parts of documents: shared by a snapshot and those that were made upon it. */
+typedef struct eg_policy_memory {
+    int refs;                           /* atomic */
+    eg_arena *arena;
+} eg_policy_memory;
+
+/* A document that the snapshot is made of. */
+typedef struct eg_policy_row {
+    uint8_t id[EG_SHA256_LEN];          /* of its id; all zero when it came in a file */
+    uint8_t digest[EG_SHA256_LEN];      /* of kind, name and text */
+    uint32_t bytes;
+    uint8_t kind;
+    bool keyed;                         /* has an id */
+} eg_policy_row;
+
 /* The snapshot. Arrays are sorted by what they are looked up by. */
 struct eg_policy {
     int refs;
     uint64_t version;
     uint8_t digest[EG_SHA256_LEN];
-    eg_arena *arena;
+    eg_policy_memory *memories[EG_POLICY_MEMORIES_MAX];
+    size_t memory_count;
+    eg_arena *arena;                    /* of the last memory, which is its own */
+    eg_policy_row *rows;                /* built-in documents first, then in the order in which they were read */
+    size_t row_count;
     eg_policy_role *roles;              /* by id */
     size_t role_count;
     eg_policy_assignment *assignments;  /* by principal */
@@ -186,6 +213,14 @@ struct eg_policy {
     bool separate_duties;
 };
 
+/* policy.c */
+eg_policy_memory *eg_policy_memory_new(void);      /* NULL without memory */
+void eg_policy_memory_unref(eg_policy_memory *m);  /* NULL is harmless */
+
+/* assignment_index.c: sorts the assignments and makes what finds them by principal and by scope. EG_ERR_NO_MEMORY. */
+int eg_policy_assignment_order(const void *x, const void *y);
+eg_err eg_policy_index_assignments(eg_policy *pol) EG_MUST_CHECK;
+
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
 typedef struct eg_policy_builder eg_policy_builder;
 eg_err eg_policy_builder_new(eg_policy_builder **ret, eg_problem *p) EG_MUST_CHECK; /* with the built-in roles */
@@ -197,7 +232,9 @@ eg_err eg_policy_builder_add(eg_policy_builder *b, eg_policy_kind kind, const ch
 eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
 EG_DEFINE_CLEANUP(eg_policy_builder, eg_policy_builder_free)
 /* The same for one document of a store, of which there may be as many as rows. */
-eg_err eg_policy_builder_add_document(eg_policy_builder *b, eg_policy_kind kind, const char *name, eg_str text, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_policy_builder_add_document(eg_policy_builder *b, const eg_policy_document *d, eg_problem *p) EG_MUST_CHECK;
+/* Begins with what the change leaves as it is; documents of all other kinds are owed, and those that changed. EG_ERR_NO_MEMORY. */
+eg_err eg_policy_builder_new_upon(const eg_policy_upon *u, eg_policy_builder **ret, eg_problem *p) EG_MUST_CHECK;
 
 /* Where in which file a value stands: a chain on the stack, written out only for a problem. */
 typedef struct eg_policy_at {
@@ -245,6 +282,19 @@ eg_err eg_policy_vnet_read(const eg_policy *pol, const eg_policy_at *at, const j
 /* account_json.c. pol gives the subnets that are known. */
 eg_err eg_policy_account_read(const eg_policy *pol, const eg_policy_at *at, const json_t *v, eg_policy_account *ret, eg_problem *p) EG_MUST_CHECK;
 
+/* Eight bytes of a text as one number, and ASCII's capitals among them made small. */
+static inline uint64_t eg_policy_load_8(const char *p) {
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+static inline uint64_t eg_policy_lower_8(uint64_t w) {
+    const uint64_t ones = 0x0101010101010101u, low = w & (0x7f * ones);
+    const uint64_t from_a = low + (0x80 - 'A') * ones, beyond_z = low + (0x7f - 'Z') * ones;
+    return w | (((from_a ^ beyond_z) & ~w & (0x80 * ones)) >> 2);
+}
+
 /* action_pattern.c */
 eg_err eg_policy_pattern_make(eg_arena *a, eg_str text, eg_policy_pattern *ret) EG_MUST_CHECK; /* EG_ERR_INVALID, EG_ERR_NO_MEMORY */
 bool eg_policy_pattern_matches(const eg_policy_pattern *pat, eg_str action);
@@ -275,7 +325,7 @@ const eg_policy_role *eg_policy_role_find(const eg_policy *pol, const eg_policy_
 bool eg_policy_permission_grants(const eg_policy_permission *m, eg_str action, bool data_action);
 bool eg_policy_role_grants(const eg_policy_role *r, eg_str action, bool data_action);
 /* The deny assignment that forbids it; NULL = none. deny.c */
-const eg_policy_deny *eg_policy_deny_find(const eg_policy *pol, const eg_access *a);
+const eg_policy_deny *eg_policy_deny_find(const eg_policy *pol, const eg_access *a, const eg_policy_levels *levels);
 /* duties.c */
 /* Sets what roles are said to write, and which assignments are of such. EG_ERR_NO_MEMORY. */
 eg_err eg_policy_duties_index(eg_policy *pol) EG_MUST_CHECK;
@@ -291,7 +341,8 @@ bool eg_policy_rule_from(const eg_policy_rule *r, const eg_policy_subnet *subnet
 /* rule_index.c. *ret NULL: the group is small, or *budget (bytes of the policy's indexes so far) would be too large. EG_ERR_NO_MEMORY. */
 typedef struct eg_policy_rule_index eg_policy_rule_index;
 eg_err eg_policy_rule_index_new(const eg_policy_group *g, const eg_policy_subnet *subnet, size_t *budget, eg_policy_rule_index **ret) EG_MUST_CHECK;
-void eg_policy_rule_index_free(eg_policy_rule_index *x);
+eg_policy_rule_index *eg_policy_rule_index_ref(eg_policy_rule_index *x);  /* NULL is harmless */
+void eg_policy_rule_index_free(eg_policy_rule_index *x);  /* one reference */
 /* The first rule that fits, for a destination that is known only to be in the subnet; SIZE_MAX = none. */
 size_t eg_policy_rule_index_first(const eg_policy_rule_index *x, const eg_policy_cidr *source, uint16_t source_port, uint16_t destination_port);
 const eg_policy_group *eg_policy_group_find(const eg_policy *pol, eg_str id);

@@ -21,7 +21,7 @@ static bool same_condition(const eg_policy_condition *a, const eg_policy_conditi
 
 static bool same_role(const eg_policy_role *a, const eg_policy_role *b) {
     bool same = a->permission_count == b->permission_count;
-    for (size_t i = 0; same && i < a->permission_count; i++) {
+    for (size_t i = 0; same && a->permissions != b->permissions && i < a->permission_count; i++) {
         same = same_permission(&a->permissions[i], &b->permissions[i]);
     }
     return same;
@@ -32,9 +32,24 @@ static bool same_grant(const eg_policy *pa, const eg_policy_assignment *a, const
            a->ends_ns == b->ends_ns && same_condition(a->condition, b->condition) && same_role(&pa->roles[a->role], &pb->roles[b->role]);
 }
 
+static int place_order(const eg_policy_assignment *a, const eg_policy_assignment *b) {
+    const int order = eg_policy_guid_order(&a->principal, &b->principal);
+    return order ? order : eg_policy_id_order(a->scope, b->scope);
+}
+
+/* Assignments are sorted by principal and scope: all of these two lie side by side. */
 bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m) {
-    for (size_t i = 0; i < in->assignment_count; i++) {
-        if (in->assignments[i].scope_hash == m->scope_hash && same_grant(in, &in->assignments[i], of, m)) {
+    size_t low = 0, high = in->assignment_count;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (place_order(&in->assignments[mid], m) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    for (; low < in->assignment_count && place_order(&in->assignments[low], m) == 0; low++) {
+        if (same_grant(in, &in->assignments[low], of, m)) {
             return true;
         }
     }

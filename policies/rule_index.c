@@ -14,6 +14,7 @@ typedef struct intervals {
 } intervals;
 
 struct eg_policy_rule_index {
+    int refs;                /* atomic */
     size_t words;            /* of a set: one bit a rule */
     intervals sources, source_ports, destination_ports;
 };
@@ -159,6 +160,7 @@ eg_err eg_policy_rule_index_new(const eg_policy_group *g, const eg_policy_subnet
     if (!x) {
         return EG_ERR_NO_MEMORY;
     }
+    x->refs = 1;
     x->words = (g->rule_count + 63) / 64;
     if (!source_starts(&x->sources, g, subnet) || !port_starts(&x->source_ports, g, true) || !port_starts(&x->destination_ports, g, false)) {
         eg_policy_rule_index_free(x);
@@ -178,8 +180,15 @@ eg_err eg_policy_rule_index_new(const eg_policy_group *g, const eg_policy_subnet
     return EG_OK;
 }
 
+eg_policy_rule_index *eg_policy_rule_index_ref(eg_policy_rule_index *x) {
+    if (x) {
+        __atomic_add_fetch(&x->refs, 1, __ATOMIC_RELAXED);
+    }
+    return x;
+}
+
 void eg_policy_rule_index_free(eg_policy_rule_index *x) {
-    if (!x) {
+    if (!x || __atomic_sub_fetch(&x->refs, 1, __ATOMIC_ACQ_REL) > 0) {
         return;
     }
     intervals *const all[] = {&x->sources, &x->source_ports, &x->destination_ports};

@@ -58,7 +58,7 @@ static eg_err tell_denies(const eg_policy *a, const eg_policy *b, const char *ve
 static eg_err tell_rules(const eg_policy *a, const eg_policy *b, const char *verb, eg_buf *ret) {
     for (size_t i = 0; i < a->group_count; i++) {
         const eg_policy_group *g = &a->groups[i], *other = eg_policy_group_find(b, g->id);
-        for (size_t k = 0; k < g->rule_count; k++) {
+        for (size_t k = 0; k < g->rule_count && !(other && other->rules == g->rules); k++) {
             const eg_policy_rule *r = &g->rules[k];
             if (!other || !eg_policy_has_rule(other, r)) {
                 EG_TRY(eg_buf_addf(ret, "the rule %.*s/%.*s, priority %u, which %s, %s (%s)\n", EG_FMT(g->name), EG_FMT(r->name), r->priority, r->allow ? "allows" : "denies", verb,

@@ -10,6 +10,7 @@
 #include <embergate/durable_file.h>
 #include <embergate/encoding.h>
 #include <embergate/keys.h>
+#include <embergate/policy.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -250,8 +251,6 @@ static eg_err open_to_readers(void *ctx, const eg_backup_found *f)
 static eg_err give_modes(restoring *r, eg_problem *p)
 {
     static const char *const folders[] = {"policies", "tls"};
-    static const char *const below[] = {"policies/roleAssignments", "policies/roleDefinitions", "policies/networkSecurityGroups", "policies/virtualNetworks",
-                                        "policies/storageAccounts"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         int fd = openat(r->to_fd, folders[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0) {
@@ -261,9 +260,11 @@ static eg_err give_modes(restoring *r, eg_problem *p)
         close(fd);
         EG_TRY(e == EG_OK ? e : eg_fail(p, e, "'%s' can't be given its modes", folders[i]));
     }
-    for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
-        if ((mkdirat(r->to_fd, below[i], 0755) != 0 && errno != EEXIST) || fchmodat(r->to_fd, below[i], 0755, 0) != 0) { /* whatever the umask is */
-            return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be made: %s", below[i], strerror(errno));
+    for (size_t i = 0; i < EG_POLICY_KIND_COUNT; i++) {
+        char below[96];
+        (void)snprintf(below, sizeof below, "policies/%s", eg_policy_folders[i]);
+        if ((mkdirat(r->to_fd, below, 0755) != 0 && errno != EEXIST) || fchmodat(r->to_fd, below, 0755, 0) != 0) { /* whatever the umask is */
+            return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be made: %s", below, strerror(errno));
         }
     }
     return EG_OK;

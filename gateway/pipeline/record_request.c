@@ -29,6 +29,7 @@ static void describe(const eg_pipeline_request *c, const eg_request *rq, int sta
         .actor = who,
         .on_behalf_of = eg_str_of(rq->record_on_behalf_of),
         .action = eg_str_of(rq->route && rq->route->action ? rq->route->action : ""),
+        .account = rq->account,
         .resource = rq->record_resource[0] ? eg_str_of(rq->record_resource) : c->scope,
         .job = eg_str_of(rq->record_job[0] ? rq->record_job : who ? who->job : ""),
         .rule = eg_str_of(rq->decided_by),

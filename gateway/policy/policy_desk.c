@@ -21,7 +21,7 @@ typedef struct desk {
 /* Whether a document is of the asker's tenant. */
 static bool is_shown(const desk *d, eg_policy_kind kind, eg_str text) {
     EG_CLEANUP(eg_arena_free_p) eg_arena *arena = d->asker->who ? eg_arena_new(256u << 10) : NULL;
-    const eg_policy_document document = {kind, eg_policy_folders[kind], text};
+    const eg_policy_document document = {kind, eg_policy_folders[kind], text, NULL};
     eg_str scopes[EG_POLICY_SCOPES_MAX];
     size_t n = 0;
     if (!d->asker->who) {

@@ -79,7 +79,7 @@ static eg_err may_text(const asking *q, eg_policy_kind kind, const char *verb, e
     eg_str scopes[EG_POLICY_SCOPES_MAX];
     char action[160];
     size_t n = 0;
-    const eg_policy_document d = {kind, eg_policy_folders[kind], text};
+    const eg_policy_document d = {kind, eg_policy_folders[kind], text, NULL};
     EG_TRY(eg_policy_document_scopes(&d, q->a, scopes, &n, p));
     snprintf(action, sizeof action, "%s/%s", eg_policy_types[kind], verb);
     for (size_t i = 0; i < n; i++) {

@@ -71,7 +71,7 @@ eg_err eg_policy_set_put(eg_policy_set *s, eg_policy_kind kind, const char *name
     eg_buf_init(&plain, EG_POLICY_DOCUMENT_MAX);
     eg_buf_init(&id, EG_POLICY_ID_MAX + 1);
     EG_TRY(compact(kind, name, text, &plain, p));
-    const eg_policy_document d = {kind, name ? name : eg_policy_folders[kind], eg_buf_str(&plain)};
+    const eg_policy_document d = {kind, name ? name : eg_policy_folders[kind], eg_buf_str(&plain), NULL};
     EG_TRY(eg_policy_document_id(&d, &id, p));
     eg_policy_item item = {.kind = kind, .id = copy(eg_buf_str(&id)), .after = copy(eg_buf_str(&plain)), .after_len = plain.len};
     if (!item.id || !item.after) {
@@ -156,6 +156,7 @@ eg_err eg_policy_set_compare(eg_policy_set *s, eg_kv_txn *t, eg_problem *p) {
 /* A document of the store, read in the order of set items. */
 typedef struct walk {
     const eg_policy_set *s;
+    const eg_policy_upon *upon;  /* rows of kinds that it doesn't read again are left out; NULL = all are read */
     eg_kv_txn *t;
     eg_kv_cursor *c;
     eg_policy_kind kind;
@@ -163,11 +164,16 @@ typedef struct walk {
     bool has;                    /* a row of the store waits */
     eg_bytes key, value;
     char name[160];
+    uint8_t id[EG_SHA256_LEN];
 } walk;
 
 static void walk_done(walk *w) { eg_kv_cursor_close(w->c); }
 
 static eg_err advance(walk *w) {
+    if (w->upon && !w->upon->again[w->kind]) {
+        w->has = false;
+        return EG_OK;
+    }
     const eg_policy_key prefix = eg_policy_kind_prefix(w->kind);
     if (!w->c) {
         EG_TRY(eg_kv_cursor_open(w->t, EG_DB_POLICY_DOCUMENT, eg_policy_key_bytes(&prefix), &w->c));
@@ -206,6 +212,7 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p) {
         const eg_policy_item *m = w->next < w->s->n && w->s->v[w->next].kind == w->kind ? &w->s->v[w->next] : NULL;
         const int o = !w->has ? (m ? -1 : 0) : !m ? 1 : memcmp(m->digest, w->key.ptr + w->key.len - EG_SHA256_LEN, EG_SHA256_LEN);
         eg_str text = {NULL, 0};
+        const uint8_t *id = o <= 0 ? (m ? m->digest : NULL) : w->key.ptr + w->key.len - EG_SHA256_LEN;
         if (!w->has && !m) {
             if (w->kind + 1 >= EG_POLICY_KIND_COUNT) {
                 return EG_ERR_NOT_FOUND;
@@ -219,6 +226,9 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p) {
         } else {
             text = eg_bytes_str(w->value);
         }
+        if (text.ptr) {
+            memcpy(w->id, id, sizeof w->id);
+        }
         if (o >= 0 && w->has) {
             const eg_err e = advance(w);
             if (e != EG_OK) {
@@ -227,7 +237,7 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p) {
         }
         if (text.ptr) {
             name_of(w, text);
-            *ret = (eg_policy_document){w->kind, w->name, text};
+            *ret = (eg_policy_document){w->kind, w->name, text, w->id};
             return EG_OK;
         }
     }
@@ -238,6 +248,26 @@ eg_err eg_policy_set_load(const eg_policy_set *s, eg_kv_txn *t, uint64_t version
     EG_TRY(begin_kind(&w, 0));
     const eg_policy_documents all = {next, &w};
     return eg_policy_load_from(&all, version, ret, p);
+}
+
+eg_err eg_policy_set_load_upon(const eg_policy_set *s, const eg_policy *base, eg_kv_txn *t, eg_policy **ret, eg_problem *p) {
+    eg_policy_touched *touched = calloc(s->n + 1, sizeof *touched);
+    eg_policy_upon u = {.base = base, .v = touched, .n = s->n};
+    EG_CLEANUP(walk_done) walk w = {.s = s, .t = t, .upon = &u};
+    const uint64_t version = eg_policy_version(base) + 1;
+    for (size_t i = 0; touched && i < s->n; i++) {
+        touched[i] = (eg_policy_touched){s->v[i].kind, s->v[i].digest};
+        u.bytes += s->v[i].after_len;
+    }
+    eg_err e;
+    if (!touched || !eg_policy_upon_plan(&u)) {
+        e = eg_policy_set_load(s, t, version, ret, p);
+    } else if ((e = begin_kind(&w, 0)) == EG_OK) {
+        const eg_policy_documents some = {next, &w};
+        e = eg_policy_load_upon(&u, &some, version, ret, p);
+    }
+    free(touched);
+    return e;
 }
 
 static bool in_set(const eg_policy_set *s, size_t n, eg_policy_kind kind, const uint8_t *digest) {
@@ -256,7 +286,7 @@ eg_err eg_policy_set_rest(eg_policy_set *s, eg_kv_txn *t, eg_problem *p) {
             if (!in_set(s, n, k, digest)) {
                 EG_CLEANUP(eg_buf_done) eg_buf id;
                 eg_buf_init(&id, EG_POLICY_ID_MAX + 1);
-                const eg_policy_document d = {k, eg_policy_folders[k], eg_bytes_str(w.value)};
+                const eg_policy_document d = {k, eg_policy_folders[k], eg_bytes_str(w.value), NULL};
                 EG_TRY(eg_policy_document_id(&d, &id, p));
                 EG_TRY(eg_policy_set_delete(s, k, eg_buf_str(&id), p));
             }

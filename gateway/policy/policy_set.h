@@ -31,5 +31,7 @@ eg_err eg_policy_set_compare(eg_policy_set *s, eg_kv_txn *t, eg_problem *p) EG_M
 eg_err eg_policy_set_rest(eg_policy_set *s, eg_kv_txn *t, eg_problem *p) EG_MUST_CHECK;
 /* The snapshot of the store's documents with the set's changes. s may be empty. */
 eg_err eg_policy_set_load(const eg_policy_set *s, eg_kv_txn *t, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
+/* The same, one version after the snapshot in force, of which what the set doesn't touch is taken over where that can be done. The set is compared. */
+eg_err eg_policy_set_load_upon(const eg_policy_set *s, const eg_policy *base, eg_kv_txn *t, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
 
 #endif

@@ -242,7 +242,7 @@ eg_err eg_policy_store_prepare(eg_policy_store *s, const eg_policy_change *c, eg
         *ret_next = NULL;
         return EG_OK;
     }
-    EG_TRY(eg_policy_set_load(set, t, s->version + 1, ret_next, p));
+    EG_TRY(eg_policy_set_load_upon(set, s->policy, t, ret_next, p));
     eg_policy_separate_duties(*ret_next, s->o.separation_of_duties);
     return EG_OK;
 }
@@ -288,6 +288,7 @@ static eg_err change(eg_policy_store *s, const eg_policy_change *c, const eg_pol
     out.changes = set.n;
     if (next) {
         EG_TRY(check_duties(s, next, p));
+        EG_TRY(eg_policy_store_share(s, next, c->author, p));
         out.version = eg_policy_version(next);
     }
     if (next && c->what_if && eg_policy_what_if(s->policy, next, c->what_if) != EG_OK) {

@@ -38,6 +38,8 @@ eg_err eg_policy_store_prepare(eg_policy_store *s, const eg_policy_change *c, eg
 /* Writes a change down for a second person. policy_pending.c */
 eg_err eg_policy_store_propose(eg_policy_store *s, const eg_policy_set *set, const eg_policy_change *c, const eg_policy_recorder *r, char ret_id[EG_UUID_LEN], eg_problem *p) EG_MUST_CHECK;
 eg_err eg_policy_store_may_set(eg_policy_store *s, const eg_principal *who, const eg_policy_set *set, eg_problem *p) EG_MUST_CHECK;
+/* EG_ERR_LIMIT when the author's tenant would have more rows than its share. policy_share.c; for who holds `changing` */
+eg_err eg_policy_store_share(const eg_policy_store *s, const eg_policy *next, const eg_principal *author, eg_problem *p) EG_MUST_CHECK;
 /* {"oid","tenant","kind"} of a principal, or {"by"}. New reference. */
 json_t *eg_policy_author_json(const eg_principal *who, const char *by);
 /* The record of the store's own making; the op lives as long as the arena. */

@@ -22,7 +22,8 @@ typedef struct eg_audit_record {
     const eg_principal *actor; /* NULL = nobody known, or the server itself */
     eg_str on_behalf_of;       /* object id asked for (doAs), "" = none */
     eg_str action;
-    eg_str resource;           /* resource id, or resource id and path */
+    eg_str account;            /* storage account that resource is of, "" = none */
+    eg_str resource;           /* of storage container/path; of a batch batches/{id}, of the cluster in job; else a resource id */
     eg_str job;                /* "{cluster}/{batch id}" or "" */
     eg_str rule;               /* which rule decided */
     uint64_t policy_version;

@@ -41,6 +41,7 @@ typedef struct eg_policy_document {
     eg_policy_kind kind;
     const char *name;    /* for problems: "roleAssignments/{guid}" */
     eg_str text;
+    const uint8_t *id;   /* EG_SHA256_LEN bytes that stand for its id; NULL = it can't be replaced alone */
 } eg_policy_document;
 /* Documents from elsewhere than a directory, in the order of their kinds; EG_ERR_NOT_FOUND is the end. */
 typedef struct eg_policy_documents {
@@ -49,6 +50,18 @@ typedef struct eg_policy_documents {
 } eg_policy_documents;
 /* As eg_policy_load. */
 eg_err eg_policy_load_from(const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
+/* A change of few documents of a snapshot whose documents all had ids. */
+typedef struct eg_policy_touched { eg_policy_kind kind; const uint8_t *id; } eg_policy_touched;
+typedef struct eg_policy_upon {
+    const eg_policy *base;
+    const eg_policy_touched *v;              /* new, different or gone; by kind and id */
+    size_t n, bytes;                         /* of the new texts */
+    bool again[EG_POLICY_KIND_COUNT];        /* kinds of which all documents have to be read; of the others those that are new or different */
+} eg_policy_upon;
+/* Fills `again`. false: all has to be read, by eg_policy_load_from. */
+bool eg_policy_upon_plan(eg_policy_upon *u);
+/* The same snapshot, to its digest, as eg_policy_load_from would make of all documents; s gives only those that `again` asks for, and what changed of the other kinds. */
+eg_err eg_policy_load_upon(const eg_policy_upon *u, const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
 /* Gives each document of a directory's files, lists taken apart; it doesn't validate them. `file` is for problems; text is compact JSON. */
 typedef struct eg_policy_sink {
     eg_err (*take)(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p);
@@ -134,10 +147,14 @@ void eg_policy_account_network(const eg_policy *pol, const eg_account_flow *f, e
 /* Whether a cluster's subnet could change a denial: whose job asks is known only after authentication. */
 bool eg_policy_account_asks_subnet(const eg_policy *pol, eg_str account_id);
 
+/* Rows (assignments, rules, subnets, …) whose scope or id is the scope or lies below it. */
+size_t eg_policy_rows_within(const eg_policy *pol, eg_str scope);
+
 /* GUID of the role that has this name, GUID or resource id. EG_ERR_NOT_FOUND. */
 eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UUID_LEN]) EG_MUST_CHECK;
 
-/* Who may do what: writes, for people, each assignment that grants `action` at `scope` (check access). */
+/* Who may do what: writes, for people, each assignment that grants `action` at `scope` (check access), with what it depends on, and each deny assignment that goes before them.
+ * Without a principal all are told, and a deny assignment with whom it names; without a clock those too that are over. */
 eg_err eg_policy_explain(const eg_policy *pol, const eg_access *a, eg_buf *ret);
 
 /* Separation of duties: writes the object ids, separated by blanks, of those who hold a role that writes policies and one with data actions in `newer`, and not both in

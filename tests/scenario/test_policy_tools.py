@@ -66,3 +66,50 @@ def test_expected_decisions(policies, tmp_path):
     file.write_text(json.dumps({"tests": [expect(expect="perhaps")]}))
     code, _, complaint = run(*asked, policies["where"])
     assert code == 2 and "tests[0]" in complaint and "expect" in complaint
+
+
+TEAM = "7ea30000-0000-4000-8000-000000000002"
+
+
+def write(path, value):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        json.dump(value, f)
+
+
+def test_check_access_says_who_may_do_what_from_where_and_why(tmp_path):
+    """By a group, within a time, under a condition, from an address; and what goes before it."""
+    folder = str(tmp_path / "policies")
+    where = {"condition": "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringLike 'raw/*'", "conditionVersion": "2.0"}
+    held = {"roleDefinitionId": "Storage Blob Data Reader", "principalId": TEAM, "principalType": "Group", "scope": LAKE, "status": "Provisioned",
+            "startDateTime": "2026-01-01T00:00:00Z", "endDateTime": "2026-02-01T00:00:00Z", **where}
+    write(f"{folder}/roleAssignmentSchedules/s.json", {"name": "s", "properties": held})
+    write(f"{folder}/storageAccounts/lake.json", {"id": LAKE, "name": "lake", "properties": {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "203.0.113.0/24"}]}}})
+    common = ["--policies", folder, "--tenant", TENANT, "--scope", FLIGHTS]
+    ask = ["check-access", *common, "--principal", ALICE, "--data-action", READ, "--json"]
+
+    def answer(*words):
+        code, said, complaint = run(*ask, *words)
+        assert code == 0, complaint
+        return json.loads(said)
+    inside = ["--group", TEAM, "--time", "2026-01-15T00:00:00Z", "--path", "raw/jan.csv"]
+    yes = answer(*inside)
+    assert yes["allowed"] and yes["rule"].startswith("roleAssignment s ") and TEAM in yes["assignments"] and "until 2026-02-01T00:00:00" in yes["assignments"]
+    assert not answer("--time", "2026-01-15T00:00:00Z", "--path", "raw/jan.csv")["allowed"]  # not in the group
+    over = answer("--group", TEAM, "--path", "raw/jan.csv")  # now, which is later
+    assert not over["allowed"] and over["assignments"] == ""
+    elsewhere = answer("--group", TEAM, "--time", "2026-01-15T00:00:00Z", "--path", "own/jan.csv")
+    assert not elsewhere["allowed"] and "but this does not hold: @Resource" in elsewhere["assignments"]
+    assert answer(*inside, "--source", "203.0.113.9")["network"]["rule"] == "networkAcls lake/ipRules"
+    outside = answer(*inside, "--source", "198.51.100.9")
+    assert not outside["allowed"] and outside["network"] == {"allowed": False, "rule": "networkAcls lake/defaultAction", "reason": outside["network"]["reason"]}
+    assert run(*ask, "--group", "no id")[0] == 2 and run(*ask, "--time", "soon")[0] == 2
+
+    write(f"{folder}/denyAssignments/d.json", {"name": "d", "properties": {
+        "denyAssignmentName": "closed", "permissions": [{"dataActions": ["*/read"]}], "scope": SUB, "principals": [{"id": "00000000-0000-0000-0000-000000000000", "type": "SystemDefined"}],
+        "excludePrincipals": [{"id": "b0b00000-0000-4000-8000-000000000002", "type": "User"}]}})
+    closed = answer(*inside)
+    assert not closed["allowed"] and f'denied to everybody but b0b00000-0000-4000-8000-000000000002: "closed" at {SUB}' in closed["assignments"]
+    code, said, _ = run("who-can", READ, *common, "--time", "2026-01-15T00:00:00Z")
+    assert code == 0 and f"group {TEAM}: Storage Blob Data Reader at {LAKE}" in said and "where @Resource" in said and "denied to everybody but" in said
+    assert run("who-can", "Microsoft.HDInsight/clusters/write", *common)[1] == "nobody\n"

@@ -144,6 +144,21 @@ static void what_never_rests_is_recorded_now_and_then(void **state) {
     eg_access_sum_free(a);
 }
 
+/* A path of one account is not that of another. */
+static void accounts_are_apart(void **state) {
+    sink *s = *state;
+    eg_access_sum *a = eg_access_sum_new(&fake, take, s);
+    eg_audit_record one = read_of("data/file", ""), two = read_of("data/file", "");
+    one.account = EG_LIT("lake");
+    two.account = EG_LIT("sea");
+    assert_true(eg_access_sum_add(a, &one));
+    assert_true(eg_access_sum_add(a, &two));
+    assert_false(eg_access_sum_add(a, &one));
+    eg_access_sum_flush(a, now_ns, true);
+    assert_int_equal(s->count, 1);
+    eg_access_sum_free(a);
+}
+
 static void the_table_is_bounded(void **state) {
     sink *s = *state;
     eg_access_sum *a = eg_access_sum_new(&fake, take, s);
@@ -171,6 +186,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(refusals_are_never_added_up, start, stop),
         cmocka_unit_test_setup_teardown(a_job_s_end_closes_its_sums, start, stop),
         cmocka_unit_test_setup_teardown(what_never_rests_is_recorded_now_and_then, start, stop),
+        cmocka_unit_test_setup_teardown(accounts_are_apart, start, stop),
         cmocka_unit_test_setup_teardown(the_table_is_bounded, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void every_field_in_its_place(void **state) {
     eg_principal p = who();
     const eg_audit_extra extra = {.first_ns = 1000000000, .last_ns = 2000000000, .has_log_size = true};
     const eg_audit_record r = {.tenant = EG_LIT(TENANT), .event = "job.submit", .outcome = "denied", .time_ns = INT64_C(1795400045123456000), .actor = &p,
-        .on_behalf_of = EG_LIT("b"), .action = EG_LIT("act"), .resource = EG_LIT("/r"), .job = EG_LIT("etl/1"), .rule = EG_LIT("rule"), .policy_version = 7,
+        .on_behalf_of = EG_LIT("b"), .action = EG_LIT("act"), .account = EG_LIT("lake"), .resource = EG_LIT("/r"), .job = EG_LIT("etl/1"), .rule = EG_LIT("rule"), .policy_version = 7,
         .error = EG_ERR_DENIED_ROLE, .status = 403, .request_id = EG_LIT("rid"), .source_address = EG_LIT("::1"), .tls = EG_LIT("TLSv1.3"), .bytes = 5, .count = 6};
     p.name[0] = '\0';
     char *line = line_of(&r, &extra, key);
@@ -53,7 +53,7 @@ static void every_field_in_its_place(void **state) {
     assert_non_null(rest);
     assert_int_equal(rest - line, strlen("{\"v\":1,\"id\":\"") + 26 + 1);
     assert_string_equal(rest, ",\"time\":\"2026-11-23T02:14:05.123456Z\",\"event\":\"job.submit\",\"outcome\":\"denied\",\"tenant\":\"" TENANT "\","
-        "\"actor\":{\"oid\":\"aaaaaaaa-0000-4000-8000-000000000001\",\"tenant\":\"" TENANT "\",\"kind\":\"user\"},\"on_behalf_of\":\"b\",\"action\":\"act\",\"resource\":\"/r\","
+        "\"actor\":{\"oid\":\"aaaaaaaa-0000-4000-8000-000000000001\",\"tenant\":\"" TENANT "\",\"kind\":\"user\"},\"on_behalf_of\":\"b\",\"action\":\"act\",\"account\":\"lake\",\"resource\":\"/r\","
         "\"job\":\"etl/1\",\"rule\":\"rule\",\"policy_version\":7,\"error\":\"AuthorizationFailed\",\"status\":403,\"request_id\":\"rid\",\"source\":\"::1\",\"tls\":\"TLSv1.3\","
         "\"bytes\":5,\"count\":6,\"first\":\"1970-01-01T00:00:01.000000Z\",\"last\":\"1970-01-01T00:00:02.000000Z\",\"log_size\":0}");
     free(line);

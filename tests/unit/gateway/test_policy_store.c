@@ -1,5 +1,5 @@
 /* Checks the store of policies: one change is one version, in force when it returns, whole after a crash, and back on request.
- * covers: policy_store.c policy_set.c policy_rows.c policy_history.c policy_pending.c policy_rights.c policy_activation.c policy_mirror.c; of policies/: duties.c policy_document.c */
+ * covers: policy_store.c policy_set.c policy_rows.c policy_history.c policy_pending.c policy_rights.c policy_activation.c policy_mirror.c policy_share.c; of policies/: duties.c policy_document.c rows_within.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,9 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <signal.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -498,25 +499,73 @@ static void an_activation_ends_with_its_eligibility(void **state) {
 /* Each version grants one of two exactly: a snapshot that grants both or none would be two versions mixed. */
 typedef struct readers {
     eg_policy_store *store;
-    volatile int stop;
+    atomic_bool stop;
     unsigned mixed, asked;
 } readers;
 
 static void *keep_asking(void *arg) {
     readers *r = arg;
     const eg_principal alice = person(ALICE), bob = person(BOB);
-    while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+    while (!atomic_load(&r->stop)) {
         eg_decision one, two;
         eg_access a = {.who = &alice, .resource_tenant = EG_LIT(TENANT), .action = EG_LIT("Microsoft.HDInsight/clusters/read"), .scope = EG_LIT(SCOPE), .now_ns = 1};
         eg_policy *pol = eg_policy_store_snapshot(r->store);
         eg_policy_decide(pol, &a, &one);
         a.who = &bob;
         eg_policy_decide(pol, &a, &two);
+        const uint64_t version = eg_policy_version(pol);
         eg_policy_unref(pol);
-        r->mixed += one.allowed == two.allowed;
+        r->mixed += one.allowed == two.allowed || one.policy_version != version || two.policy_version != version;
         r->asked++;
     }
     return NULL;
+}
+
+/* Alice's tenant has room for three rows; what the operator gives it besides stays, and may become less. */
+static void a_tenant_has_its_share(void **state) {
+    (void)state;
+    bench b;
+    char text[1024];
+    const eg_principal alice = person(ALICE);
+    eg_policy_changed done;
+    open_kv(&b);
+    eg_policy_store_options o = options_of(&b);
+    o.tenant_rows = 3;
+    open_with(&b, &o);
+    for (int i = 0; i < 3; i++) {
+        const char *const names[] = {"one", "two", "three"};
+        assert_int_equal(put_as(&b, &alice, assignment(text, names[i], BOB, "Reader", SCOPE), &done), EG_OK);
+    }
+    assert_int_equal(put_as(&b, &alice, assignment(text, "four", BOB, "Reader", SCOPE), &done), EG_ERR_LIMIT);
+    assert_int_equal(put_as(&b, &alice, assignment(text, "three", CAROL, "Reader", SCOPE), &done), EG_OK);
+    assert_int_equal(put_as(&b, NULL, assignment(text, "of-another", BOB, "Reader", "/subscriptions/" OTHER_SUB), &done), EG_OK); /* counts for its own tenant */
+    assert_int_equal(put_as(&b, NULL, assignment(text, "four", BOB, "Reader", SCOPE), &done), EG_OK);
+    assert_int_equal(put_as(&b, &alice, assignment(text, "five", BOB, "Reader", SCOPE), &done), EG_ERR_LIMIT);
+    assert_int_equal(put_as(&b, &alice, assignment(text, "four", CAROL, "Reader", SCOPE), &done), EG_OK);
+    close_bench(&b);
+}
+
+/* A role, upon which all assignments are read again, and a security group, upon which the networks are. */
+static void put_role_and_group(bench *b, int turn) {
+    char role[1024], group[1024];
+    eg_problem p = {0};
+    eg_policy_changed done;
+    snprintf(role, sizeof role, "{\"name\":\"11111111-1111-4111-8111-111111111111\",\"properties\":{\"roleName\":\"Turn\",\"type\":\"CustomRole\",\"description\":\"%d\","
+                                "\"permissions\":[{\"actions\":[\"*/read\"]}],\"assignableScopes\":[\"" SCOPE "\"]}}", turn);
+    snprintf(group, sizeof group, "{\"id\":\"" SCOPE "/resourceGroups/lab/providers/Microsoft.Network/networkSecurityGroups/g\",\"name\":\"g\",\"properties\":{\"securityRules\":[{\"name\":\"r\","
+                                  "\"properties\":{\"priority\":%d,\"direction\":\"Inbound\",\"access\":\"Deny\",\"protocol\":\"Tcp\",\"sourceAddressPrefix\":\"192.0.2.1\",\"sourcePortRange\":\"*\","
+                                  "\"destinationAddressPrefix\":\"*\",\"destinationPortRange\":\"443\"}}]}}", 100 + turn);
+    const eg_policy_put puts[] = {{EG_POLICY_ROLES, eg_str_of(role), NULL}, {EG_POLICY_GROUPS, eg_str_of(group), NULL}};
+    const eg_policy_change both = {.by = "test", .puts = puts, .put_count = 2}, one = {.by = "test", .puts = puts + 1, .put_count = 1};
+    if (eg_policy_store_change(b->store, turn % 3 ? &both : &one, NULL, &done, &p) != EG_OK) {
+        fail_msg("%s at %s", p.message, p.where);
+    }
+}
+
+static void digest_in_force(bench *b, uint8_t ret[EG_SHA256_LEN]) {
+    eg_policy *pol = eg_policy_store_snapshot(b->store);
+    eg_policy_digest(pol, ret);
+    eg_policy_unref(pol);
 }
 
 static void swaps_never_mix(void **state) {
@@ -529,14 +578,25 @@ static void swaps_never_mix(void **state) {
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, keep_asking, &r[i]), 0);
     }
-    for (int i = 0; i < 40; i++) {
-        grant(&b, "one", i % 2 ? ALICE : BOB, "Reader");
+    for (int i = 0, turn = 0; i < 160; i++) { /* more than are made one upon the other before all is read again */
+        if (i % 20 == 7) {
+            put_role_and_group(&b, i);
+        } else {
+            grant(&b, "one", turn++ % 2 ? ALICE : BOB, "Reader");
+        }
     }
     for (size_t i = 0; i < 3; i++) {
-        __atomic_store_n(&r[i].stop, 1, __ATOMIC_RELEASE);
+        atomic_store(&r[i].stop, true);
         pthread_join(threads[i], NULL);
         assert_int_equal(r[i].mixed, 0);
     }
+    /* What was made change by change is what the documents say. */
+    uint8_t changed[EG_SHA256_LEN], read[EG_SHA256_LEN];
+    digest_in_force(&b, changed);
+    close_bench(&b);
+    open_bench(&b);
+    digest_in_force(&b, read);
+    assert_memory_equal(changed, read, sizeof read);
     close_bench(&b);
 }
 
@@ -589,6 +649,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(rights_are_asked_at_each_scope, make, drop),
         cmocka_unit_test_setup_teardown(what_one_is_eligible_for_is_activated, make, drop),
         cmocka_unit_test_setup_teardown(an_activation_ends_with_its_eligibility, make, drop),
+        cmocka_unit_test_setup_teardown(a_tenant_has_its_share, make, drop),
         cmocka_unit_test_setup_teardown(swaps_never_mix, make, drop),
         cmocka_unit_test_setup_teardown(a_kill_leaves_a_whole_version, make, drop),
     };

@@ -151,7 +151,8 @@ static void actions_have_roles(void **state) {
         {EG_ACTION_CONTAINER_READ, false}, {EG_ACTION_CONTAINER_WRITE, false}, {EG_ACTION_CONTAINER_DELETE, false}, {EG_ACTION_BLOB_READ, true},
         {EG_ACTION_BLOB_WRITE, true}, {EG_ACTION_BLOB_DELETE, true}, {EG_ACTION_BLOB_ADD, true}, {EG_ACTION_BLOB_MOVE, true}, {EG_ACTION_BLOB_OWN, true},
         {EG_ACTION_BLOB_PERMISSIONS, true}, {EG_ACTION_AUDIT_READ, true}, {EG_ACTION_METRICS_READ, false}, {EG_ACTION_KEY_READ, false}, {EG_ACTION_KEY_WRITE, false},
-        {EG_ACTION_REVOKE, false}, {EG_ACTION_REVOCATION_READ, false},
+        {EG_ACTION_REVOKE, false}, {EG_ACTION_REVOCATION_READ, false}, {EG_ACTION_ACCOUNT_LIST_KEYS, false}, {EG_ACTION_ACCOUNT_RENEW_KEY, false},
+        {EG_ACTION_ACCOUNT_REVOKE_DELEGATIONS, false}, {EG_ACTION_DELEGATION_KEY, false}, {EG_ACTION_POLICY_STATES, false},
     };
     eg_policy *pol = load();
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
