@@ -78,6 +78,15 @@ static eg_decision ask_network(const eg_policy_access_question *q)
     return d;
 }
 
+/* Titles and conditions are what somebody wrote. */
+static void put_lines(eg_str text)
+{
+    while (text.ptr && text.len > 0) {
+        eg_cli_put_inert(stdout, eg_str_cut(&text, '\n'));
+        putchar('\n');
+    }
+}
+
 eg_err eg_cli_policy_check_access(const eg_policy_access_question *q, eg_problem *p)
 {
     EG_CLEANUP(eg_principal_unref_p) eg_principal *who = NULL;
@@ -101,9 +110,12 @@ eg_err eg_cli_policy_check_access(const eg_policy_access_question *q, eg_problem
         eg_cli_print_json(v);
         return EG_OK;
     }
-    printf("%s: %s\n%.*s", allowed ? "allowed" : "denied", from.allowed ? d.reason : from.reason, (int)text.len, text.ptr ? text.ptr : "");
+    printf("%s: ", allowed ? "allowed" : "denied");
+    put_lines(eg_str_of(from.allowed ? d.reason : from.reason));
+    put_lines(eg_buf_str(&text));
     if (from.rule[0]) {
-        printf("from %s: %s by %s\n", q->source, from.allowed ? "allowed" : "denied", from.rule);
+        printf("from %s: %s by ", q->source, from.allowed ? "allowed" : "denied");
+        put_lines(eg_str_of(from.rule));
     }
     return EG_OK;
 }

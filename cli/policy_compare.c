@@ -96,25 +96,74 @@ static eg_str text_of(const json_t *test, const char *name)
     return eg_str_of(json_string_value(json_object_get(test, name)));
 }
 
-/* One expected decision: {"name", "principal", "groups", "action" or "dataAction", "scope", "container", "path", "time", "expect": "allow" or "deny"}. */
-static eg_err run_test(const eg_policy *pol, const char *tenant, const json_t *test, bool *ret_fits, eg_decision *ret, eg_problem *p)
+/* A misspelt member would ask something else than was meant, and be believed. */
+static eg_err check_members(const json_t *test, eg_problem *p)
+{
+    static const char *const known[] = {"name", "principal", "groups", "action", "dataAction", "scope", "account", "container", "path", "prefix", "time", "source", "port", "subnet", "accountId",
+                                        "expect"};
+    const char *name;
+    json_t *unused;
+    json_object_foreach((json_t *)(uintptr_t)test, name, unused) {
+        bool fits = false;
+        for (size_t i = 0; i < sizeof known / sizeof known[0] && !fits; i++) {
+            fits = strcmp(name, known[i]) == 0;
+        }
+        if (!fits) {
+            return eg_fail(p, EG_ERR_INVALID, "\"%.60s\" is no member of a test", name);
+        }
+    }
+    return EG_OK;
+}
+
+/* A connection from an address to a listener's subnet, or to a storage account: {"source", "subnet" or "accountId", "port"}; with an account, `subnet` is that of the cluster whose job asks. */
+static eg_err run_flow(const eg_policy *pol, const json_t *test, eg_decision *ret, eg_problem *p)
+{
+    const eg_str source = text_of(test, "source"), subnet = text_of(test, "subnet"), account = text_of(test, "accountId");
+    int64_t port = 0;
+    EG_TRY(eg_json_get_int(test, "port", 443, 0, 65535, &port, p));
+    if (!source.ptr || (!subnet.ptr && !account.ptr) || text_of(test, "action").ptr || text_of(test, "dataAction").ptr) {
+        return eg_fail(p, EG_ERR_INVALID, "\"source\" and \"subnet\" or \"accountId\" are owed of a connection, and nobody's action");
+    }
+    if (account.ptr) {
+        const eg_account_flow f = {.account_id = account, .source_address = source, .cluster_subnet = subnet};
+        eg_policy_account_network(pol, &f, ret);
+    } else {
+        const eg_flow f = {.subnet = subnet, .source_address = source, .destination_port = (uint16_t)port};
+        eg_policy_network(pol, &f, ret);
+    }
+    return EG_OK;
+}
+
+/* One expected decision: {"name", "principal", "groups", "action" or "dataAction", "scope", "container", "path", "time", "expect": "allow" or "deny"}, or of a connection. */
+static eg_err run_access(const eg_policy *pol, const char *tenant, const json_t *test, eg_decision *ret, eg_problem *p)
 {
     EG_CLEANUP(eg_principal_unref_p) eg_principal *who = eg_principal_new();
     if (!who) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
     }
     EG_TRY(fill_principal(test, tenant, who, p));
-    eg_str data = text_of(test, "dataAction"), expect = text_of(test, "expect"), time = text_of(test, "time");
+    eg_str data = text_of(test, "dataAction"), time = text_of(test, "time");
     eg_access a = {.who = who, .resource_tenant = eg_str_of(tenant), .action = data.ptr ? data : text_of(test, "action"), .data_action = data.ptr != NULL,
                    .scope = text_of(test, "scope"), .account = text_of(test, "account"), .container = text_of(test, "container"), .path = text_of(test, "path"),
                    .prefix = text_of(test, "prefix")};
     if (time.ptr && eg_time_parse_rfc3339(time, &a.now_ns) != EG_OK) {
         return eg_fail(p, EG_ERR_INVALID, "\"time\" is no time such as 2026-01-31T08:00:00Z");
     }
-    if (!a.action.ptr || !a.scope.ptr || !expect.ptr || !(eg_str_is(expect, "allow") || eg_str_is(expect, "deny"))) {
-        return eg_fail(p, EG_ERR_INVALID, "\"scope\", \"action\" or \"dataAction\", and \"expect\" (allow or deny) are owed");
+    if (!a.action.ptr || !a.scope.ptr) {
+        return eg_fail(p, EG_ERR_INVALID, "\"scope\", and \"action\" or \"dataAction\", are owed");
     }
     eg_policy_decide(pol, &a, ret);
+    return EG_OK;
+}
+
+static eg_err run_test(const eg_policy *pol, const char *tenant, const json_t *test, bool *ret_fits, eg_decision *ret, eg_problem *p)
+{
+    const eg_str expect = text_of(test, "expect");
+    EG_TRY(check_members(test, p));
+    if (!expect.ptr || !(eg_str_is(expect, "allow") || eg_str_is(expect, "deny"))) {
+        return eg_fail(p, EG_ERR_INVALID, "\"expect\" is allow or deny");
+    }
+    EG_TRY(json_object_get(test, "principal") ? run_access(pol, tenant, test, ret, p) : run_flow(pol, test, ret, p));
     *ret_fits = ret->allowed == eg_str_is(expect, "allow");
     return EG_OK;
 }

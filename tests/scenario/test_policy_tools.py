@@ -66,6 +66,9 @@ def test_expected_decisions(policies, tmp_path):
     file.write_text(json.dumps({"tests": [expect(expect="perhaps")]}))
     code, _, complaint = run(*asked, policies["where"])
     assert code == 2 and "tests[0]" in complaint and "expect" in complaint
+    file.write_text(json.dumps({"tests": [expect(containner="planes", expect="deny")]}))  # misspelt, it would pass or fail for another reason
+    code, _, complaint = run(*asked, policies["where"])
+    assert code == 2 and "containner" in complaint
 
 
 TEAM = "7ea30000-0000-4000-8000-000000000002"
@@ -113,3 +116,10 @@ def test_check_access_says_who_may_do_what_from_where_and_why(tmp_path):
     code, said, _ = run("who-can", READ, *common, "--time", "2026-01-15T00:00:00Z")
     assert code == 0 and f"group {TEAM}: Storage Blob Data Reader at {LAKE}" in said and "where @Resource" in said and "denied to everybody but" in said
     assert run("who-can", "Microsoft.HDInsight/clusters/write", *common)[1] == "nobody\n"
+    flows = [{"name": "the office", "source": "203.0.113.9", "accountId": LAKE, "expect": "allow"}, {"source": "198.51.100.9", "accountId": LAKE, "expect": "deny"},
+             {"source": "198.51.100.9", "subnet": f"{SUB}/unknown", "port": 443, "expect": "deny"}]
+    write(f"{tmp_path}/flows.json", {"tests": flows})
+    asked = ("test", f"{tmp_path}/flows.json", "--tenant", TENANT, "--policies", folder)
+    assert run(*asked)[:2] == (0, "3 of 3 decisions are as expected\n")
+    write(f"{tmp_path}/flows.json", {"tests": [{"source": "198.51.100.9", "expect": "deny"}]})
+    assert run(*asked)[0] == 2
