@@ -56,6 +56,36 @@ bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_poli
     return false;
 }
 
+/* Whether one of these gives at least what m gives: to the same, above it, for as long, under no other condition. */
+static bool gives(const eg_policy *in, const eg_policy_assignment *v, size_t n, const eg_policy *of, const eg_policy_assignment *m) {
+    size_t low = 0, high = n;
+    while (low < high) { /* they are sorted by principal */
+        const size_t mid = low + (high - low) / 2;
+        if (eg_policy_guid_order(&v[mid].principal, &m->principal) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    for (; low < n && eg_policy_guid_order(&v[low].principal, &m->principal) == 0; low++) {
+        const eg_policy_assignment *a = &v[low];
+        const bool whole = a->starts_ns <= m->starts_ns && (a->ends_ns == 0 || (m->ends_ns != 0 && a->ends_ns >= m->ends_ns));
+        if ((a->kind & m->kind) == m->kind && whole && eg_policy_scope_covers(a->scope, m->scope) &&
+            (!a->condition || same_condition(a->condition, m->condition)) && same_role(&in->roles[a->role], &of->roles[m->role])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool eg_policy_may_activate(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m) {
+    return gives(in, in->eligible, in->eligible_count, of, m);
+}
+
+bool eg_policy_holds_as_much(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m) {
+    return gives(in, in->assignments, in->assignment_count, of, m);
+}
+
 static bool same_parties(const eg_policy_parties *a, const eg_policy_parties *b) {
     bool same = a->n == b->n;
     for (size_t i = 0; same && i < a->n; i++) {

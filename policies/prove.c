@@ -302,6 +302,22 @@ static eg_err over_grants(search *s) {
     return EG_OK;
 }
 
+/* Activating is a request too, and asks nobody else: who may newly activate what it does not hold has new access. */
+static eg_err over_eligible(search *s) {
+    const eg_policy *older = s->u->policies[0], *newer = s->u->policies[1];
+    for (size_t i = 0; i < newer->eligible_count; i++) {
+        const eg_policy_assignment *m = &newer->eligible[i];
+        char id[EG_UUID_LEN];
+        if (eg_policy_may_activate(older, newer, m) || eg_policy_holds_as_much(older, newer, m)) {
+            continue;
+        }
+        guid_text(&m->principal, id);
+        return stop(s, EG_PROOF_FAILS, "The %s %s may activate the role %.*s at %.*s. New: roleEligibilitySchedule %.*s. Old: not eligible.",
+                    m->kind == EG_ASSIGNEE_GROUP ? "members of the group" : "principal", id, EG_FMT(newer->roles[m->role].name), EG_FMT(m->scope), EG_FMT(m->name));
+    }
+    return EG_OK;
+}
+
 static eg_err run(search *s) {
     char why[256];
     const eg_err e = eg_universe_make(s->u, s->u->policies[0], s->u->policies[1], why);
@@ -319,6 +335,7 @@ static eg_err run(search *s) {
     s->who->kind = EG_PRINCIPAL_USER;
     snprintf(s->who->tenant, sizeof s->who->tenant, "%s", TENANT);
     EG_TRY(over_grants(s));
+    EG_TRY(over_eligible(s));
     if (s->hidden) {
         return stop(s, EG_PROOF_UNDECIDED, "Not decided: a condition's pattern of containers' names meets a container that has assignments of its own.");
     }

@@ -37,6 +37,9 @@ eg_err eg_universe_make(eg_universe *u, const eg_policy *older, const eg_policy 
 
 /* policy_same.c. Whether the other policy has the like of it, whatever it is called. */
 bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);
+/* Whether whom m names may activate all that m is about; holds it anyway. */
+bool eg_policy_may_activate(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);
+bool eg_policy_holds_as_much(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);
 bool eg_policy_has_deny(const eg_policy *in, const eg_policy_deny *d);
 bool eg_policy_has_rule(const eg_policy_group *in, const eg_policy_rule *r);
 bool eg_policy_cidrs_have(const eg_policy_cidrs *in, const eg_policy_cidr *c);

@@ -45,6 +45,19 @@ static eg_err tell_grants(const eg_policy *a, const eg_policy *b, const char *ve
     return EG_OK;
 }
 
+/* What somebody of `a` may activate and of `b` may not. */
+static eg_err tell_eligible(const eg_policy *a, const eg_policy *b, const char *verb, eg_buf *ret) {
+    for (size_t i = 0; i < a->eligible_count; i++) {
+        const eg_policy_assignment *m = &a->eligible[i];
+        char id[EG_UUID_LEN];
+        if (!eg_policy_may_activate(b, a, m)) {
+            id_text(&m->principal, id);
+            EG_TRY(eg_buf_addf(ret, "%s %s %s the role %.*s at %.*s (%s)\n", kind_text(m->kind), id, verb, EG_FMT(a->roles[m->role].name), EG_FMT(m->scope), m->file));
+        }
+    }
+    return EG_OK;
+}
+
 static eg_err tell_denies(const eg_policy *a, const eg_policy *b, const char *verb, eg_buf *ret) {
     for (size_t i = 0; i < a->deny_count; i++) {
         const eg_policy_deny *d = &a->denies[i];
@@ -147,6 +160,8 @@ eg_err eg_policy_what_if(const eg_policy *older, const eg_policy *newer, eg_buf 
     EG_TRY(tell_grants(older, newer, "loses", ret));
     EG_TRY(tell_duties(newer, older, "may use no data", ret));
     EG_TRY(tell_duties(older, newer, "may use data again where a role grants it", ret));
+    EG_TRY(tell_eligible(newer, older, "may newly activate", ret));
+    EG_TRY(tell_eligible(older, newer, "may no longer activate", ret));
     EG_TRY(tell_denies(newer, older, "is new", ret));
     EG_TRY(tell_denies(older, newer, "goes", ret));
     EG_TRY(tell_rules(newer, older, "is new", ret));

@@ -2,6 +2,8 @@
  * EG_SEED=N repeats a run, EG_LONG=1 makes ten times as many. */
 #include "random_policies.h"
 
+#include "condition.h"
+
 typedef struct pair { const eg_policy *older, *newer; } pair;
 
 static bool access_is_new(void *ctx, const eg_access *a) {
@@ -30,8 +32,33 @@ static bool account_is_new(void *ctx, const eg_account_flow *f) {
     return two.allowed && !one.allowed;
 }
 
+/* Said on its own terms, without the proof's. */
+static bool gives(const eg_policy_assignment *a, const eg_policy *pa, const eg_policy_assignment *b, const eg_policy *pb) {
+    return memcmp(&a->principal, &b->principal, sizeof a->principal) == 0 && a->kind == b->kind && eg_policy_scope_covers(a->scope, b->scope) &&
+           eg_policy_guid_order(&pa->roles[a->role].id, &pb->roles[b->role].id) == 0 && a->starts_ns <= b->starts_ns &&
+           (a->ends_ns ? a->ends_ns : INT64_MAX) >= (b->ends_ns ? b->ends_ns : INT64_MAX) &&
+           (!a->condition || (b->condition && eg_str_eq(eg_policy_condition_text(a->condition), eg_policy_condition_text(b->condition))));
+}
+
+static bool eligible_is_new(const pair *p) {
+    for (size_t i = 0; i < p->newer->eligible_count; i++) {
+        const eg_policy_assignment *m = &p->newer->eligible[i];
+        bool had = false;
+        for (size_t k = 0; k < p->older->eligible_count; k++) {
+            had = had || gives(&p->older->eligible[k], p->older, m, p->newer);
+        }
+        for (size_t k = 0; k < p->older->assignment_count; k++) {
+            had = had || gives(&p->older->assignments[k], p->older, m, p->newer);
+        }
+        if (!had) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool roles_are_new(pair *p) {
-    bool found = false;
+    bool found = eligible_is_new(p);
     for (unsigned i = 0; i < PERSONS && !found; i++) {
         eg_principal *who = person_of(i, TENANT);
         found = each_access(access_is_new, p, who, SUB);

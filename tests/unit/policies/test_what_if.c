@@ -49,6 +49,9 @@ static void words(void **state) {
             "the principal " ALICE " gains the role Night Operator at " GROUP ", where @Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'lake' (file.json)\n"
             "the principal " ALICE " loses the role Night Operator at " GROUP " (file.json)\n");
     test_free(timed);
+    static const char eligible[] = "{\"name\":\"e\",\"properties\":{\"roleDefinitionId\":\"Reader\",\"principalId\":\"" ALICE "\",\"scope\":\"" GROUP "\",\"status\":\"Provisioned\"}}";
+    is_told(EG_POLICY_ELIGIBLE, NULL, eligible, "the principal or members of group " ALICE " may newly activate the role Reader at " GROUP " (file.json)\n");
+    is_told(EG_POLICY_ELIGIBLE, eligible, NULL, "the principal or members of group " ALICE " may no longer activate the role Reader at " GROUP " (file.json)\n");
 }
 
 int main(void) {
