@@ -20,7 +20,7 @@ static const struct { const char *action; bool data; } actions[] = {
     {EG_ACTION_CONTAINER_DELETE, false}, {EG_ACTION_ACCOUNT_LIST_KEYS, false}, {EG_ACTION_ACCOUNT_RENEW_KEY, false}, {EG_ACTION_ACCOUNT_REVOKE_DELEGATIONS, false},
     {EG_ACTION_DELEGATION_KEY, false}, {EG_ACTION_BLOB_READ, true}, {EG_ACTION_BLOB_WRITE, true}, {EG_ACTION_BLOB_DELETE, true}, {EG_ACTION_BLOB_ADD, true}, {EG_ACTION_BLOB_MOVE, true},
     {EG_ACTION_BLOB_OWN, true}, {EG_ACTION_BLOB_PERMISSIONS, true}, {EG_ACTION_AUDIT_READ, true}, {EG_ACTION_POLICY_STATES, false}, {EG_ACTION_METRICS_READ, false}, {EG_ACTION_REVOKE, false},
-    {EG_ACTION_REVOCATION_READ, false}, {EG_ACTION_KEY_READ, false}, {EG_ACTION_KEY_WRITE, false}, {"Microsoft.Authorization/roleAssignments/read", false},
+    {EG_ACTION_REVOCATION_READ, false}, {EG_ACTION_ACT_FOR, true}, {EG_ACTION_ACT_CHAINED, true}, {EG_ACTION_KEY_READ, false}, {EG_ACTION_KEY_WRITE, false}, {"Microsoft.Authorization/roleAssignments/read", false},
     {"Microsoft.Authorization/roleAssignments/write", false}, {"Microsoft.Authorization/roleAssignments/delete", false}, {"Microsoft.Authorization/roleDefinitions/write", false},
     {"Microsoft.Authorization/denyAssignments/write", false}, {"Microsoft.Authorization/policyAssignments/write", false}, {"Microsoft.Authorization/elevateAccess/action", false},
     {"Microsoft.Network/networkSecurityGroups/read", false}, {"Microsoft.Network/networkSecurityGroups/write", false}, {"Microsoft.Network/virtualNetworks/subnets/write", false},
