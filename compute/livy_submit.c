@@ -185,8 +185,8 @@ static eg_err submit(submission *s) {
         return respond_parse_error(rq, e);
     }
     EG_TRY(e);
-    /* doAs beats proxyUser, as with Livy. */
-    EG_TRY(eg_livy_check_proxy_user(rq, s->do_as.len ? s->do_as : eg_json_str(s->request, "proxyUser")));
+    /* Livy lets doAs beat proxyUser. Here neither may name somebody else: a request that says two things means none of them. */
+    EG_TRY(eg_livy_check_proxy_user(rq, eg_json_str(s->request, "proxyUser")));
     EG_TRY(read_key(s));
     return s->has_key ? create_once(s) : create(s);
 }

@@ -251,6 +251,10 @@ static void nobody_acts_for_another(void **state) {
     a = livy_ask(l, (ask){.method = "POST", .pattern = "/batches", .query = "doAs=ben%40example.test", .body = AS("anna@example.test")});
     assert_int_equal(a.error, EG_ERR_DENIED_PROXY_USER);
     json_decref(a.json);
+    a = livy_ask(l, (ask){.method = "POST", .pattern = "/batches", .query = "doAs=anna%40example.test", .body = AS("ben@example.test")});
+    assert_int_equal(a.error, EG_ERR_DENIED_PROXY_USER); /* they disagree, and doAs beats nothing */
+    assert_true(a.has_details);
+    json_decref(a.json);
     static const char *const reads[] = {"/batches", "/batches/{id}", "/batches/{id}/state", "/batches/{id}/log"};
     for (size_t i = 0; i < 4; i++) {
         a = livy_ask(l, (ask){.method = "GET", .pattern = reads[i], .id = "0", .query = "doAs=ben"});
