@@ -4,6 +4,7 @@
 #include "conn.h"
 
 #include <embergate/clock.h>
+#include <embergate/metrics.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -98,6 +99,7 @@ static void accept_one(eg_worker *w, const eg_door_listener *l) {
         place(w, fd, l, &from);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         listen_stop(w); /* the backlog keeps them; without this the loop would spin */
+        eg_metric_add(EG_METRIC_DESCRIPTORS_SHORT, 1);
         w->listen_again_ms = w->now_ms + NO_DESCRIPTOR_MS;
     }
 }

@@ -13,6 +13,7 @@
 #include "certificate_watch.h"
 #include "clock_watch.h"
 #include "seccomp_filter.h"
+#include "self_report.h"
 #include "serve_policy.h"
 
 #include <embergate/audit.h>
@@ -412,29 +413,6 @@ static void close_all(gateway *g)
     eg_arena_free(g->arena);
 }
 
-static void recorded(void *ctx, eg_err e)
-{
-    (void)ctx;
-    if (e != EG_OK) {
-        eg_log(EG_LOG_ERROR, "audit_record_failed", "error", eg_err_code(e), NULL);
-    }
-}
-
-/* Times in the log before and after don't compare, and tokens may seem expired or not yet valid: whoever reads it must be able to tell. */
-static void tell_clock_jump(gateway *g, int64_t seconds)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%lld", (long long)seconds);
-    eg_log(EG_LOG_WARN, "clock.jumped", "seconds", text, NULL);
-    json_t *details = json_pack("{s:I}", "seconds", (json_int_t)seconds);
-    eg_audit_record r = {.event = "server.clock.jump", .outcome = "allowed", .details = details};
-    eg_err e = eg_audit_append(g->audit, &r, recorded, NULL);
-    if (e != EG_OK) {
-        recorded(NULL, e);
-    }
-    json_decref(details);
-}
-
 /* What many connections took, glibc keeps in its arenas when they have left: given back when more than half of the most there were are gone. */
 static void give_back_memory(int64_t *most)
 {
@@ -478,6 +456,7 @@ int eg_serve_gateway(void *plan, const atomic_int *stop)
     }
     eg_log(EG_LOG_INFO, "gateway.ready", "endpoint", g.plan->config->public_url, NULL);
     eg_clock_watch clock;
+    eg_self_report report = {0};
     int64_t most_connections = 0;
     eg_clock_watch_init(&clock, &eg_clock_system);
     while (!atomic_load(stop)) {
@@ -493,8 +472,9 @@ int eg_serve_gateway(void *plan, const atomic_int *stop)
         eg_identity_tell_metrics(g.identity);
         int64_t jumped = eg_clock_watch_jump(&clock);
         if (jumped != 0) {
-            tell_clock_jump(&g, jumped);
+            eg_self_report_clock(g.audit, jumped);
         }
+        eg_self_report_tick(&report, g.audit, eg_mono_ns(&eg_clock_system));
     }
     eg_log(EG_LOG_INFO, "gateway.stopping", NULL);
     close_all(&g);

@@ -8,6 +8,7 @@
 #define EG_METRIC_LIST(X)                                                                                       \
     X(CONNECTIONS_ACCEPTED, "embergate_connections_accepted_total", "counter", "Connections accepted before any rule")      \
     X(CONNECTIONS_DENIED, "embergate_connections_denied_total", "counter", "Connections closed by a network rule before the handshake") \
+    X(DESCRIPTORS_SHORT, "embergate_descriptors_short_total", "counter", "Times that a worker could accept nobody for want of a descriptor") \
     X(CONNECTIONS_OPEN, "embergate_connections_open", "gauge", "Connections open now")                          \
     X(TLS_HANDSHAKES, "embergate_tls_handshakes_total", "counter", "TLS handshakes completed")                  \
     X(TLS_FAILED, "embergate_tls_failed_total", "counter", "TLS handshakes that failed")                        \

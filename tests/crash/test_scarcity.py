@@ -70,7 +70,14 @@ def test_disk_full(disk_gateway, seed, tmp_path):
             assert soon(lambda: put(g, bearer, "/data/again", b"a" * 1000) == (200, None)), "no recovery: " + g.log_tail()
             time.sleep(1)
     assert g.request("GET", "/data/kept", bearer)[1] == b"k" * 100000
+    time.sleep(1.5)
+    assert refusals_recorded(g, "InsufficientStorage"), "who was told that the disk is full stands in no record"
     judge(g, clients, tmp_path)
+
+
+def refusals_recorded(g, code):
+    """Records of requests that were answered with this error."""
+    return [r for r in records(acts.log_folder(g)) if r.get("error") == code]
 
 
 def allow_store(g, mib):
@@ -102,8 +109,7 @@ def test_metadata_store_full(trivial_gateway, seed, tmp_path):
     assert soon(lambda: put(g, bearer, "/data/more", b"m" * 1000) == (200, None)), "deleting did not help: " + g.log_tail()
     assert g.request("GET", "/data/more", bearer)[1] == b"m" * 1000
     time.sleep(1.5)
-    failed = [r for r in records(acts.log_folder(g)) if r.get("error") == "MetadataStoreFull"]
-    assert len(failed) >= 4, "who was told so stands in no record"
+    assert len(refusals_recorded(g, "MetadataStoreFull")) >= 4, "who was told so stands in no record"
     g.stop()
     allow_store(g, 64)
     g.start()
@@ -131,6 +137,8 @@ def test_keeper_away(trivial_gateway, seed, tmp_path):
         assert soon(lambda: put(g, bearer, "/data/nobodys-key", b"n" * 1000) == (200, None))
         os.kill(g.pids()["keeper"], signal.SIGKILL)
         assert soon(lambda: put(g, bearer, f"/data/{time.monotonic_ns()}", b"n" * 1000) == (200, None))
+    time.sleep(1.5)
+    assert refusals_recorded(g, "KeeperUnavailable"), "who was told that keys can't be had stands in no record"
     judge(g, clients, tmp_path)
 
 
@@ -175,6 +183,10 @@ def test_descriptors_exhausted(trivial_gateway, seed, tmp_path):
             allow_descriptors(g, gateway, before)
         assert soon(lambda: put_or_none(g, bearer, "/data/again", b"a" * 1000) == (200, None)), "no recovery: " + g.log_tail()
     assert g.pids()["gateway"] == gateway, "it died of it"
+    assert '"descriptors.short"' in open(g.log_path).read()
+    time.sleep(1.5)
+    short = [r for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "server.descriptors.short"]
+    assert len(short) == 1 and short[0]["outcome"] == "failed", short
     judge(g, clients, tmp_path)
 
 

@@ -1,7 +1,9 @@
-/* The pipeline as a client meets it: requests, their refusals and their records. */
+/* The pipeline as a client meets it: requests, their refusals and their records; and what the server records of itself. covers: self_report.c */
 #include "pipeline_stage.h"
 
 #include <embergate/actions.h>
+
+#include "process/self_report.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -223,6 +225,34 @@ static void health_and_metrics(void **state) {
     stage_expect("GET /healthz/details", GATEWAY, 200, "roleAssignments/half.json");
 }
 
+static bool recorded_soon(int64_t count) {
+    for (int i = 0; i < 200 && stage_records() < count; i++) {
+        stage_wait_ms(10);
+    }
+    return stage_records() == count;
+}
+
+/* Want of descriptors is one record at once, and one a minute however long it lasts. */
+static void the_server_tells_of_itself(void **state) {
+    (void)state;
+    eg_self_report r = {0};
+    int64_t before = stage_records();
+    eg_self_report_clock(the_stage->audit, -7200);
+    assert_true(recorded_soon(before + 1));
+    r.told = eg_metric_get(EG_METRIC_DESCRIPTORS_SHORT);
+    eg_self_report_tick(&r, the_stage->audit, 1);
+    eg_metric_add(EG_METRIC_DESCRIPTORS_SHORT, 3);
+    eg_self_report_tick(&r, the_stage->audit, 2);
+    assert_true(recorded_soon(before + 2));
+    eg_metric_add(EG_METRIC_DESCRIPTORS_SHORT, 1);
+    eg_self_report_tick(&r, the_stage->audit, EG_SELF_REPORT_PAUSE_NS);
+    stage_wait_ms(100);
+    assert_int_equal(stage_records(), before + 2);
+    eg_self_report_tick(&r, the_stage->audit, EG_SELF_REPORT_PAUSE_NS + 2);
+    assert_true(recorded_soon(before + 3));
+    assert_int_equal(r.told, eg_metric_get(EG_METRIC_DESCRIPTORS_SHORT));
+}
+
 static void schemes(void **state) {
     (void)state;
     static const struct { const char *given; eg_err owed; } rows[] = {
@@ -256,6 +286,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(schemes), ON_STAGE(ordinary), ON_STAGE(refused), ON_STAGE(others_are_invisible), ON_STAGE(bodies_are_bounded), ON_STAGE(peers_that_leave),
         ON_STAGE(answered_twice_is_answered_once), ON_STAGE(short_answers_are_given_on_the_worker), ON_STAGE(records_in_transactions), ON_STAGE(first_accesses), ON_STAGE(records_say_why), ON_STAGE(no_record_no_answer),
         ON_STAGE(job_tokens), ON_STAGE(handlers_ask_again), ON_STAGE(health_and_metrics),
+        ON_STAGE(the_server_tells_of_itself),
     };
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);

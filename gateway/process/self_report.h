@@ -1,0 +1,20 @@
+/* Tells the operator's log and the server's audit log what befell the server itself. */
+#ifndef GATEWAY_PROCESS_SELF_REPORT_H
+#define GATEWAY_PROCESS_SELF_REPORT_H
+
+#include <embergate/audit.h>
+
+#define EG_SELF_REPORT_PAUSE_NS (60 * INT64_C(1000000000)) /* between two reports of one kind of want */
+
+/* The wall clock was set by so many seconds: event server.clock.jump. */
+void eg_self_report_clock(eg_audit *a, int64_t seconds);
+
+/* Connections that had to wait because there was no descriptor, added up: event server.descriptors.short, at once and then once a minute at most. */
+typedef struct eg_self_report {
+    int64_t told;       /* of the metric, when last told */
+    int64_t next_ns;    /* monotonic: not before */
+} eg_self_report;
+/* To be called often. */
+void eg_self_report_tick(eg_self_report *r, eg_audit *a, int64_t mono_ns);
+
+#endif
