@@ -9,6 +9,15 @@ from server import finish, make_state_folder, new_gateway
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="without root all processes share one user"), pytest.mark.alone]
 PROCESSES, DISK_MB = 1000, 200
+# Whoever is attacked has driver, executors and block managers that hold something.
+SLEEPER = """
+import time
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+kept = spark.sparkContext.parallelize(range(100), 4).map(lambda x: x + 1).cache()
+print('holds', kept.count(), flush=True)
+time.sleep(1800)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +33,7 @@ def jail():
         f.write(text.replace("max_processes: 8192", f"max_processes: {PROCESSES}").replace("max_disk_mb: 32768", f"max_disk_mb: {DISK_MB}"))
     try:
         g.start()
-        g.sleeper = start(g, "sleep", "import time\ntime.sleep(900)\n", cluster="other")
+        g.sleeper = start(g, "sleep", SLEEPER, cluster="other")
         yield g
     finally:
         finish(g, folder)
@@ -42,8 +51,8 @@ def state_of(g, batch, cluster="analytics"):
     return g.json("GET", f"/clusters/{cluster}/livy/batches/{batch}", g.token())[1]
 
 
-def log_of(g, batch):
-    return g.json("GET", f"/livy/batches/{batch}/log?from=0&size=1000", g.token())[1]["log"]
+def log_of(g, batch, cluster="analytics"):
+    return g.json("GET", f"/clusters/{cluster}/livy/batches/{batch}/log?from=0&size=1000", g.token())[1]["log"]
 
 
 def wait_for(what, seconds=150):
@@ -76,13 +85,17 @@ def source_of(name):
         return f.read()
 
 
+# Master and two workers have a port for RPC and one for web pages each; the driver RPC, a block manager and a door for Python; an executor a block manager.
+LISTENERS = 10
+
+
 def listeners_of_the_other_cluster(g):
     """Ports on which processes of the other cluster of this very gateway listen."""
     inodes = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                if f"{g.state}/clusters/other/".encode() in f.read():
+            with open(f"/proc/{pid}/cmdline", "rb") as f, open(f"/proc/{pid}/environ", "rb") as e:
+                if f"{g.state}/clusters/other/".encode() in f.read() + e.read():
                     inodes |= {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
         except OSError:
             pass
@@ -90,10 +103,11 @@ def listeners_of_the_other_cluster(g):
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with open(table) as f:
             ports |= {int(w[1].split(":")[1], 16) for w in map(str.split, list(f)[1:]) if w[3] == "0A" and f"socket:[{w[9]}]" in inodes}
-    return sorted(ports) if len(ports) >= 5 else None  # master and worker have two each, a driver more
+    return sorted(ports) if len(ports) >= LISTENERS else None
 
 
 def test_nothing_is_reached(jail):
+    wait_for(lambda: any("holds 100" in line for line in log_of(jail, jail.sleeper, "other")))
     pids, ports = jail.pids(), wait_for(lambda: listeners_of_the_other_cluster(jail))
     batch = start(jail, "attack", source_of("attack.py"), jail.state, jail.endpoint, os.environ["EG_SPARK_HOME"],
                   ",".join(map(str, [jail.process.pid, *pids.values()])), ",".join(map(str, ports)))
@@ -165,15 +179,16 @@ def runners_memory(g):
     return most
 
 
-def test_a_gigabyte_of_log_is_read_and_cut(jail):
-    batch = start(jail, "chatter", "import os\nline = b'x' * 127 + b'\\n'\nfor i in range(1024):\n    os.write(2, line * 8192)\nopen('done', 'w').close()\n")
+@pytest.mark.parametrize("gib", [1, pytest.param(10, marks=pytest.mark.skipif(not os.environ.get("EG_LONG"), reason="EG_LONG=1 writes 10 GiB"))])
+def test_gigabytes_of_log_are_read_and_cut(jail, gib):
+    batch = start(jail, "chatter", f"import os\nline = b'x' * 127 + b'\\n'\nfor i in range({gib * 1024}):\n    os.write(2, line * 8192)\nopen('done', 'w').close()\n")
     most = 0
 
     def look():
         nonlocal most
         most = max(most, runners_memory(jail))
         return state_of(jail, batch)["state"] in ("success", "dead", "killed")
-    wait_for(look)
+    wait_for(look, 150 * gib)
     assert state_of(jail, batch)["state"] == "success"  # all of it was taken from the program
     size = os.stat(f"{jail.state}/clusters/analytics/run/batch-{batch}/log").st_size
     assert 60 << 20 < size <= 64 << 20

@@ -88,6 +88,38 @@ def test_dangerous_properties_are_400(gateway, conf):
     assert status == 400 and next(iter(conf)) in str(body), body
 
 
+# As they come in the body: what the property's own text would be after JSON, Java's properties or a shell had read it once more.
+SMUGGLED = {
+    "a line end escaped in JSON": r'"spark.app.name": "x\u000aspark.master=local"',
+    "a carriage return": r'"spark.app.name": "x\u000dspark.master=local"',
+    "a line separator of Unicode": r'"spark.app.name\u2028spark.master": "x"',
+    "an escaped name": r'"spark\u002emaster": "local"',
+    "a backslash before a line end": r'"spark.app.name": "x\\\nspark.master=local"',
+    "NUL": r'"spark.app.name": "x\u0000"',
+    "a name that ends in an equals sign": r'"spark.app.name=x\nspark.master": "local"',
+    "the same name twice": r'"spark.app.name": "a", "spark.app.name": "b"',
+}
+
+
+@pytest.mark.parametrize("how", SMUGGLED)
+def test_no_property_is_smuggled(gateway, how):
+    body = f'{{"file": "{acts.address(gateway, "jobs/x.py")}", "conf": {{{SMUGGLED[how]}}}}}'
+    status, said, _ = gateway.request("POST", "/livy/batches", gateway.token(), body.encode(), {"Content-Type": "application/json"})
+    assert status == 400, said
+
+
+def test_what_looks_like_an_escape_stays_a_name(gateway):
+    """A backslash is text: it reaches Spark as the name that was given, and sets nothing else."""
+    code = b"from pyspark import SparkContext\nc = SparkContext.getOrCreate().getConf()\nprint('name', repr(c.get('spark.app.name')), c.get('spark.master')[:8], flush=True)\n"
+    gateway.file_system().get_file_client("jobs/name.py").upload_data(code, overwrite=True)
+    name = r"x\nspark.master=local[1]\u000aspark.ui.enabled=true # ! : ="
+    status, batch, _ = gateway.json("POST", "/livy/batches", gateway.token(), {"file": acts.address(gateway, "jobs/name.py"), "conf": {"spark.app.name": name}})
+    assert status == 201, batch
+    assert wait_final(gateway, batch["id"]) == "success"
+    log = gateway.json("GET", f"/livy/batches/{batch['id']}/log?from=0&size=10000", gateway.token())[1]["log"]
+    assert f"name {name!r} spark://" in log, log[-20:]
+
+
 @pytest.mark.parametrize("file", ["--conf", "file:///etc/passwd", "/etc/passwd", "http://127.0.0.1/x.py", "abfss://data@evil.example/x.py",
                                   "/../etc/passwd", "local:/x.py"])
 def test_files_from_elsewhere_are_400(gateway, file):
@@ -95,9 +127,22 @@ def test_files_from_elsewhere_are_400(gateway, file):
     assert status == 400, body
 
 
-def test_proxy_user_that_disagrees_is_403(gateway):
-    status, body, _ = gateway.json("POST", "/livy/batches", gateway.token(), {"file": acts.address(gateway, "x.py"), "proxyUser": "root"})
-    assert status == 403, body
+@pytest.mark.parametrize("who", ["root", "guest", "stranger"])
+def test_proxy_user_that_disagrees_is_403(gateway, who):
+    """As proxyUser, as doAs, and as one who is right beside one who isn't; a person of another tenant by name and by id. Both names are in the record."""
+    asked = [who] if who == "root" else [who, gateway.profile(who)["object_id"]]
+    body = {"file": acts.address(gateway, "x.py")}
+    for name in asked:
+        for path, more in (("/livy/batches", {"proxyUser": name}), (f"/livy/batches?doAs={name}", {}),
+                           (f"/livy/batches?doAs={name}", {"proxyUser": "admin"}), ("/livy/batches?doAs=admin", {"proxyUser": name})):
+            status, said, _ = gateway.json("POST", path, gateway.token(), {**body, **more})
+            assert status == 403, (path, more, said)
+    time.sleep(1.5)  # the index follows
+    me = gateway.profile()
+    status, found, _ = gateway.json("GET", f"/audit/{me['tenant']}/records?actor={me['object_id']}&outcome=denied", gateway.token())
+    assert status == 200
+    for name in asked:
+        assert any(r.get("details", {}).get("proxyUser") == name and r["details"]["name"] == "admin" for r in found["records"]), found["records"][-3:]
 
 
 def test_jobs_command(gateway, wrangled):

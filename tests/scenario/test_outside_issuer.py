@@ -13,6 +13,7 @@ import acts
 import pytest
 from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient, generate_blob_sas
+from log_records import records
 from outside_issuer import Front, Keycloak, MockOauth2, OidcProvider, OwnIssuer, ProviderCa, configure, derived_id
 from server import finish, make_state_folder, new_gateway
 
@@ -346,6 +347,44 @@ def test_a_flood_of_garbage_evicts_and_fetches_nothing(world):
     assert metric(world, "embergate_token_cache_misses_total") - misses <= FLOOD + 10  # the good ones are not among them
 
 
+JOB = b"""
+import sys, time
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+for step in range(8):
+    spark.range(0, 100, 1, 1).write.parquet(f"{sys.argv[1]}/{step}")
+    print(f"step {step}", flush=True)
+    time.sleep(1)
+"""
+
+
+def test_a_job_runs_on_while_its_provider_is_away_and_keys_turn(world):
+    """Who submitted it was asked once; from then on it has the gateway's own word. Data keys turn meanwhile too."""
+    g, plain = world.gateway, world.own["plain"]
+    scope = "/subscriptions/" + g.profile()["subscription"]
+    for role in ("Embergate Job Submitter", "Storage Blob Data Contributor"):
+        g.run("policy", "assign", "--role", role, "--principal", plain.object_id, "--scope", scope)
+    g.file_system().get_file_client("jobs/steps.py").upload_data(JOB, overwrite=True)
+    body = {"file": acts.address(g, "jobs/steps.py"), "args": [acts.address(g, "steps")]}
+    assert eventually(lambda: g.json("GET", "/livy/batches", plain.token())[0] == 200)
+    status, batch, _ = g.json("POST", "/livy/batches", plain.token(), body)
+    assert status == 201, batch
+
+    def said():
+        return g.json("GET", f"/livy/batches/{batch['id']}/log?from=0&size=10000", g.token())[1]["log"]
+    assert eventually(lambda: "step 0" in said(), 240), said()[-20:]
+    plain.front.down()
+    plain.new_key()
+    try:
+        g.run("key", "rotate", "--state", g.state, "--tenant", "contoso", "--wait")
+        assert eventually(lambda: "step 7" in said(), 120), said()[-20:]
+    finally:
+        plain.front.up()
+    assert eventually(lambda: g.json("GET", f"/livy/batches/{batch['id']}/state", g.token())[1]["state"] == "success", 60), said()[-20:]
+    fs = g.file_system()
+    assert all(fs.get_file_client(f"steps/{step}/_SUCCESS").exists() for step in range(8))
+
+
 def test_new_keys_are_found_and_old_ones_go(world):
     """Last, because the gateway asks for the keys of an issuer again only after a minute, which the other tests fill."""
     turning, real = world.own["turning"], world.real["OidcProvider"]
@@ -363,3 +402,6 @@ def test_new_keys_are_found_and_old_ones_go(world):
     assert eventually(lambda: ask(world, world.lingering) == (401, "TokenKeyUnknown"), 20)
     assert ask(world, lingering.token())[0] == 200
     assert eventually(lambda: ask(world, real.token())[0] == 200, 60)
+    # That a provider was away is in the server's log: failures before anybody is known, added up by the minute.
+    told = [r for r in records(f"{world.gateway.state}/gateway/audit/server") if r["event"] == "request.refused" and r.get("error") == "ServiceUnavailable"]
+    assert told and all(r["count"] >= 1 for r in told), "the outage stands in no record"

@@ -166,6 +166,17 @@ def py4j(port):
     return act
 
 
+def python_worker(port):
+    """The door of executors' Python workers: a secret as length and text, answered by "ok" or "err"."""
+    def act():
+        secret = b"0" * 64
+        heard = speaking(port, len(secret).to_bytes(4, "big") + secret)
+        if heard != b"\0\0\0\2ok":
+            raise Refused(heard[:12] or "silence")
+        return heard
+    return act
+
+
 for pid in pids:
     attempt(f"end process {pid} of the server", signalling(pid))
 attempt("see processes of others", foreign_processes)
@@ -195,9 +206,10 @@ for path in ("/metrics", "/healthz/details", "/livy/batches", "/clusters/other/l
     attempt(f"GET {path} without a token", unauthenticated(path))
 with open(os.path.join(os.sep, "dev", "shm", "embergate-attack"), "w") as f:
     f.write("seen by its own processes alone")
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
+with concurrent.futures.ThreadPoolExecutor(16) as pool:
     for port in ports:
         pool.submit(attempt, f"the web page at a listener of the other cluster ({port})", web(port))
         pool.submit(attempt, f"the RPC at a listener of the other cluster ({port})", rpc(port))
+        pool.submit(attempt, f"the Python workers at a listener of the other cluster ({port})", python_worker(port))
         pool.submit(attempt, f"the Java gateway at a listener of the other cluster ({port})", py4j(port))
 sys.exit(1 if reached else 0)
