@@ -15,8 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define TENANT "11111111-1111-4111-8111-111111111111"
 
-static char top[] = P_tmpdir "/embergate-fuzz-XXXXXX";
-static char dir[64];
+static char top[256], dir[300];
 static eg_keys *keys;
 
 static void require(bool ok) {
@@ -48,6 +47,8 @@ static void open_keys(void) {
     eg_buf recovery;
     eg_problem p = {0};
     eg_buf_init(&recovery, 1024);
+    const char *tmp = getenv("TMPDIR"); /* of the runner, which removes it: a fuzzer that is ended runs no atexit */
+    require(snprintf(top, sizeof top, "%s/embergate-fuzz-XXXXXX", tmp ? tmp : P_tmpdir) < (int)sizeof top);
     require(mkdtemp(top) != NULL && snprintf(dir, sizeof dir, "%s/keys", top) > 0);
     require(eg_keeper_init(dir, &recovery, &p) == EG_OK && eg_keeper_add_tenant(dir, EG_LIT(TENANT), &p) == EG_OK);
     require(eg_keeper_open_local(dir, &keys, &p) == EG_OK);
