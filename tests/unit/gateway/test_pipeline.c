@@ -1,4 +1,4 @@
-/* The pipeline as a client meets it: requests, their refusals and their records; and what the server records of itself. covers: self_report.c */
+/* The pipeline as a client meets it: requests, their refusals and their records; and what the server records of itself. covers: self_report.c authenticate.c record_request.c respond_request.c ops.c */
 #include "pipeline_stage.h"
 
 #include <embergate/actions.h>

@@ -1,4 +1,4 @@
-/* Networks as the pipeline asks about them: a subnet's rules and an account's own, before any token. */
+/* Networks as the pipeline asks about them: a subnet's rules and an account's own, before any token. covers: network.c */
 #include "pipeline_stage.h"
 
 #include <signal.h>
