@@ -184,8 +184,7 @@ def test_descriptors_exhausted(trivial_gateway, seed, tmp_path):
         assert soon(lambda: put_or_none(g, bearer, "/data/again", b"a" * 1000) == (200, None)), "no recovery: " + g.log_tail()
     assert g.pids()["gateway"] == gateway, "it died of it"
     assert '"descriptors.short"' in open(g.log_path).read()
-    time.sleep(1.5)
-    short = [r for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "server.descriptors.short"]
+    short = soon(lambda: [r for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "server.descriptors.short"], 30)
     assert len(short) == 1 and short[0]["outcome"] == "failed", short
     judge(g, clients, tmp_path)
 
