@@ -122,6 +122,17 @@ eg_cluster_state eg_clusters_state(eg_clusters *cs, eg_str name, eg_problem *p) 
     return s;
 }
 
+uint64_t eg_clusters_generation(eg_clusters *cs, eg_str name) {
+    eg_cluster *c = find(cs, name);
+    if (!c) {
+        return 0;
+    }
+    pthread_mutex_lock(&cs->lock);
+    const uint64_t n = c->record.generation;
+    pthread_mutex_unlock(&cs->lock);
+    return n;
+}
+
 eg_err eg_clusters_batch_conf(eg_clusters *cs, const eg_spark_batch *b, eg_buf *ret, eg_problem *p) {
     eg_cluster *c = find(cs, eg_str_of(b->cluster));
     if (!c) {

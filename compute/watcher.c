@@ -78,7 +78,10 @@ static void settle_status(eg_compute *c, eg_live_job *job, const eg_runner_statu
     } else if ((s->state == EG_RUNNER_ENDED && s->stopped) || atomic_load(&job->stop_asked)) {
         end.state = EG_BATCH_KILLED;
     }
-    if (s->state == EG_RUNNER_ENDED && s->start_failed) {
+    if (job->lost && end.state == EG_BATCH_KILLED && !atomic_load(&job->stop_asked)) {
+        end.state = EG_BATCH_DEAD;
+        end.why = EG_ERR_CLUSTER_DOWN;
+    } else if (s->state == EG_RUNNER_ENDED && s->start_failed) {
         end.why = EG_ERR_LAUNCHER;
     } else if (s->state == EG_RUNNER_ENDED && s->over_disk) {
         end.why = EG_ERR_QUOTA;
@@ -134,6 +137,14 @@ static void ask_to_stop(eg_compute *c, eg_live_job *job) {
     job->next_try_ns = eg_mono_ns(c->o.clock) + (e == EG_OK ? 15 : 1) * SECOND;
 }
 
+/* A driver never finds a master that was started anew, with other ports and secrets, and would wait for it for ever. What has no application goes on: it
+ * needs no master. */
+static bool lost_its_master(eg_compute *c, eg_live_job *job) {
+    const uint64_t now = eg_clusters_generation(c->clusters, eg_str_of(job->who.cluster));
+    job->generation = job->generation ? job->generation : now;
+    return job->app_id[0] && now != job->generation;
+}
+
 static void on_running(eg_compute *c, eg_live_job *job, const eg_runner_status *s) {
     if (atomic_load(&job->stop_asked)) {
         ask_to_stop(c, job);
@@ -141,6 +152,11 @@ static void on_running(eg_compute *c, eg_live_job *job, const eg_runner_status *
     }
     job->started_ns = s->started_ns ? s->started_ns : job->started_ns ? job->started_ns : eg_wall_ns(c->o.clock);
     look_for_app(c, job);
+    job->lost = job->lost || lost_its_master(c, job);
+    if (job->lost) {
+        ask_to_stop(c, job);
+        return;
+    }
     bool moved = job->flushed_read != atomic_load(&job->read) || job->flushed_written != atomic_load(&job->written);
     bool due = eg_mono_ns(c->o.clock) >= job->flush_ns;
     if (job->state == EG_BATCH_STARTING || (due && (moved || (job->app_id[0] && job->flush_ns == 0)))) {
@@ -214,6 +230,7 @@ static void start(eg_watcher *w, eg_live_job *job) {
         return;
     }
     eg_problem p = {0};
+    job->generation = eg_clusters_generation(c->clusters, eg_str_of(job->who.cluster));
     eg_err e = eg_batch_start(c, job, &p);
     if (e == EG_OK || e == EG_ERR_EXISTS) {
         job->launched = true;
