@@ -43,6 +43,7 @@ typedef struct eg_profile {
     char client_certificate[512];  /* PEM file: names that key by its x5t#S256 */
     char client_algorithm[8];      /* "RS256", "PS256", "ES256"; "" = what fits the key */
     char federated_token_file[512];
+    char client_proof[12];         /* what client_key does: "assertion" (""), or "tls": it is the key of client_certificate in the handshake (RFC 8705) */
 } eg_profile;
 
 /* --profile FILE, else $EMBERGATE_PROFILE, else ~/.config/embergate/profile.json; $EMBERGATE_ENDPOINT, _TENANT, _CLIENT_ID,
@@ -67,8 +68,12 @@ typedef struct eg_cli_call {
     const char *content_type;      /* NULL = none */
     eg_bytes body;
     const char *const *headers;    /* "Name: value", NULL-terminated; may be NULL */
+    const eg_profile *client;      /* whose certificate is shown in the handshake, if its client_proof is "tls"; NULL = nobody's */
     bool provider;                 /* not the gateway but a provider of tokens: a proxy of the environment counts, and less is waited and taken */
 } eg_cli_call;
+
+/* client_proof.c: it shows a client certificate. */
+bool eg_profile_shows_certificate(const eg_profile *profile);
 
 /* *ret_body is initialised by the callee; the caller frees it. Answers of any status are EG_OK. */
 eg_err eg_cli_exchange(const eg_cli_call *call, long *ret_status, eg_buf *ret_body, eg_problem *p) EG_MUST_CHECK;

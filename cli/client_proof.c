@@ -1,4 +1,4 @@
-/* Proves which client asks for a token: by a secret, by an assertion that its key signs, or by a federated token. */
+/* Proves which client asks for a token: by a secret, by an assertion that its key signs, by a certificate in the handshake, or by a federated token. */
 #include "sign_in.h"
 
 #include <embergate/durable_file.h>
@@ -31,7 +31,7 @@ eg_err eg_mounted_file_read(const char *path, size_t max, eg_buf *ret, eg_proble
     return e == EG_OK ? EG_OK : eg_fail(p, e, "'%s' can't be read (a regular file of at most %zu bytes is wanted)", path, max);
 }
 
-typedef enum proof { PROOF_NONE = 0, PROOF_SECRET, PROOF_SECRET_FILE, PROOF_KEY, PROOF_FEDERATED } proof;
+typedef enum proof { PROOF_NONE = 0, PROOF_SECRET, PROOF_SECRET_FILE, PROOF_KEY, PROOF_TLS, PROOF_FEDERATED } proof;
 
 /* The variable that AKS and others set for workloads counts only where nothing else proves the client. */
 static const char *federated_file(const eg_profile *profile)
@@ -44,6 +44,22 @@ static const char *federated_file(const eg_profile *profile)
     return !other && set ? set : "";
 }
 
+bool eg_profile_shows_certificate(const eg_profile *profile)
+{
+    return strcmp(profile->client_proof, "tls") == 0;
+}
+
+static eg_err check_way(const eg_profile *profile, eg_problem *p)
+{
+    if (profile->client_proof[0] == '\0' || strcmp(profile->client_proof, "assertion") == 0) {
+        return EG_OK;
+    }
+    if (!eg_profile_shows_certificate(profile)) {
+        return eg_fail(p, EG_ERR_INVALID, "the profile's client_proof is none of assertion and tls");
+    }
+    return profile->client_key[0] && profile->client_certificate[0] ? EG_OK : eg_fail(p, EG_ERR_INVALID, "client_proof tls owes a client_key and its client_certificate");
+}
+
 static eg_err choose(const eg_profile *profile, proof *ret, eg_problem *p)
 {
     const struct {
@@ -52,10 +68,11 @@ static eg_err choose(const eg_profile *profile, proof *ret, eg_problem *p)
     } found[] = {
         {profile->client_secret[0] != '\0', PROOF_SECRET},
         {profile->client_secret_file[0] != '\0', PROOF_SECRET_FILE},
-        {profile->client_key[0] != '\0', PROOF_KEY},
+        {profile->client_key[0] != '\0', eg_profile_shows_certificate(profile) ? PROOF_TLS : PROOF_KEY},
         {federated_file(profile)[0] != '\0', PROOF_FEDERATED},
     };
     *ret = PROOF_NONE;
+    EG_TRY(check_way(profile, p));
     for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
         if (found[i].there && *ret != PROOF_NONE) {
             (void)eg_fail(p, EG_ERR_INVALID, "the client would be proven in two ways");
@@ -116,6 +133,7 @@ eg_err eg_client_proof_add(const eg_profile *profile, const eg_provider *provide
     eg_err e = EG_OK;
     switch (how) {
     case PROOF_NONE:
+    case PROOF_TLS: /* RFC 8705 section 2: the handshake was the proof; client_id says of whom */
         break;
     case PROOF_SECRET:
         e = add_secret(profile, provider, profile->client_secret, form, ret_authorization);

@@ -79,6 +79,7 @@ const eg_command eg_cli_commands[] = {
      "  --client-id ID, --scope SCOPE, --storage-scope SCOPE, --resource URI   what is asked for there\n"
      "  --client-secret-file FILE, --secret-stdin       a client's secret: never an argument, which others could see\n"
      "  --client-key FILE [--client-certificate FILE] [--client-algorithm RS256|PS256|ES256]   a signed assertion instead\n"
+     "  --client-key FILE --client-certificate FILE --client-proof tls   shown in each TLS handshake instead\n"
      "  --federated-token-file FILE                     a workload's own token instead\n"
      "  --cluster NAME, --account NAME, --container NAME\n"
      "  --profile FILE         what is given above is written into it once the sign-in has worked; a secret from standard input is not\n\n"

@@ -85,7 +85,7 @@ static eg_err begin(const eg_profile *profile, const eg_provider *provider, devi
     EG_TRY(eg_client_proof_add(profile, provider, &form, &authorization, p));
     const char *const headers[] = {"Accept: application/json", authorization.ptr, NULL};
     eg_cli_call call = {.method = "POST", .url = provider->device, .ca = provider->ca, .content_type = "application/x-www-form-urlencoded",
-                        .body = eg_buf_bytes(&form), .headers = headers, .provider = !provider->own};
+                        .body = eg_buf_bytes(&form), .headers = headers, .provider = !provider->own, .client = profile};
     long status = 0;
     eg_err e = eg_cli_exchange(&call, &status, &body, p);
     eg_cleanse(form.ptr, form.cap);

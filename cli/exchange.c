@@ -47,6 +47,16 @@ static bool set_headers(exchange *x, const eg_cli_call *call)
     return ok;
 }
 
+/* libcurl asks for no passphrase: a key that has one is refused. */
+static bool set_certificate(CURL *c, const eg_profile *client)
+{
+    if (!client || !eg_profile_shows_certificate(client)) {
+        return true;
+    }
+    return !curl_easy_setopt(c, CURLOPT_SSLCERT, client->client_certificate) && !curl_easy_setopt(c, CURLOPT_SSLKEY, client->client_key) &&
+           !curl_easy_setopt(c, CURLOPT_KEYPASSWD, "");
+}
+
 static bool set_options(exchange *x, const eg_cli_call *call, eg_buf *body)
 {
     CURL *c = x->curl;
@@ -64,6 +74,7 @@ static bool set_options(exchange *x, const eg_cli_call *call, eg_buf *body)
     if (call->ca && *call->ca) {
         ok = ok && !curl_easy_setopt(c, CURLOPT_CAINFO, call->ca);
     }
+    ok = ok && set_certificate(c, call->client);
     if (call->token) {
         ok = ok && !curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER) &&
              !curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, call->token);

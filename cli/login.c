@@ -9,7 +9,7 @@
 /* Options that are fields of the profile: what is given is used, and written into the profile once the sign-in has worked. */
 static const char *const field_options[] = {
     "endpoint", "tenant", "ca", "cluster", "account", "container", "authority", "authority-ca", "client-id", "scope", "storage-scope", "resource",
-    "client-secret-file", "client-key", "client-certificate", "client-algorithm", "federated-token-file",
+    "client-secret-file", "client-key", "client-certificate", "client-algorithm", "federated-token-file", "client-proof",
 };
 #define FIELD_OPTIONS (sizeof field_options / sizeof field_options[0])
 static const char *const ways[] = {"device", "browser", "client"};
@@ -172,7 +172,7 @@ static bool tell_provider(const eg_profile *profile, const eg_session *s)
     }
     const char *const headers[] = {authorization.ptr, NULL};
     eg_cli_call call = {.method = "POST", .url = provider.revocation, .ca = provider.ca, .content_type = "application/x-www-form-urlencoded",
-                        .body = eg_buf_bytes(&form), .headers = headers, .provider = !provider.own};
+                        .body = eg_buf_bytes(&form), .headers = headers, .provider = !provider.own, .client = profile};
     eg_err e = eg_cli_exchange(&call, &status, &body, &unused);
     eg_cleanse(form.ptr, form.cap);
     return e == EG_OK && status == 200;

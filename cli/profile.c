@@ -36,6 +36,7 @@ static const struct {
     FIELD(client_certificate, "EMBERGATE_CLIENT_CERTIFICATE"),
     FIELD(client_algorithm, "EMBERGATE_CLIENT_ALGORITHM"),
     FIELD(federated_token_file, "EMBERGATE_FEDERATED_TOKEN_FILE"),
+    FIELD(client_proof, "EMBERGATE_CLIENT_PROOF"),
 #undef FIELD
 };
 #define FIELD_COUNT (sizeof profile_fields / sizeof profile_fields[0])

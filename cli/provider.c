@@ -29,6 +29,15 @@ static eg_err copy_endpoint(const json_t *doc, size_t i, eg_provider *to, eg_pro
     return EG_OK;
 }
 
+/* RFC 8705 section 5: where to come with a certificate. */
+static void take_alias(const json_t *doc, eg_provider *to)
+{
+    const eg_str url = eg_json_str(json_object_get(doc, "mtls_endpoint_aliases"), "token_endpoint");
+    if (eg_str_starts(url, "https://") && url.len < sizeof to->token_by_certificate && !memchr(url.ptr, '#', url.len)) {
+        memcpy(to->token_by_certificate, url.ptr, url.len + 1);
+    }
+}
+
 /* RFC 8414 section 2: without a list, Basic is what a client may rely on; but every provider that leaves it out takes the form too. */
 static bool wants_basic(const json_t *doc)
 {
@@ -63,6 +72,7 @@ eg_err eg_provider_read(eg_str document, const char *issuer, eg_provider *ret, e
     if (found.token[0] == '\0') {
         return eg_fail(p, EG_ERR_INVALID, "the provider has no token endpoint");
     }
+    take_alias(doc, &found);
     found.basic = wants_basic(doc);
     found.says_issuer = json_is_true(json_object_get(doc, "authorization_response_iss_parameter_supported"));
     *ret = found;
@@ -108,6 +118,9 @@ eg_err eg_provider_discover(const eg_profile *profile, eg_provider *ret, eg_prob
         return eg_fail_at(p, "%s", url);
     }
     ret->ca = profile->authority_ca;
+    if (eg_profile_shows_certificate(profile) && ret->token_by_certificate[0]) {
+        memcpy(ret->token, ret->token_by_certificate, sizeof ret->token);
+    }
     return EG_OK;
 }
 

@@ -239,7 +239,7 @@ static eg_err send_json(const char *method, const char *path_and_query, const js
     if (snprintf(url, sizeof url, "%s%s", profile.endpoint, path_and_query) >= (int)sizeof url) {
         return eg_fail(p, EG_ERR_LIMIT, "the request's address is too long");
     }
-    eg_cli_call call = {.method = method, .url = url, .ca = profile.ca, .headers = headers,
+    eg_cli_call call = {.method = method, .url = url, .ca = profile.ca, .client = &profile, .headers = headers,
                         .content_type = sent ? "application/json" : NULL, .body = sent ? eg_buf_bytes(&out) : (eg_bytes){NULL, 0}};
     long status = 0;
     EG_TRY(exchange_signed_in(&profile, &call, &status, &body, p));

@@ -15,6 +15,7 @@ typedef struct eg_provider {
     const char *ca;                   /* borrowed from the profile */
     char issuer[512];                 /* "" for the gateway's own: only the gateway reads its tokens */
     char token[1024];                 /* endpoints: https; "" = there is none */
+    char token_by_certificate[1024];  /* the token endpoint for who shows a client certificate, if it is another */
     char authorization[1024];
     char device[1024];
     char revocation[1024];
@@ -33,7 +34,7 @@ const char *eg_provider_scope(const eg_profile *profile, eg_cli_audience audienc
 bool eg_provider_one_token(const eg_profile *profile);
 
 /* client_proof.c. Adds client_id and what proves the client: a secret, an assertion signed with its key, a federated token read anew from its
- * file, or nothing for a public client. More than one is EG_ERR_INVALID. *ret_authorization holds a header line when Basic is wanted. */
+ * file, a certificate in the handshake, or nothing for a public client. More than one is EG_ERR_INVALID. *ret_authorization holds a header line when Basic is wanted. */
 eg_err eg_client_proof_add(const eg_profile *profile, const eg_provider *provider, eg_buf *form, eg_buf *ret_authorization, eg_problem *p) EG_MUST_CHECK;
 /* Whether the profile has any. */
 bool eg_client_proof_there(const eg_profile *profile);

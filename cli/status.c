@@ -36,7 +36,7 @@ static eg_err ask(const eg_profile *profile, const char *path, const char *token
 {
     char url[300];
     (void)snprintf(url, sizeof url, "%s%s", profile->endpoint, path);
-    eg_cli_call call = {.method = "GET", .url = url, .ca = profile->ca, .token = token};
+    eg_cli_call call = {.method = "GET", .url = url, .ca = profile->ca, .client = profile, .token = token};
     EG_CLEANUP(eg_buf_done) eg_buf body = {0};
     EG_TRY(eg_cli_exchange(&call, ret_status, &body, p));
     return eg_json_parse(eg_buf_str(&body), 1u << 20, ret, p);

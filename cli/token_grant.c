@@ -94,7 +94,7 @@ eg_err eg_token_ask(const eg_profile *profile, const eg_provider *provider, cons
     if (e == EG_OK) {
         const char *const headers[] = {"Accept: application/json", authorization.ptr, NULL};
         eg_cli_call call = {.method = "POST", .url = url, .ca = provider->ca, .content_type = "application/x-www-form-urlencoded",
-                            .body = eg_buf_bytes(form), .headers = headers, .provider = !provider->own};
+                            .body = eg_buf_bytes(form), .headers = headers, .provider = !provider->own, .client = profile};
         e = eg_cli_exchange(&call, &status, &body, p);
     }
     if (form->ptr) {

@@ -25,7 +25,7 @@ static eg_err ask(const upload *u, const char *method, const char *query, eg_byt
     char url[2048];
     (void)snprintf(url, sizeof url, "%s/%s/%s/%s%s", u->profile->endpoint, u->profile->account, u->profile->container, u->path, query);
     static const char *const headers[] = {"x-ms-version: 2023-11-03", NULL};
-    eg_cli_call call = {.method = method, .url = url, .ca = u->profile->ca, .token = u->token, .body = body, .headers = headers};
+    eg_cli_call call = {.method = method, .url = url, .ca = u->profile->ca, .client = u->profile, .token = u->token, .body = body, .headers = headers};
     EG_CLEANUP(eg_buf_done) eg_buf answer = {0};
     EG_TRY(eg_cli_exchange(&call, ret_status, &answer, p));
     if (*ret_status == 200 || *ret_status == 201 || *ret_status == 202 || *ret_status == 409) {

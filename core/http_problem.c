@@ -146,7 +146,7 @@ static eg_err challenge(eg_request *rq, const answer *a, bool basic) {
     if (basic) {
         return eg_response_header(rq, "WWW-Authenticate", "Basic realm=\"" REALM "\"");
     }
-    if (a->code == EG_ERR_TOKEN_MISSING) {
+    if (a->code == EG_ERR_TOKEN_MISSING || a->code == EG_ERR_PASSWORD || a->code == EG_ERR_CERTIFICATE) {
         return eg_response_header(rq, "WWW-Authenticate", "Bearer realm=\"" REALM "\"");
     }
     char text[sizeof a->message];

@@ -11,6 +11,7 @@ typedef struct eg_config_listener {
     uint16_t port;
     const char *subnet;            /* resource id of the subnet that it sits in; "" = none */
     const char *const *proxies;    /* addresses and prefixes of balancers that speak PROXY v2 */
+    const char *client_certificates; /* "off", "request", "sign_in" */
 } eg_config_listener;
 
 typedef struct eg_config_tenant {
@@ -59,6 +60,7 @@ typedef struct eg_config_cluster {
     unsigned max_memory_mb;
     unsigned max_disk_mb;
     const char *isolation;         /* "cluster" is what is built; others are refused with that said */
+    bool http_basic;
     bool csrf;
     const char *const *file_roots;
     const char *spark_home;
@@ -125,6 +127,7 @@ typedef struct eg_config {
     const char *tls_key;
     const char *tls_ca;            /* what jobs must trust; "" = {state_dir}/tls/ca.pem */
     const char *tls_minimum_version;
+    bool tls_bind_tokens;          /* what a client got by its certificate is good only with it */
     unsigned workers;              /* 0 = one a core */
     unsigned pool_threads;         /* 0 = 32 */
     eg_config_listener *listeners;

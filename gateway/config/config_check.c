@@ -217,6 +217,8 @@ static bool account_tls(eg_str v) { return eg_str_is(v, "TLS1_2") || eg_str_is(v
 
 static bool policies_source(eg_str v) { return eg_str_is(v, "store") || eg_str_is(v, "files"); }
 
+static bool client_certificates(eg_str v) { return eg_str_is(v, "off") || eg_str_is(v, "request") || eg_str_is(v, "sign_in"); }
+
 static bool isolation(eg_str v) { return eg_str_is(v, "cluster"); }
 
 static bool prefix(eg_str v)
@@ -252,4 +254,5 @@ const eg_config_check eg_config_check_https_url_or_none = {https_url_or_none, "a
 const eg_config_check eg_config_check_client_audience = {client_audience, "AUDIENCE=CLIENT_ID, the id a GUID"};
 const eg_config_check eg_config_check_claim_value = {claim_value, "CLAIM=VALUE"};
 const eg_config_check eg_config_check_policies_source = {policies_source, "store or files"};
+const eg_config_check eg_config_check_client_certificates = {client_certificates, "off, request or sign_in"};
 const eg_config_check eg_config_check_nonempty = {nonempty, "a text that is not empty"};

@@ -24,6 +24,7 @@ extern const eg_config_check eg_config_check_prefix;         /* an address, or a
 extern const eg_config_check eg_config_check_quota_per;
 extern const eg_config_check eg_config_check_quota_only;     /* a GUID, or a cluster's name */
 extern const eg_config_check eg_config_check_policies_source;
+extern const eg_config_check eg_config_check_client_certificates;
 extern const eg_config_check eg_config_check_nonempty;
 extern const eg_config_check eg_config_check_https_url_or_none;
 extern const eg_config_check eg_config_check_client_audience; /* AUDIENCE=CLIENT_ID */

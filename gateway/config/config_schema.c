@@ -60,6 +60,8 @@ static const eg_config_row tls_rows[] = {
         .description = "PEM file of the CA that jobs trust; \"\" = tls/ca.pem in state_dir."),
     ROW(eg_config, "minimum_version", TEXT, tls_minimum_version, .dflt = "1.2", .check = &eg_config_check_tls_version,
         .description = "Oldest TLS version that is accepted: 1.2 or 1.3."),
+    ROW(eg_config, "bind_tokens", BOOL, tls_bind_tokens, .dflt = "true",
+        .description = "Tokens that a client gets by its certificate are good only on connections with that certificate (RFC 8705)."),
 };
 
 static const eg_config_row listener_rows[] = {
@@ -72,6 +74,8 @@ static const eg_config_row listener_rows[] = {
         .description = "Resource id of the subnet that the listener sits in: its network security group decides who may connect. \"\" = none."),
     ROW(eg_config_listener, "proxies", TEXT_LIST, proxies, .dflt = "", .check = &eg_config_check_prefix,
         .description = "Addresses or prefixes of balancers in front of this listener: their connections must begin with a PROXY protocol header, version 2, whose source counts."),
+    ROW(eg_config_listener, "client_certificates", TEXT, client_certificates, .dflt = "off", .check = &eg_config_check_client_certificates,
+        .description = "off = clients are not asked for a certificate; request = they may show one, which proves a client at the token endpoint and makes tokens that are bound to it good; sign_in = it also stands in place of a token."),
 };
 
 static const eg_config_row tenant_rows[] = {
@@ -154,8 +158,10 @@ static const eg_config_row cluster_rows[] = {
         .description = "Disk that one job, or one worker with its executors, may use for its scratch files; 0 = no bound. Passing it ends the job."),
     ROW(eg_config_cluster, "isolation", TEXT, isolation, .dflt = "cluster", .check = &eg_config_check_isolation,
         .description = "What has a cluster of its own. Only cluster is built: jobs of one cluster are not isolated from each other."),
+    ROW(eg_config_cluster, "http_basic", BOOL, http_basic, .dflt = "false",
+        .description = "Local principals who were given a password (`embergate principal password`) may sign in at this cluster's Livy API by HTTP Basic, as old HDInsight clients do."),
     ROW(eg_config_cluster, "csrf", BOOL, csrf, .dflt = "true",
-        .description = "Writes that are not signed in by a bearer token owe an X-Requested-By header."),
+        .description = "Writes to the Livy API that are not signed in by a bearer token owe an X-Requested-By header, of any value."),
     ROW(eg_config_cluster, "file_roots", PATH_LIST, file_roots, .dflt = "", .check = &eg_config_check_nonempty,
         .description = "Directories of this machine that job files may come from."),
     ROW(eg_config_cluster, "spark_home", PATH, spark_home, .check = &eg_config_check_nonempty,

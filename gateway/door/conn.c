@@ -73,7 +73,7 @@ static eg_conn *make(eg_worker *w, int fd, const eg_peer *peer) {
     eg_buf_init(&c->early, w->shared->limits.head_bytes + (size_t)EG_DOOR_READ_MAX);
     eg_buf_init(&c->pending, EG_DOOR_READ_MAX + (size_t)4096);
     c->socket = (eg_tls_socket){.fd = fd};
-    c->tls = eg_tls_new(w->shared->tls, &c->socket);
+    c->tls = eg_tls_new(w->shared->tls, &c->socket, peer->certificate.asked);
     if (c->tls == NULL || eg_worker_watch(w, fd, &c->watch) != EG_OK) {
         eg_tls_free(c->tls);
         free(c);

@@ -1,6 +1,7 @@
 /* One TLS connection on a non-blocking socket. */
 #include "tls_conn.h"
 
+#include "tls_client.h"
 #include "tls_session.h"
 
 #include <errno.h>
@@ -68,11 +69,12 @@ static void make_method(void) {
     method = m;
 }
 
-eg_tls *eg_tls_new(eg_tls_context *t, eg_tls_socket *socket) {
+eg_tls *eg_tls_new(eg_tls_context *t, eg_tls_socket *socket, bool ask_certificate) {
     (void)pthread_once(&once, make_method);
     SSL *s = method != NULL ? eg_tls_context_session(t) : NULL;
     BIO *b = s != NULL ? BIO_new(method) : NULL;
-    if (b == NULL) {
+    if (b == NULL || (ask_certificate && !eg_tls_client_ask(s))) {
+        BIO_free(b);
         SSL_free(s);
         return NULL;
     }
@@ -143,4 +145,7 @@ void eg_tls_describe(const eg_tls *t, eg_peer *peer) {
     const SSL *s = (const SSL *)t;
     (void)snprintf(peer->tls_version, sizeof peer->tls_version, "%s", SSL_get_version(s));
     (void)snprintf(peer->tls_cipher, sizeof peer->tls_cipher, "%s", SSL_get_cipher_name(s));
+    if (peer->certificate.asked) {
+        eg_tls_client_read(s, &peer->certificate);
+    }
 }

@@ -21,7 +21,7 @@ typedef struct eg_tls_socket {
 } eg_tls_socket;
 
 /* NULL without memory. */
-eg_tls *eg_tls_new(eg_tls_context *t, eg_tls_socket *socket);
+eg_tls *eg_tls_new(eg_tls_context *t, eg_tls_socket *socket, bool ask_certificate);
 void eg_tls_free(eg_tls *t);
 eg_tls_status eg_tls_handshake(eg_tls *t);
 eg_tls_status eg_tls_read(eg_tls *t, void *buf, size_t cap, size_t *ret_n);
@@ -30,6 +30,6 @@ eg_tls_status eg_tls_write(eg_tls *t, const void *buf, size_t n, size_t *ret_n);
 /* True when a read now would find nothing: it is then spared. What comes later, epoll tells. */
 bool eg_tls_drained(const eg_tls *t);
 void eg_tls_close_notify(eg_tls *t);
-void eg_tls_describe(const eg_tls *t, eg_peer *peer); /* fills tls_version and tls_cipher */
+void eg_tls_describe(const eg_tls *t, eg_peer *peer); /* fills tls_version, tls_cipher and, where one was asked for, the certificate */
 
 #endif

@@ -1,6 +1,7 @@
 /* The TLS profile of the door. */
 #include "tls_context.h"
 
+#include "tls_client.h"
 #include "tls_session.h"
 
 #include <openssl/err.h>
@@ -103,6 +104,9 @@ static eg_err set_profile(SSL_CTX *ctx, const char *min_tls, eg_problem *p) {
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 1);
     SSL_CTX_set_max_early_data(ctx, 0); /* early data can be replayed */
+    if (!eg_tls_client_bound(ctx)) {
+        return eg_fail(p, EG_ERR_CONFIG, "OpenSSL refuses the bounds of client certificates");
+    }
     static const unsigned char id[] = "embergate";
     if (SSL_CTX_set_min_proto_version(ctx, min) != 1 || SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(ctx, SUITES_TLS12) != 1 || SSL_CTX_set_ciphersuites(ctx, SUITES_TLS13) != 1 ||

@@ -164,10 +164,9 @@ static unsigned outside_audience(check *c, eg_str aud) {
     return 0;
 }
 
-/* An access token, and one that its bearer may use: ID tokens have the hashes of OpenID Connect Core section 3.1.3.6 or Keycloak's `typ`, and a
- * token with `cnf` (RFC 7800) is bound to a key whose possession nobody would check here. */
+/* An access token, and one that its bearer may use: ID tokens have the hashes of OpenID Connect Core section 3.1.3.6 or Keycloak's `typ`. */
 static eg_err check_type(check *c, eg_problem *p) {
-    static const char *const refused[] = {"at_hash", "c_hash", "cnf"};
+    static const char *const refused[] = {"at_hash", "c_hash"};
     static const char *const types[] = {"Bearer", "JWT", "at+jwt"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         if (json_object_get(c->claims, refused[i])) {
@@ -179,6 +178,37 @@ static eg_err check_type(check *c, eg_problem *p) {
         known |= eg_str_ieq(claim(c, "typ"), eg_str_of(types[i]));
     }
     return known ? EG_OK : eg_fail(p, EG_ERR_TOKEN_TYPE, "The token is not an access token.");
+}
+
+static bool read_digest(eg_str s, uint8_t ret[EG_SHA256_LEN]) {
+    size_t n = 0;
+    return eg_unbase64url(s, ret, EG_SHA256_LEN, &n) == EG_OK && n == EG_SHA256_LEN;
+}
+
+/* RFC 7800: a token that is bound to a key. By a certificate's thumbprint (RFC 8705 section 3.1) the connection can be asked; of any other key, and of two at
+ * once, nobody would check the possession here. */
+static eg_err check_bound(check *c, eg_problem *p) {
+    const json_t *cnf = json_object_get(c->claims, "cnf");
+    if (!cnf) {
+        return EG_OK;
+    }
+    if (json_object_size(cnf) != 1 || !read_digest(eg_json_str(cnf, "x5t#S256"), c->who->thumbprint)) {
+        return eg_fail(p, EG_ERR_TOKEN_TYPE, "The token is not a bearer's access token: its claim \"cnf\" binds it to something else than a client certificate.");
+    }
+    c->who->bound = true;
+    return EG_OK;
+}
+
+/* Only the gateway's own issuer says by which key a client had proven itself. */
+static eg_err check_key(check *c, eg_problem *p) {
+    if (!c->rules->own || !json_object_get(c->claims, "eg_key")) {
+        return EG_OK;
+    }
+    if (!read_digest(claim(c, "eg_key"), c->who->key)) {
+        return refuse(p, "eg_key", "is not a digest");
+    }
+    c->who->by_key = true;
+    return EG_OK;
 }
 
 /* RFC 7519 section 4.1.3: one string or several; a token of our own has one. */
@@ -589,7 +619,7 @@ static eg_err check_emergency(check *c, eg_problem *p) {
 
 /* In this order: later rows use what earlier ones found. */
 static eg_err (*const checks[])(check *c, eg_problem *p) = {
-    check_iss,    check_type, check_aud,  check_exp,    check_nbf,  check_iat,      check_tenant, check_template,
+    check_iss,    check_type, check_bound, check_key, check_aud,  check_exp,    check_nbf,  check_iat,      check_tenant, check_template,
     check_required, check_object, check_app, check_kind, check_permission, check_groups, check_name, check_token_id, check_job,
     check_emergency, check_act,
 };

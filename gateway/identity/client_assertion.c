@@ -89,13 +89,20 @@ eg_err eg_client_assertion_subject(eg_arena *a, eg_str assertion, eg_str *ret, e
     return EG_OK;
 }
 
+typedef struct signer {
+    const eg_jws *jws;
+    uint8_t *ret_key;
+} signer;
+
 static eg_err verify_with(void *ctx, const eg_jwk *key) {
-    const eg_jws *j = ctx;
+    const signer *s = ctx;
+    const eg_jws *j = s->jws;
     if (!eg_client_key_fits(key, j->alg)) {
         return EG_ERR_TOKEN_ALGORITHM;
     }
     eg_jwk pinned = {.alg = j->alg, .key = key->key}; /* of those that its type allows, the assertion's own */
-    return eg_jws_verify(j, &pinned, NULL);
+    EG_TRY(eg_jws_verify(j, &pinned, NULL));
+    return s->ret_key ? eg_client_key_digest(key, s->ret_key) : EG_OK;
 }
 
 static bool for_us(const json_t *claims, const char *const *audiences) {
@@ -138,7 +145,8 @@ eg_err eg_client_assertion_check(eg_str assertion, const eg_assertion_question *
     if (eg_jws_parse_assertion(assertion, &j, NULL) != EG_OK) {
         return refuse(p, "is malformed, or its algorithm or type is not accepted");
     }
-    if (eg_client_key_try(q->kv, q->client_id, verify_with, &j) != EG_OK) {
+    signer s = {&j, q->ret_key};
+    if (eg_client_key_try(q->kv, q->client_id, verify_with, &s) != EG_OK) {
         return refuse(p, "is not signed by a key of this client"); /* the same for a client that nobody knows */
     }
     const eg_str id = eg_json_str(j.claims, "jti");

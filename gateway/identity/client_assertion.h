@@ -16,6 +16,7 @@ typedef struct eg_assertion_question {
     eg_str client_id;              /* of the request */
     const char *const *audiences;  /* names of the token endpoint; NULL-terminated */
     int64_t now_s;
+    uint8_t *ret_key;              /* EG_SHA256_LEN bytes: which of its keys it was, as client_key.h digests it; may be NULL */
 } eg_assertion_question;
 
 /* Whom an assertion says it is of, before anything is believed; "" when it is malformed. Three parts: anything else is no JWT. */

@@ -14,6 +14,7 @@
 #define ADDRESS_FAILURES_MAX 120u
 #define SECRET_MAX ((size_t)512)
 #define REMEMBERED 1024u
+#define KNOWN 4096u
 #define ASSERTIONS ((size_t)16384)
 
 struct eg_client_auth {
@@ -22,9 +23,10 @@ struct eg_client_auth {
     eg_failure_table *failures;
     eg_assertion_memory *assertions; /* that were taken */
     unsigned running;            /* atomic */
-    pthread_mutex_t lock;        /* guards proven */
+    pthread_mutex_t lock;        /* guards proven and known */
     uint8_t key[32];             /* of this process: what is remembered is of no use elsewhere */
     uint8_t proven[REMEMBERED][EG_SHA256_LEN]; /* zero = free; only secrets that were right come in */
+    uint8_t known[KNOWN][EG_SHA256_LEN];       /* who has signed in, from where */
 };
 
 eg_client_auth *eg_client_auth_new(eg_kv *kv, const eg_clock *clock) {
@@ -87,51 +89,68 @@ static eg_bytes address_key(const char *address, uint8_t buf[16]) {
     return eg_str_bytes(eg_str_of(address));
 }
 
-typedef struct failure_keys {
-    eg_bytes address;
-    uint8_t prefix[16];
-    uint8_t client[EG_SHA256_LEN];
-} failure_keys;
-
-static void make_keys(failure_keys *k, const char *address, eg_str client_id) {
-    k->address = address_key(address, k->prefix);
-    eg_bytes parts[] = {k->address, eg_str_bytes(EG_LIT(" ")), eg_str_bytes(client_id)};
-    eg_sha256_v(parts, sizeof parts / sizeof parts[0], k->client);
+static void make_try(eg_proof_try *t, const char *address, eg_str who) {
+    t->address = address_key(address, t->prefix);
+    eg_bytes parts[] = {t->address, eg_str_bytes(EG_LIT(" ")), eg_str_bytes(who)};
+    eg_sha256_v(parts, sizeof parts / sizeof parts[0], t->pair);
 }
 
-static bool throttled(eg_client_auth *a, const failure_keys *k) {
-    int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
-    return eg_failure_table_count(a->failures, (eg_bytes){k->client, sizeof k->client}, now_s) >= CLIENT_FAILURES_MAX ||
-           eg_failure_table_count(a->failures, k->address, now_s) >= ADDRESS_FAILURES_MAX;
+static bool is_known(eg_client_auth *a, const uint8_t pair[EG_SHA256_LEN]) {
+    pthread_mutex_lock(&a->lock);
+    const bool known = eg_ct_eq(a->known[eg_get_u32(pair) % KNOWN], pair, EG_SHA256_LEN);
+    pthread_mutex_unlock(&a->lock);
+    return known;
 }
 
-static void count_failure(eg_client_auth *a, const failure_keys *k) {
-    int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
-    eg_failure_table_add(a->failures, (eg_bytes){k->client, sizeof k->client}, now_s);
-    eg_failure_table_add(a->failures, k->address, now_s);
+static eg_err check_failures(eg_client_auth *a, eg_proof_try *t, eg_problem *p) {
+    const int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
+    t->known = is_known(a, t->pair);
+    if (eg_failure_table_count(a->failures, (eg_bytes){t->pair, sizeof t->pair}, now_s) >= CLIENT_FAILURES_MAX ||
+        (!t->known && eg_failure_table_count(a->failures, t->address, now_s) >= ADDRESS_FAILURES_MAX)) {
+        return eg_fail(p, EG_ERR_TOO_MANY_REQUESTS, "Too many failed sign-ins; try again in a minute.");
+    }
+    return EG_OK;
 }
 
-/* EG_OK with *ret_same; EG_ERR_TOO_MANY_REQUESTS when as many run as may. */
-static eg_err compare(eg_client_auth *a, const eg_local_principal *r, eg_bytes secret, bool *ret_same) {
-    if (__atomic_add_fetch(&a->running, 1, __ATOMIC_ACQ_REL) > SCRYPT_MAX) {
+eg_err eg_client_auth_begin(eg_client_auth *a, eg_str who, const char *address, eg_proof_try *ret, eg_problem *p) {
+    make_try(ret, address, who);
+    return check_failures(a, ret, p);
+}
+
+/* One of the places is for who signed in from there before, so that strangers can't take them all. */
+eg_err eg_client_auth_compare(eg_client_auth *a, const eg_proof_try *t, const uint8_t salt[EG_LOCAL_SALT_LEN], const uint8_t hash[EG_LOCAL_HASH_LEN],
+                              eg_bytes secret, bool *ret_same) {
+    if (__atomic_add_fetch(&a->running, 1, __ATOMIC_ACQ_REL) > (t->known ? SCRYPT_MAX : SCRYPT_MAX - 1)) {
         __atomic_sub_fetch(&a->running, 1, __ATOMIC_ACQ_REL);
         return EG_ERR_TOO_MANY_REQUESTS;
     }
-    uint8_t hash[EG_LOCAL_HASH_LEN];
-    eg_err e = eg_scrypt(secret, (eg_bytes){r->salt, sizeof r->salt}, hash, sizeof hash);
+    uint8_t tried[EG_LOCAL_HASH_LEN];
+    eg_err e = eg_scrypt(secret, (eg_bytes){salt, EG_LOCAL_SALT_LEN}, tried, sizeof tried);
     __atomic_sub_fetch(&a->running, 1, __ATOMIC_ACQ_REL);
     EG_TRY(e);
-    *ret_same = eg_ct_eq(hash, r->hash, sizeof hash);
-    eg_cleanse(hash, sizeof hash);
+    *ret_same = eg_ct_eq(tried, hash, sizeof tried);
+    eg_cleanse(tried, sizeof tried);
     return EG_OK;
+}
+
+void eg_client_auth_end(eg_client_auth *a, const eg_proof_try *t, bool right) {
+    const int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
+    if (!right) {
+        eg_failure_table_add(a->failures, (eg_bytes){t->pair, sizeof t->pair}, now_s);
+        eg_failure_table_add(a->failures, t->address, now_s);
+        return;
+    }
+    pthread_mutex_lock(&a->lock);
+    memcpy(a->known[eg_get_u32(t->pair) % KNOWN], t->pair, EG_SHA256_LEN);
+    pthread_mutex_unlock(&a->lock);
 }
 
 eg_err eg_client_auth_check(eg_client_auth *a, eg_str tenant, eg_str client_id, eg_bytes secret, const char *address, eg_local_principal *ret,
                             eg_problem *p) {
     eg_local_principal r = {0};
-    failure_keys keys;
+    eg_proof_try t;
     uint8_t proof[EG_SHA256_LEN];
-    make_keys(&keys, address, client_id);
+    make_try(&t, address, client_id);
     eg_err found = eg_local_principal_find(a->kv, client_id, &r);
     if (found != EG_OK && found != EG_ERR_NOT_FOUND) {
         return found;
@@ -144,17 +163,15 @@ eg_err eg_client_auth_check(eg_client_auth *a, eg_str tenant, eg_str client_id, 
             return EG_OK;
         }
     }
-    if (throttled(a, &keys)) {
-        return eg_fail(p, EG_ERR_TOO_MANY_REQUESTS, "Too many failed sign-ins; try again in a minute.");
-    }
+    EG_TRY(check_failures(a, &t, p));
     bool same = false;
     eg_bytes tried = secret.len <= SECRET_MAX ? secret : (eg_bytes){secret.ptr, SECRET_MAX};
-    eg_err e = compare(a, &r, tried, &same); /* for an unknown client too: it must take as long */
+    eg_err e = eg_client_auth_compare(a, &t, r.salt, r.hash, tried, &same); /* for an unknown client too: it must take as long */
     if (e != EG_OK) {
         return e == EG_ERR_TOO_MANY_REQUESTS ? eg_fail(p, e, "Too many sign-ins at once; try again in a moment.") : e;
     }
+    eg_client_auth_end(a, &t, usable && same);
     if (!usable || !same) {
-        count_failure(a, &keys);
         return eg_fail(p, EG_ERR_OAUTH_CLIENT, "The client is unknown in this tenant, or its secret is wrong.");
     }
     remember(a, proof);
@@ -179,28 +196,39 @@ static eg_err take_once(eg_client_auth *a, const eg_client_proof *proof, const c
 static eg_err check_key(eg_client_auth *a, eg_str tenant, const eg_client_proof *proof, eg_local_principal *r, eg_problem *p) {
     char id[129];
     int64_t expires_s = 0;
-    const eg_assertion_question q = {.kv = a->kv, .client_id = proof->client_id, .audiences = proof->audiences, .now_s = eg_wall_s(a->clock)};
+    uint8_t key[EG_SHA256_LEN];
+    const eg_assertion_question q = {.kv = a->kv, .client_id = proof->client_id, .audiences = proof->audiences, .now_s = eg_wall_s(a->clock), .ret_key = key};
     EG_TRY(eg_client_assertion_check(proof->assertion, &q, id, &expires_s, p));
     eg_err e = eg_local_principal_find(a->kv, proof->client_id, r);
     if (e == EG_ERR_NOT_FOUND || (e == EG_OK && (r->disabled || !eg_str_eq(tenant, eg_str_of(r->tenant))))) {
         return eg_fail(p, EG_ERR_OAUTH_CLIENT, "The client assertion is not signed by a key of this client.");
     }
     EG_TRY(e);
+    r->by_key = true;
+    memcpy(r->key, key, sizeof key);
     return take_once(a, proof, id, expires_s, p);
+}
+
+eg_err eg_client_auth_open_address(eg_client_auth *a, const char *address, eg_problem *p) {
+    uint8_t prefix[16];
+    const int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
+    if (eg_failure_table_count(a->failures, address_key(address, prefix), now_s) >= ADDRESS_FAILURES_MAX) {
+        return eg_fail(p, EG_ERR_TOO_MANY_REQUESTS, "Too many failed sign-ins; try again in a minute.");
+    }
+    return EG_OK;
+}
+
+void eg_client_auth_failed_address(eg_client_auth *a, const char *address) {
+    uint8_t prefix[16];
+    eg_failure_table_add(a->failures, address_key(address, prefix), eg_mono_ns(a->clock) / 1000000000);
 }
 
 eg_err eg_client_auth_check_key(eg_client_auth *a, eg_str tenant, const eg_client_proof *proof, eg_local_principal *ret, eg_problem *p) {
     eg_local_principal r = {0};
-    uint8_t prefix[16];
-    const eg_bytes address = address_key(proof->address, prefix);
-    const int64_t now_s = eg_mono_ns(a->clock) / 1000000000;
-    /* A signature can't be guessed, so that a client's own failures need no bound: it could only lock the client out. */
-    if (eg_failure_table_count(a->failures, address, now_s) >= ADDRESS_FAILURES_MAX) {
-        return eg_fail(p, EG_ERR_TOO_MANY_REQUESTS, "Too many failed sign-ins; try again in a minute.");
-    }
+    EG_TRY(eg_client_auth_open_address(a, proof->address, p));
     eg_err e = check_key(a, tenant, proof, &r, p);
     if (e == EG_ERR_OAUTH_CLIENT) {
-        eg_failure_table_add(a->failures, address, now_s);
+        eg_client_auth_failed_address(a, proof->address);
     }
     EG_TRY(e);
     *ret = r;

@@ -25,4 +25,23 @@ typedef struct eg_client_proof {
 } eg_client_proof;
 eg_err eg_client_auth_check_key(eg_client_auth *a, eg_str tenant, const eg_client_proof *proof, eg_local_principal *ret, eg_problem *p) EG_MUST_CHECK;
 
+/* Of proofs that can't be guessed, such as a signature, failures count for their address alone: a bound of a client's own could only lock the client out.
+ * EG_ERR_TOO_MANY_REQUESTS. */
+eg_err eg_client_auth_open_address(eg_client_auth *a, const char *address, eg_problem *p) EG_MUST_CHECK;
+void eg_client_auth_failed_address(eg_client_auth *a, const char *address);
+
+/* The bounds above for another proof of the kind, a step at a time: begin, compare, end. */
+typedef struct eg_proof_try {
+    uint8_t pair[EG_SHA256_LEN];  /* who, from where */
+    uint8_t prefix[16];
+    eg_bytes address;             /* into prefix, or the caller's */
+    bool known;                   /* who has signed in from there before: others' failures from there don't count against it */
+} eg_proof_try;
+/* `who` is anything that names it, such as a tenant and a name; `address` outlives the try. EG_ERR_TOO_MANY_REQUESTS. */
+eg_err eg_client_auth_begin(eg_client_auth *a, eg_str who, const char *address, eg_proof_try *ret, eg_problem *p) EG_MUST_CHECK;
+/* scrypt with the salt against the hash. EG_ERR_TOO_MANY_REQUESTS while as many run as may: nothing is counted then. */
+eg_err eg_client_auth_compare(eg_client_auth *a, const eg_proof_try *t, const uint8_t salt[EG_LOCAL_SALT_LEN], const uint8_t hash[EG_LOCAL_HASH_LEN],
+                              eg_bytes secret, bool *ret_same) EG_MUST_CHECK;
+void eg_client_auth_end(eg_client_auth *a, const eg_proof_try *t, bool right);
+
 #endif

@@ -111,6 +111,13 @@ eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_prob
     i->clock = o->clock;
     i->compute = o->compute;
     i->committer = o->committer;
+    i->pool = o->pool;
+    i->bind_tokens = o->bind_tokens;
+    size_t url = o->certificate_url ? strlen(o->certificate_url) : 0;
+    while (url > 0 && o->certificate_url[url - 1] == '/') {
+        url--;
+    }
+    snprintf(i->certificate_url, sizeof i->certificate_url, "%.*s", (int)url, url ? o->certificate_url : "");
     atomic_init(&i->mark, 1);
     EG_TRY(eg_https_fetch_init());
     EG_TRY(copy_public_url(i, o->public_url, p));
@@ -118,7 +125,9 @@ eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_prob
     EG_TRY(eg_own_keys_open(o->keys, o->pool, o->clock, &i->own_keys, p));
     i->cache = eg_token_cache_new(o->cache_entries ? o->cache_entries : CACHE_ENTRIES);
     i->clients = eg_client_auth_new(o->kv, o->clock);
-    if (!i->cache || !i->clients) {
+    i->basic = eg_basic_auth_new();
+    i->certificates = eg_certificate_auth_new();
+    if (!i->cache || !i->clients || !i->basic || !i->certificates) {
         return EG_ERR_NO_MEMORY;
     }
     EG_TRY(eg_identity_revoke_again(i));
@@ -144,6 +153,8 @@ void eg_identity_close(eg_identity *i) {
     eg_own_keys_free(i->own_keys);
     eg_token_cache_free(i->cache);
     eg_client_auth_free(i->clients);
+    eg_basic_auth_free(i->basic);
+    eg_certificate_auth_free(i->certificates);
     free(i);
 }
 
@@ -234,8 +245,16 @@ static eg_err verify_parsed(eg_identity *i, const eg_jws *j, const uint8_t diges
     return EG_OK;
 }
 
+/* RFC 8705 section 3: proof of possession was the handshake's. The certificate's own times are asked too, as section 6.3 leaves to us. */
+static eg_err check_bound(const eg_identity *i, const eg_principal *who, const eg_peer_certificate *c, eg_problem *p) {
+    if (!who->bound || (c && eg_certificate_good(c, eg_wall_s(i->clock)) && eg_ct_eq(who->thumbprint, c->thumbprint, sizeof who->thumbprint))) {
+        return EG_OK;
+    }
+    return eg_fail(p, EG_ERR_TOKEN_CERTIFICATE, "The token is good only on a connection with the client certificate that it is bound to.");
+}
+
 /* What can change after a token was verified; asked each time. Revocations only when there was one since: `epoch` is from before anything was read. */
-static eg_err check_still_good(eg_identity *i, const eg_verified *v, uint64_t epoch, eg_audience aud, eg_problem *p) {
+static eg_err check_still_good(eg_identity *i, const eg_verified *v, uint64_t epoch, const eg_token_use *use, eg_problem *p) {
     int64_t now_s = eg_wall_s(i->clock);
     if (now_s >= v->good_until_s) {
         return eg_fail(p, EG_ERR_TOKEN_EXPIRED, "The token has expired.");
@@ -243,9 +262,10 @@ static eg_err check_still_good(eg_identity *i, const eg_verified *v, uint64_t ep
     if (now_s < v->good_from_s) {
         return eg_fail(p, EG_ERR_TOKEN_NOT_YET, "The token is not valid yet.");
     }
-    if (aud == EG_AUDIENCE_NONE || (v->audiences & EG_AUDIENCE_BIT(aud)) == 0) {
+    if (use->audience == EG_AUDIENCE_NONE || (v->audiences & EG_AUDIENCE_BIT(use->audience)) == 0) {
         return eg_fail(p, EG_ERR_TOKEN_AUDIENCE, "The token was issued for another audience.");
     }
+    EG_TRY(check_bound(i, v->principal, use->certificate, p));
     return v->checked == epoch ? eg_identity_check_job(i, v->principal, p) : eg_identity_check(i, v->principal, p);
 }
 
@@ -308,7 +328,7 @@ static eg_err add_groups(eg_identity *i, const uint8_t mark[EG_KEYED_HASH_LEN], 
     return EG_OK;
 }
 
-eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx, eg_principal **ret, eg_problem *p) {
+eg_err eg_identity_verify(eg_identity *i, eg_str token, const eg_token_use *use, eg_principal **ret, eg_problem *p) {
     uint8_t mark[EG_KEYED_HASH_LEN];
     eg_verified v = {0};
     if (token.len == 0) {
@@ -328,11 +348,11 @@ eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*
     }
     eg_metric_add(hit ? EG_METRIC_TOKEN_CACHE_HITS : EG_METRIC_TOKEN_CACHE_MISSES, 1);
     if (!hit) {
-        EG_TRY(verify_new(i, token, mark, (waiting){later, later_ctx}, &v, p));
+        EG_TRY(verify_new(i, token, mark, (waiting){use->later, use->later_ctx}, &v, p));
     }
-    eg_err e = check_still_good(i, &v, epoch, aud, p);
+    eg_err e = check_still_good(i, &v, epoch, use, p);
     if (e == EG_OK) {
-        e = add_groups(i, mark, (waiting){later, later_ctx}, &v, p);
+        e = add_groups(i, mark, (waiting){use->later, use->later_ctx}, &v, p);
     }
     if (e != EG_OK) {
         eg_principal_unref(v.principal);

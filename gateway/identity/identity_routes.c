@@ -3,6 +3,18 @@
 #include "token_endpoint.h"
 #include "token_exchange.h"
 
+/* RFC 8705 sections 3.3 and 5. Where the public address itself doesn't ask for certificates, the alias says where to come with one. */
+static int add_certificates(json_t *doc, const eg_identity *i, const char *tenant) {
+    json_t *methods = json_object_get(doc, "token_endpoint_auth_methods_supported");
+    int failed = json_array_append_new(methods, json_string("self_signed_tls_client_auth"));
+    failed |= json_object_set_new(doc, "tls_client_certificate_bound_access_tokens", json_boolean(i->bind_tokens));
+    if (strcmp(i->certificate_url, i->public_url) != 0) {
+        json_t *token = json_sprintf("%s/%s/oauth2/v2.0/token", i->certificate_url, tenant);
+        failed |= json_object_set_new(doc, "mtls_endpoint_aliases", json_pack("{s:o}", "token_endpoint", token));
+    }
+    return failed;
+}
+
 /* OpenID Connect Discovery 1.0 section 3, with what MSAL insists on. There is no authorization endpoint: nobody signs in by browser here, and
  * its address answers 404. */
 static json_t *discovery_document(const eg_identity *i, const char *tenant) {
@@ -28,6 +40,9 @@ static json_t *discovery_document(const eg_identity *i, const char *tenant) {
                              "https://storage.azure.com/.default");
     failed |= !rest || (doc && json_object_update(doc, rest) != 0);
     json_decref(rest);
+    if (!failed && i->certificate_url[0] != '\0') {
+        failed = add_certificates(doc, i, tenant) != 0;
+    }
     if (failed) {
         json_decref(doc);
         return NULL;

@@ -2,6 +2,8 @@
 #ifndef EG_GATEWAY_IDENTITY_STATE_H
 #define EG_GATEWAY_IDENTITY_STATE_H
 
+#include "basic_auth.h"
+#include "certificate_auth.h"
 #include "claims.h"
 #include "client_auth.h"
 #include "group_lookup.h"
@@ -23,6 +25,11 @@ struct eg_identity {
     struct eg_compute *compute;
     eg_token_cache *cache;
     eg_client_auth *clients;
+    eg_basic_auth *basic;
+    eg_certificate_auth *certificates;
+    char certificate_url[EG_PUBLIC_URL_MAX]; /* "" = client certificates are asked for nowhere */
+    bool bind_tokens;
+    eg_pool *pool;
     eg_committer *committer;
     _Atomic uint64_t mark;              /* of revocations; begins at 1, so that a zeroed entry was never checked */
     _Atomic unsigned waiting_exchanges; /* for an issuer's keys */

@@ -10,6 +10,7 @@
 #define RECORD_VERSION 1
 #define RECORD_MAX ((size_t)2048)
 #define SECRET_LEN 32
+#define PASSWORD_BYTES_MIN 6u
 #define KEY_MAX 192
 
 static eg_bytes key_of(char key[KEY_MAX], const char *what, eg_str a, eg_str b) {
@@ -19,6 +20,12 @@ static eg_bytes key_of(char key[KEY_MAX], const char *what, eg_str a, eg_str b) 
 
 static eg_bytes client_key(char key[KEY_MAX], eg_str client_id) {
     return key_of(key, "client", client_id, EG_LIT(""));
+}
+
+static int add_bytes(json_t *v, const char *name, const uint8_t *bytes, size_t n) {
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, 64);
+    return eg_base64url((eg_bytes){bytes, n}, &text) == EG_OK ? json_object_set_new(v, name, json_string(text.ptr)) : -1;
 }
 
 static eg_err write_record(const eg_local_principal *r, eg_buf *ret) {
@@ -32,6 +39,10 @@ static eg_err write_record(const eg_local_principal *r, eg_buf *ret) {
                                "tenant", r->tenant, "kind", eg_principal_kind_name(r->kind), "name", r->name, "disabled", (int)r->disabled,
                                "salt", salt.ptr, "hash", hash.ptr);
     if (v && r->emergency && (json_object_set_new(v, "emergency", json_true()) != 0 || json_object_set_new(v, "used", json_integer(r->used_s)) != 0)) {
+        return EG_ERR_NO_MEMORY;
+    }
+    if (v && r->has_password && (add_bytes(v, "password_salt", r->password_salt, sizeof r->password_salt) != 0 ||
+                                 add_bytes(v, "password_hash", r->password_hash, sizeof r->password_hash) != 0)) {
         return EG_ERR_NO_MEMORY;
     }
     return v ? eg_json_write(v, ret) : EG_ERR_NO_MEMORY;
@@ -73,6 +84,11 @@ static eg_err read_record(eg_bytes value, eg_local_principal *ret) {
     r.disabled = !json_is_false(disabled);
     r.emergency = json_object_get(v, "emergency") != NULL;
     r.used_s = json_integer_value(json_object_get(v, "used"));
+    r.has_password = json_object_get(v, "password_hash") != NULL;
+    if (r.has_password && (!copy_bytes(v, "password_salt", r.password_salt, sizeof r.password_salt) ||
+                           !copy_bytes(v, "password_hash", r.password_hash, sizeof r.password_hash))) {
+        return EG_ERR_CORRUPT;
+    }
     if (!copy_member(v, "client_id", r.client_id, sizeof r.client_id) || !copy_member(v, "object_id", r.object_id, sizeof r.object_id) ||
         !copy_member(v, "tenant", r.tenant, sizeof r.tenant) || !copy_member(v, "name", r.name, sizeof r.name) ||
         !copy_bytes(v, "salt", r.salt, sizeof r.salt) || !copy_bytes(v, "hash", r.hash, sizeof r.hash) || !json_is_boolean(disabled) ||
@@ -83,7 +99,7 @@ static eg_err read_record(eg_bytes value, eg_local_principal *ret) {
     return EG_OK;
 }
 
-static eg_err find_in(eg_kv_txn *t, eg_str client_id, eg_local_principal *ret) {
+eg_err eg_local_principal_find_in(eg_kv_txn *t, eg_str client_id, eg_local_principal *ret) {
     char key[KEY_MAX];
     eg_bytes value;
     if (!eg_uuid_valid(client_id)) {
@@ -96,7 +112,7 @@ static eg_err find_in(eg_kv_txn *t, eg_str client_id, eg_local_principal *ret) {
 eg_err eg_local_principal_find(eg_kv *kv, eg_str client_id, eg_local_principal *ret) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(kv, &t));
-    return find_in(t, client_id, ret);
+    return eg_local_principal_find_in(t, client_id, ret);
 }
 
 eg_err eg_local_principal_each(eg_kv *kv, eg_err (*fn)(void *ctx, const eg_local_principal *r), void *ctx) {
@@ -185,6 +201,85 @@ eg_err eg_local_principal_new_secret(eg_local_principal *r, eg_buf *ret) {
     return eg_scrypt(secret, (eg_bytes){r->salt, sizeof r->salt}, r->hash, sizeof r->hash);
 }
 
+/* Blanks of any language are fine; what a terminal or a form would not hand over whole is not. */
+static bool is_text(eg_bytes b, size_t *ret_characters) {
+    size_t n = 0;
+    for (size_t i = 0; i < b.len; i++) {
+        if (b.ptr[i] < 0x20 || b.ptr[i] == 0x7f) {
+            return false;
+        }
+        n += (b.ptr[i] & 0xc0) != 0x80;
+    }
+    *ret_characters = n;
+    return eg_utf8_valid(eg_bytes_str(b));
+}
+
+static bool many_bytes(eg_bytes b) {
+    bool seen[256] = {false};
+    unsigned n = 0;
+    for (size_t i = 0; i < b.len; i++) {
+        n += !seen[b.ptr[i]];
+        seen[b.ptr[i]] = true;
+    }
+    return n >= PASSWORD_BYTES_MIN;
+}
+
+static bool holds_name(eg_bytes password, eg_str name) {
+    for (size_t i = 0; i + name.len <= password.len; i++) {
+        if (eg_str_ieq((eg_str){(const char *)password.ptr + i, name.len}, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+eg_err eg_local_principal_set_password(eg_local_principal *r, eg_bytes password, eg_problem *p) {
+    size_t characters = 0;
+    if (r->emergency) {
+        return eg_fail(p, EG_ERR_INVALID, "A break-glass administrator has no password: what is behind glass is its secret.");
+    }
+    if (password.len > EG_PASSWORD_MAX || !is_text(password, &characters) || characters < EG_PASSWORD_MIN) {
+        return eg_fail(p, EG_ERR_INVALID, "A password has at least %u characters and at most %zu bytes, without control characters.", EG_PASSWORD_MIN, EG_PASSWORD_MAX);
+    }
+    if (!many_bytes(password) || holds_name(password, eg_str_of(r->name))) {
+        return eg_fail(p, EG_ERR_INVALID, "The password is too easy to guess: it holds the name, or fewer than %u different characters.", PASSWORD_BYTES_MIN);
+    }
+    eg_random(r->password_salt, sizeof r->password_salt);
+    EG_TRY(eg_scrypt(password, (eg_bytes){r->password_salt, sizeof r->password_salt}, r->password_hash, sizeof r->password_hash));
+    r->has_password = true;
+    return EG_OK;
+}
+
+void eg_local_principal_drop_password(eg_local_principal *r) {
+    r->has_password = false;
+    eg_cleanse(r->password_salt, sizeof r->password_salt);
+    eg_cleanse(r->password_hash, sizeof r->password_hash);
+}
+
+/* A record that can't be read is nobody's: it must not keep another one's revocation from being written. */
+eg_err eg_local_principal_forget_password(eg_kv_txn *t, const char *tenant, const char *object_id) {
+    eg_local_principal r, found = {.has_password = false};
+    eg_bytes key, value;
+    eg_err e;
+    {
+        EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
+        EG_TRY(eg_kv_cursor_open(t, EG_DB_PRINCIPAL, eg_str_bytes(EG_LIT("client/")), &c));
+        while ((e = eg_kv_cursor_next(c, &key, &value)) == EG_OK && eg_str_starts(eg_bytes_str(key), "client/")) {
+            if (read_record(value, &r) == EG_OK && r.has_password && strcmp(r.tenant, tenant) == 0 && strcmp(r.object_id, object_id) == 0) {
+                found = r;
+            }
+        }
+    }
+    if (e != EG_OK && e != EG_ERR_NOT_FOUND) {
+        return e;
+    }
+    if (!found.has_password) {
+        return EG_OK;
+    }
+    eg_local_principal_drop_password(&found);
+    return eg_local_principal_replace(t, &found);
+}
+
 eg_err eg_local_principal_init(eg_local_principal *ret, eg_str tenant, eg_str name, eg_principal_kind kind, eg_problem *p) {
     eg_local_principal r = {.kind = kind};
     if (!eg_uuid_valid(tenant)) {
@@ -234,7 +329,7 @@ static eg_err disable_record(eg_kv_txn *t, void *ctx, eg_problem *p) {
     const disabling *d = ctx;
     eg_local_principal r;
     char key[KEY_MAX];
-    eg_err e = find_in(t, d->client_id, &r);
+    eg_err e = eg_local_principal_find_in(t, d->client_id, &r);
     if (e == EG_ERR_NOT_FOUND) {
         return eg_fail(p, e, "There is no local principal with this client id.");
     }

@@ -1,5 +1,7 @@
 /* Takes back what was issued: to a principal until now or until a moment to come, one token, one job. */
+#include "client_key.h"
 #include "identity_state.h"
+#include "local_principal.h"
 #include "revocation.h"
 
 #include <embergate/compute.h>
@@ -24,8 +26,15 @@ static bool is_nobody(const eg_principal *who) {
     return who->object_id[0] == '\0';
 }
 
+/* Whoever proved itself by a key of its own is let in for as long as that key is registered. */
+static eg_err check_key(eg_kv_txn *t, const eg_principal *who) {
+    const eg_err e = who->by_key ? eg_client_key_there(t, eg_str_of(who->app_id), who->key) : EG_OK;
+    return e == EG_ERR_NOT_FOUND ? EG_ERR_TOKEN_REVOKED : e;
+}
+
 eg_err eg_identity_check_in(eg_kv_txn *t, const eg_principal *who, eg_problem *p) {
-    const eg_err e = is_nobody(who) ? EG_OK : eg_revocation_check(t, who, NULL);
+    eg_err e = is_nobody(who) ? EG_OK : eg_revocation_check(t, who, NULL);
+    e = e == EG_OK ? check_key(t, who) : e;
     return e == EG_ERR_TOKEN_REVOKED ? eg_fail(p, e, "The token was revoked.") : e;
 }
 
@@ -171,8 +180,16 @@ static eg_err commit(eg_identity *i, eg_txn_op change, eg_txn_op record, eg_prob
     return EG_OK;
 }
 
+/* A principal's password is sent with each request: what it was given until now ends only if the password does. */
+static eg_err put_revocation(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    eg_revocation *r = ctx;
+    const eg_txn_op op = eg_revocation_put(r);
+    EG_TRY(op.apply(t, op.ctx, p));
+    return r->kind == EG_REVOKE_PRINCIPAL ? eg_local_principal_forget_password(t, r->tenant, r->id) : EG_OK;
+}
+
 eg_err eg_identity_revoke(eg_identity *i, eg_revocation *r, eg_txn_op record, eg_problem *p) {
-    EG_TRY(commit(i, eg_revocation_put(r), record, p));
+    EG_TRY(commit(i, (eg_txn_op){.apply = put_revocation, .ctx = r}, record, p));
     end_jobs(i, r);
     eg_metric_add(EG_METRIC_REVOCATIONS, 1);
     return EG_OK;

@@ -59,6 +59,10 @@ void eg_token_cache_mark(const eg_token_cache *c, eg_str token, uint8_t ret[EG_K
     eg_keyed_hash(c->key, &in, 1, ret);
 }
 
+void eg_token_cache_mark_parts(const eg_token_cache *c, const eg_bytes *parts, size_t n, uint8_t ret[EG_KEYED_HASH_LEN]) {
+    eg_keyed_hash(c->key, parts, n, ret);
+}
+
 /* The mark is not the sender's to choose, so its bytes spread well enough. Locks the set. */
 static entry *lock_set(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], pthread_mutex_t **ret_lock) {
     size_t set = eg_get_u32(mark) & c->set_mask;

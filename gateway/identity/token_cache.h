@@ -24,6 +24,8 @@ eg_token_cache *eg_token_cache_new(size_t entries);
 void eg_token_cache_free(eg_token_cache *c);
 /* By which this cache knows a token: under a random key of its own, so that nobody can make two that have the same. */
 void eg_token_cache_mark(const eg_token_cache *c, eg_str token, uint8_t ret[EG_KEYED_HASH_LEN]);
+/* The same of another proof, in parts whose bounds their text fixes. */
+void eg_token_cache_mark_parts(const eg_token_cache *c, const eg_bytes *parts, size_t n, uint8_t ret[EG_KEYED_HASH_LEN]);
 /* On true, ret->principal holds a reference for the caller. */
 bool eg_token_cache_get(eg_token_cache *c, const uint8_t mark[EG_KEYED_HASH_LEN], eg_verified *ret);
 /* Only for verified tokens, so that a flood of others evicts nothing. Takes a reference of its own. In a full set the

@@ -25,10 +25,11 @@ static eg_err fail(eg_request *rq, eg_err e, const char *sentence) {
 
 /* What the record says. A client id that is no GUID is not repeated: anything may have been typed there, a secret too. */
 static void describe(eg_request *rq, const eg_token_request *t, const char *outcome, eg_str aud) {
+    const char *proof = t->client_assertion.ptr ? "client_assertion" : t->client_secret.ptr || !rq->peer.certificate.there ? "client_secret" : "tls_client_certificate";
     json_decref(rq->record_details);
     rq->record_details = json_pack("{s:s%,s:s,s:s,s:s%}", "client_id", eg_uuid_valid(t->client_id) ? t->client_id.ptr : "",
                                    eg_uuid_valid(t->client_id) ? t->client_id.len : 0, "proof",
-                                   t->client_assertion.ptr ? "client_assertion" : "client_secret", "outcome", outcome, "audience",
+                                   proof, "outcome", outcome, "audience",
                                    aud.ptr ? aud.ptr : "", aud.len);
 }
 
@@ -131,12 +132,28 @@ static eg_err prove_key(eg_request *rq, const eg_token_request *t, const char *t
     return EG_OK;
 }
 
+/* RFC 8705 section 2: the request names the client, and the connection's certificate is all the proof. */
+static eg_err prove_certificate(eg_request *rq, const eg_token_request *t, const char *tenant, eg_token_subject *ret) {
+    eg_identity *i = rq->room;
+    eg_local_principal *client = eg_arena_alloc(rq->arena, sizeof *client);
+    if (!client) {
+        return EG_ERR_LIMIT;
+    }
+    EG_TRY(eg_certificate_client(i, eg_str_of(tenant), t->client_id, &rq->peer, client, &rq->problem));
+    ret->client = client;
+    ret->thumbprint = i->bind_tokens ? rq->peer.certificate.thumbprint : NULL;
+    return EG_OK;
+}
+
 static eg_token_target target_of(const eg_token_request *t, const char *tenant, bool job, bool delegated) {
     return (eg_token_target){.tenant = tenant, .scope = t->scope, .resource = t->resource, .audience = t->audience, .job = job, .delegated = delegated};
 }
 
 /* A job's credential is opaque; a JWT is a client's assertion. */
 static eg_err prove(eg_request *rq, const eg_token_request *t, const eg_token_target *wanted, eg_token_subject *ret) {
+    if (!t->client_assertion.ptr && !t->client_secret.ptr && t->client_id.len && rq->peer.certificate.there) {
+        return prove_certificate(rq, t, wanted->tenant, ret);
+    }
     if (!t->client_assertion.ptr) {
         return prove_client(rq, t, wanted->tenant, ret);
     }

@@ -70,14 +70,15 @@ static eg_err read_on_behalf(exchange *x, const eg_token_request *t) {
 /* Verified as at any request; while its issuer's keys are fetched, this thread waits. */
 static eg_err verify_for(exchange *x, eg_str token, eg_audience aud, eg_principal **ret) {
     eg_identity *i = x->identity;
-    eg_err e = eg_identity_verify(i, token, aud, NULL, NULL, ret, &x->rq->problem);
+    const eg_token_use use = {.audience = aud, .certificate = &x->rq->peer.certificate};
+    eg_err e = eg_identity_verify(i, token, &use, ret, &x->rq->problem);
     if (e != EG_ERR_BUSY) {
         return e;
     }
     if (atomic_fetch_add(&i->waiting_exchanges, 1) < WAITING_MAX) {
         for (int n = 0; e == EG_ERR_BUSY && n < LOOKS; n++) {
             (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
-            e = eg_identity_verify(i, token, aud, NULL, NULL, ret, &x->rq->problem);
+            e = eg_identity_verify(i, token, &use, ret, &x->rq->problem);
         }
     }
     atomic_fetch_sub(&i->waiting_exchanges, 1);

@@ -4,6 +4,7 @@
 #include "act_claim.h"
 #include "revocation.h"
 
+#include <embergate/encoding.h>
 #include <embergate/metrics.h>
 
 #include <stdio.h>
@@ -148,6 +149,23 @@ static int add_on_behalf(json_t *c, const eg_token_subject *who) {
     return failed | json_object_set_new(c, EG_ACT_SUBJECT_IAT, json_integer(s->issued_s));
 }
 
+static int set_digest(json_t *claims, const char *name, const uint8_t digest[EG_SHA256_LEN]) {
+    EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_buf_init(&text, 64);
+    return eg_base64url((eg_bytes){digest, EG_SHA256_LEN}, &text) == EG_OK ? set_text(claims, name, text.ptr) : -1;
+}
+
+/* By what the client proved itself, and what its token is bound to. */
+static int set_proof(json_t *claims, const eg_token_subject *who) {
+    int failed = who->client->by_key ? set_digest(claims, "eg_key", who->client->key) : 0;
+    if (who->thumbprint) {
+        json_t *cnf = json_object();
+        failed |= cnf ? set_digest(cnf, "x5t#S256", who->thumbprint) : -1;
+        failed |= json_object_set_new(claims, "cnf", cnf);
+    }
+    return failed;
+}
+
 /* In the shape of Entra's version 2.0. */
 static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_token_subject *who, eg_str aud, const about *a, const char *id) {
     char issuer[EG_PUBLIC_URL_MAX + 64];
@@ -161,6 +179,9 @@ static json_t *make_claims(const eg_identity *i, const char *tenant, const eg_to
     }
     if (c && who->client) {
         failed |= set_text(c, "azp", who->client->client_id) | set_text(c, "appid", who->client->client_id);
+    }
+    if (c && who->client) {
+        failed |= set_proof(c, who);
     }
     if (c && who->client && who->client->emergency) {
         failed |= json_object_set_new(c, "eg_breakglass", json_true());

@@ -12,6 +12,7 @@ typedef struct eg_token_subject {
     const eg_job_identity *job;
     const eg_principal *on_behalf_of;
     const eg_acting *acting;          /* with on_behalf_of: who acts, the client first */
+    const uint8_t *thumbprint;        /* of the certificate that the client's token is bound to (RFC 8705 section 3); NULL = to none */
 } eg_token_subject;
 
 /* What a token is asked for: "{resource}/.default", a resource, or RFC 8693's audience. */

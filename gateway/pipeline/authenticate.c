@@ -41,7 +41,7 @@ eg_err eg_pipeline_bearer(eg_str authorization, eg_str *ret) {
     eg_str rest = authorization;
     eg_str scheme = eg_str_cut(&rest, ' ');
     if (!eg_str_ieq(scheme, EG_LIT("Bearer"))) {
-        return EG_ERR_TOKEN_MISSING; /* Basic, SharedKey and others are schemes that this gateway has not */
+        return EG_ERR_TOKEN_MISSING; /* Basic, SharedKey and others are schemes that this gateway has not here */
     }
     while (rest.len > 0 && rest.ptr[0] == ' ') { /* RFC 9110 section 11.4: 1*SP */
         rest = (eg_str){rest.ptr + 1, rest.len - 1};
@@ -97,6 +97,13 @@ static eg_err fail_bearer(eg_problem *p, eg_err e) {
                                      : eg_fail(p, e, "The access token is not of the form that RFC 6750 gives it.");
 }
 
+/* With the connection's certificate: a token may be bound to it. */
+static eg_err verify_token(eg_pipeline_request *c, eg_str token, eg_principal **ret) {
+    eg_request *rq = c->rq;
+    const eg_token_use use = {.audience = audiences[rq->surface], .certificate = &rq->peer.certificate, .later = may_wait(c) ? keys_are_here : NULL, .later_ctx = c};
+    return eg_identity_verify(c->pl->o.identity, token, &use, ret, &rq->problem);
+}
+
 /* The signature is good beside the token of one person only. */
 static eg_err bound_user(eg_pipeline_request *c) {
     const eg_storage_auth *a = &c->pl->o.storage_auth;
@@ -106,13 +113,13 @@ static eg_err bound_user(eg_pipeline_request *c) {
     if (e != EG_OK) {
         return fail_bearer(&rq->problem, e);
     }
-    EG_TRY(eg_identity_verify(c->pl->o.identity, token, audiences[rq->surface], may_wait(c) ? keys_are_here : NULL, c, &c->user, &rq->problem));
+    EG_TRY(verify_token(c, token, &c->user));
     tell_emergency(rq, c->user);
     return a->bound(a->ctx, rq, c->user);
 }
 
 /* Keys and signatures of storage accounts. EG_ERR_NOT_FOUND: a token is owed. */
-static eg_err without_token(eg_pipeline_request *c) {
+static eg_err by_account(eg_pipeline_request *c) {
     const eg_storage_auth *a = &c->pl->o.storage_auth;
     eg_request *rq = c->rq;
     if (!a->verify || (rq->surface != EG_SURFACE_DFS && rq->surface != EG_SURFACE_BLOB)) {
@@ -130,6 +137,13 @@ static eg_err without_token(eg_pipeline_request *c) {
     return a->bound(a->ctx, rq, NULL) == EG_OK ? EG_OK : bound_user(c);
 }
 
+/* The ways in without a bearer token. EG_ERR_NOT_FOUND: a token is owed. */
+static eg_err without_token(eg_pipeline_request *c) {
+    eg_err e = by_account(c);
+    e = e == EG_ERR_NOT_FOUND ? eg_pipeline_basic(c) : e;
+    return e == EG_ERR_NOT_FOUND ? eg_pipeline_certificate(c) : e;
+}
+
 eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
     eg_request *rq = c->rq;
     eg_str token;
@@ -139,7 +153,7 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
     c->mark = eg_identity_revocation_mark(c->pl->o.identity);
     eg_err e = without_token(c);
     if (e == EG_ERR_BUSY && may_wait(c)) {
-        return EG_STEP_WAIT;
+        return EG_STEP_WAIT; /* asked again on this worker */
     }
     if (e != EG_ERR_NOT_FOUND) {
         rq->principal = c->held;
@@ -149,8 +163,7 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c) {
     if (e != EG_OK) {
         return eg_pipeline_refuse(c, fail_bearer(&rq->problem, e));
     }
-    void (*later)(void *) = may_wait(c) ? keys_are_here : NULL;
-    e = eg_identity_verify(c->pl->o.identity, token, audiences[rq->surface], later, c, &c->held, &rq->problem);
+    e = verify_token(c, token, &c->held);
     if (e == EG_ERR_BUSY && may_wait(c)) {
         return EG_STEP_WAIT;
     }

@@ -13,11 +13,13 @@
 
 typedef struct eg_pipeline eg_pipeline;
 
-/* Where a cluster sits: its jobs' requests count as coming from there. */
+/* Where a cluster sits: its jobs' requests count as coming from there. And how one may sign in at it without a token. */
 typedef struct eg_pipeline_cluster {
     const char *tenant;
     const char *name;
-    const char *subnet;       /* resource id */
+    const char *subnet;       /* resource id; "" = none */
+    bool http_basic;          /* local principals with a password may sign in by it */
+    bool csrf;                /* a write that is not signed in by a bearer token then owes X-Requested-By */
 } eg_pipeline_cluster;
 
 /* All borrowed for the life of the pipeline. */
@@ -29,7 +31,7 @@ typedef struct eg_pipeline_options {
     eg_pool *pool;
     const eg_clock *clock;
     eg_storage_auth storage_auth; /* {0}: bearer tokens alone */
-    const eg_pipeline_cluster *clusters; /* those that sit in a subnet */
+    const eg_pipeline_cluster *clusters; /* all */
     size_t cluster_count;
     eg_quotas *quotas;        /* NULL = none */
     /* Whether so many more bytes may be stored in the account; NULL = always. */

@@ -21,6 +21,7 @@ typedef struct eg_pipeline_request {
     unsigned asked;                /* how often the token was asked about again: after keys, and after groups were fetched */
     eg_principal *user;            /* whose token stood beside a signature that is bound to it; NULL = none */
     eg_principal *source;          /* who signed the address of a source; the handler's thread and the committer's */
+    eg_basic_ask *basic;           /* a sign-in by password; in the arena; NULL = none */
     bool counted;                  /* the quotas let it in, and hear what it moved */
     bool owes_cluster;             /* the account's network rules deny it, unless it turns out to be a job of a cluster that they name */
     atomic_bool answered;          /* the handler or a step has answered: nothing more is called */
@@ -56,6 +57,13 @@ eg_step_verdict eg_pipeline_authenticate(eg_pipeline_request *c);
 /* RFC 6750 section 2.1: the token of a Bearer Authorization. EG_ERR_TOKEN_MISSING, EG_ERR_TOKEN_MALFORMED. */
 eg_err eg_pipeline_bearer(eg_str authorization, eg_str *ret) EG_MUST_CHECK;
 bool eg_pipeline_is_open(const eg_request *rq); /* the route asks for no token of this peer */
+/* authenticate_basic.c. EG_ERR_NOT_FOUND: it is no Basic, or nobody takes it; EG_ERR_BUSY: the pool is at it, and the steps go on later. */
+eg_err eg_pipeline_basic(eg_pipeline_request *c) EG_MUST_CHECK;
+/* authenticate_certificate.c. EG_ERR_NOT_FOUND: there is none, the listener takes none, or the request has an Authorization. */
+eg_err eg_pipeline_certificate(eg_pipeline_request *c) EG_MUST_CHECK;
+bool eg_pipeline_offers_basic(const eg_pipeline_request *c);
+/* EG_ERR_CSRF: a write on the Livy surface that a browser might have been made to send. For whoever came without a bearer token. */
+eg_err eg_pipeline_requested_by(eg_pipeline_request *c) EG_MUST_CHECK;
 /* network.c */
 eg_step_verdict eg_pipeline_network(eg_pipeline_request *c);
 eg_step_verdict eg_pipeline_job_network(eg_pipeline_request *c); /* when it is known who asks */

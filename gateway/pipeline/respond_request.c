@@ -47,6 +47,15 @@ static void tell_issuer(eg_pipeline_request *c) {
     }
 }
 
+/* Clients that sign in by password only when they are asked to; RFC 9110 section 11.6.1: one field may hold several challenges. */
+static void tell_basic(eg_pipeline_request *c) {
+    eg_request *rq = c->rq;
+    const eg_str challenge = header_value(&rq->response, "WWW-Authenticate");
+    if (rq->response.status == 401 && challenge.len > 0 && eg_pipeline_offers_basic(c)) {
+        (void)eg_response_header(rq, "WWW-Authenticate", "Basic realm=\"embergate\", charset=\"UTF-8\", %.*s", EG_FMT(challenge));
+    }
+}
+
 static void echo(eg_request *rq, const char *name, size_t max) {
     eg_str value = eg_request_header(rq, name);
     if (is_plain(value, max)) {
@@ -91,6 +100,7 @@ void eg_pipeline_finish_headers(eg_pipeline_request *c) {
         (void)eg_response_header(rq, "Strict-Transport-Security", "max-age=31536000");
     }
     tell_issuer(c);
+    tell_basic(c);
 }
 
 /* W3C trace context, version 00: goes into the log, never into a decision. */

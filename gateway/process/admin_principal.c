@@ -83,6 +83,44 @@ eg_err eg_admin_principal(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_m
     return e;
 }
 
+static const struct {
+    const char *name;
+    eg_local_act act;
+    const char *event;
+} proofs[] = {
+    {"password", EG_LOCAL_PASSWORD, "identity.principal.password"},
+    {"password-drop", EG_LOCAL_PASSWORD_DROP, "identity.principal.password.drop"},
+    {"add-key", EG_LOCAL_KEY_ADD, "identity.principal.key.add"},
+    {"remove-key", EG_LOCAL_KEY_REMOVE, "identity.principal.key.remove"},
+};
+
+eg_err eg_admin_principal_proof(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_str f[4]; /* tenant, what to do, name, proof */
+    eg_local_principal done;
+    EG_CLEANUP(eg_buf_done) eg_buf unused;
+    EG_CLEANUP(eg_arena_free_p) eg_arena *arena = eg_arena_new(ARENA_MAX);
+    eg_buf_init(&unused, 256);
+    EG_TRY(take(in, f, 4));
+    recorder r = {.o = o, .arena = arena};
+    eg_local_ask a = {.tenant = f[0], .name = f[2], .proof = eg_str_bytes(f[3]), .record = record, .record_ctx = &r};
+    for (size_t i = 0; i < sizeof proofs / sizeof proofs[0]; i++) {
+        if (eg_str_is(f[1], proofs[i].name)) {
+            a.act = proofs[i].act;
+            r.event = proofs[i].event;
+        }
+    }
+    if (a.act == EG_LOCAL_NONE || !arena) {
+        return eg_fail(p, EG_ERR_INVALID, "that can't be done to a principal");
+    }
+    eg_err e = eg_local_admin_change(o->identity, &a, &done, &unused, p);
+    json_decref(r.details);
+    EG_TRY(e);
+    eg_audit_poke(o->audit);
+    eg_log(EG_LOG_WARN, r.event, "tenant", done.tenant, "name", done.name, "client_id", done.client_id, NULL);
+    return put_text(reply, done.client_id);
+}
+
 eg_err eg_admin_principal_list(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
 {
     (void)p;

@@ -30,6 +30,7 @@
     X(REVOKE_LIST, 32, "revoke_list", 256)            \
     X(PRINCIPAL, 33, "principal", 1024)               \
     X(PRINCIPAL_LIST, 34, "principal_list", 256)      \
+    X(PRINCIPAL_PROOF, 35, "principal_proof", 65536 + 1024) \
     X(POLICY_GRANT, 40, "policy_grant", 4096)
 
 enum {

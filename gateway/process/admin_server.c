@@ -314,6 +314,15 @@ static eg_err on_PRINCIPAL(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_p
     return e;
 }
 
+static eg_err on_PRINCIPAL_PROOF(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    eg_admin *a = ctx;
+    pthread_mutex_lock(&a->lock);
+    const eg_err e = eg_admin_principal_proof(&a->o, in, reply, p);
+    pthread_mutex_unlock(&a->lock);
+    return e;
+}
+
 /* A role of a principal that the operator adds: its record is the version's. */
 static eg_err on_POLICY_GRANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
 {

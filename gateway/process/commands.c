@@ -45,13 +45,19 @@ const eg_command eg_process_commands[] = {
      "usage: embergate stop --state DIR [--keep-jobs]\n\n"
      "  --keep-jobs            leave clusters and jobs running: the next `embergate serve` finds them again\n",
      eg_command_stop},
-    {"principal", "add, disable, enable, rotate, remove and list local principals",
+    {"principal", "add, disable, enable, rotate, remove and list local principals; their passwords and keys",
      "usage: embergate principal add --state DIR --name NAME [--kind service|user] [--tenant NAME] [--role ROLE…] [--scope SCOPE] [--public-key FILE]\n"
      "       embergate principal disable|enable|rotate|remove --state DIR --name NAME|CLIENT-ID [--tenant NAME]\n"
+     "       embergate principal password --state DIR --name NAME|CLIENT-ID [--tenant NAME] [--drop]\n"
+     "       embergate principal add-key --state DIR --name NAME|CLIENT-ID [--tenant NAME] --public-key FILE\n"
+     "       embergate principal remove-key --state DIR --name NAME|CLIENT-ID [--tenant NAME] --key DIGEST\n"
      "       embergate principal list --state DIR [--tenant NAME]\n\n"
      "add and rotate write a profile with a new secret to DIR/profiles/NAME.json; roles are assigned at the tenant's subscription or at SCOPE. disable and\n"
      "remove also revoke all that was issued. add works with the server stopped, too; all others need it running. In force at once, and recorded.\n"
-     "With a public key or certificate (PEM) it signs in by assertions of its private key and there is no secret; that is added with the server stopped.\n",
+     "With a public key or certificate (PEM) it signs in by assertions of its private key and there is no secret; that is added with the server stopped.\n"
+     "password reads one from standard input, or asks for it without echo: at least 15 characters. It is good for HTTP Basic alone, at clusters with\n"
+     "http_basic: true, and for nothing else. --drop takes it away; so does `embergate revoke`.\n"
+     "add-key registers another public key, or that of a certificate; remove-key ends it, with every token and connection that it was the proof for.\n",
      eg_command_principal},
     {"breakglass", "an administrator for when nobody else can sign in",
      "usage: embergate breakglass arm|disarm --state DIR [--tenant NAME]\n\n"

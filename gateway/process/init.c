@@ -86,7 +86,7 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
 {
     const eg_init_options *o = &plan->o;
     const char *const none[] = {NULL};
-    eg_config_listener listener = {.name = "https", .address = o->address, .port = o->port, .subnet = plan->subnet};
+    eg_config_listener listener = {.name = "https", .address = o->address, .port = o->port, .subnet = plan->subnet, .client_certificates = "off"};
     eg_config_tenant tenants[EG_INIT_LIST_MAX];
     for (size_t i = 0; i < plan->tenant_count; i++) {
         tenants[i] = (eg_config_tenant){.id = plan->tenants[i].id, .name = o->tenants[i]};
@@ -97,14 +97,14 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
         clusters[cluster_count] = (eg_config_cluster){
             .name = o->clusters[cluster_count], .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription, .resource_group = "embergate",
             .user = plan->cluster_users[cluster_count], .workers = o->workers, .worker_cores = o->worker_cores, .worker_memory_mb = o->worker_memory_mb,
-            .idle_stop_seconds = 900, .max_processes = 8192, .max_disk_mb = 32768, .isolation = "cluster", .csrf = false, .file_roots = none, .spark_home = o->spark_home, .python = o->python,
+            .idle_stop_seconds = 900, .max_processes = 8192, .max_disk_mb = 32768, .isolation = "cluster", .csrf = true, .file_roots = none, .spark_home = o->spark_home, .python = o->python,
             .java_home = "", .jars = o->jars};
     }
     eg_config_account account = {.name = o->account, .minimum_tls = "TLS1_2", .https_only = true, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription,
                                  .resource_group = "embergate", .is_default = true};
     eg_config c = {.state_dir = o->state_dir, .public_url = plan->public_url, .domain = o->domain, .storage_domains = o->storage_domains, .policies_dir = "", .policies_source = o->policies_source, .log_level = "info",
                    .user_gateway = o->make_users ? "embergate" : "", .user_keeper = o->make_users ? "embergate-keeper" : "", .tls_certificate = "",
-                   .tls_key = "", .tls_ca = "", .tls_minimum_version = "1.2", .listeners = &listener, .listener_count = 1, .tenants = tenants,
+                   .tls_key = "", .tls_ca = "", .tls_minimum_version = "1.2", .tls_bind_tokens = true, .listeners = &listener, .listener_count = 1, .tenants = tenants,
                    .tenant_count = plan->tenant_count, .clusters = clusters, .cluster_count = cluster_count, .accounts = &account, .account_count = 1,
                    .limits = EG_CONFIG_LIMITS_DEFAULT};
     EG_CLEANUP(eg_buf_done) eg_buf yaml;

@@ -42,6 +42,8 @@ typedef struct eg_new_principal {
     const char *scope;                            /* NULL = the subscription */
     const char *kind;                             /* "service" (NULL), "user" */
     const char *public_key;                       /* PEM file: it proves itself by that key, and nobody learns a secret. NULL = by a secret */
+    bool drop;                                    /* `password`: it has none any more */
+    const char *key_digest;                       /* `remove-key`: which, in hex */
 } eg_new_principal;
 eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_problem *p) EG_MUST_CHECK;
 
@@ -54,6 +56,8 @@ typedef struct eg_principal_reply {
     eg_buf secret;
 } eg_principal_reply;
 eg_err eg_principal_ask(const char *state_dir, const char *tenant, const eg_principal_call *ask, eg_principal_reply *ret, eg_problem *p) EG_MUST_CHECK;
+/* principal_proof.c: "add-key", "remove-key", or "password", which comes from standard input or is asked for without echo. */
+eg_err eg_principal_proof(const eg_new_principal *n, const char *act, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p) EG_MUST_CHECK; /* n's roles */
 eg_err eg_init_rewrite_profile(const eg_config *c, const eg_new_principal *n, const eg_principal_reply *r, eg_problem *p) EG_MUST_CHECK;
 

@@ -83,6 +83,9 @@ static eg_err act_on(eg_new_principal *n, const char *tenant, const char *act, e
     if (strcmp(act, "add") == 0) {
         return add(n, c, p);
     }
+    if (strcmp(act, "password") == 0 || strcmp(act, "add-key") == 0 || strcmp(act, "remove-key") == 0) {
+        return eg_principal_proof(n, act, p);
+    }
     return strcmp(act, "list") == 0 ? list(n, p) : change(n, c, act, p);
 }
 
@@ -91,8 +94,9 @@ int eg_command_principal(int argc, char **argv)
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'},
                                           {"tenant", required_argument, NULL, 't'}, {"role", required_argument, NULL, 'r'},
                                           {"scope", required_argument, NULL, 'S'}, {"kind", required_argument, NULL, 'k'},
-                                          {"public-key", required_argument, NULL, 'K'}, {NULL, 0, NULL, 0}};
-    static const char *const acts[] = {"add", "disable", "enable", "rotate", "remove", "list"};
+                                          {"public-key", required_argument, NULL, 'K'},
+                                          {"drop", no_argument, NULL, 'd'}, {"key", required_argument, NULL, 'D'}, {NULL, 0, NULL, 0}};
+    static const char *const acts[] = {"add", "disable", "enable", "rotate", "remove", "list", "password", "add-key", "remove-key"};
     eg_new_principal n = {0};
     const char *tenant = NULL, *act = NULL;
     size_t roles = 0;
@@ -104,6 +108,8 @@ int eg_command_principal(int argc, char **argv)
         case 'S': n.scope = optarg; break;
         case 'k': n.kind = optarg; break;
         case 'K': n.public_key = optarg; break;
+        case 'D': n.key_digest = optarg; break;
+        case 'd': n.drop = true; break;
         case 'r':
             if (roles + 1 >= EG_INIT_LIST_MAX) {
                 return usage("principal", "too many roles");
@@ -116,8 +122,8 @@ int eg_command_principal(int argc, char **argv)
     for (size_t i = 0; optind + 1 == argc && i < sizeof acts / sizeof acts[0]; i++) {
         act = strcmp(argv[optind], acts[i]) == 0 ? acts[i] : act;
     }
-    if (!act || !n.state_dir || (!n.name && strcmp(act, "list") != 0) || (n.kind && strcmp(n.kind, "user") != 0 && strcmp(n.kind, "service") != 0)) {
-        return usage("principal", "`add`, `disable`, `enable`, `rotate`, `remove` or `list` with --state and --name is owed");
+    if (!act || !n.state_dir || (!n.name && strcmp(act, "list") != 0) || (n.drop && strcmp(act, "password") != 0) || (n.kind && strcmp(n.kind, "user") != 0 && strcmp(n.kind, "service") != 0)) {
+        return usage("principal", "`add`, `disable`, `enable`, `rotate`, `remove`, `password`, `add-key`, `remove-key` or `list` with --state and --name is owed");
     }
     eg_problem p = {0};
     return act_on(&n, tenant, act, &p) == EG_OK ? 0 : eg_process_complain(&p);

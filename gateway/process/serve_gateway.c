@@ -61,8 +61,7 @@ typedef struct gateway {
     eg_certificate_watch *certificates;
     eg_router_tenant *router_tenants;
     eg_router_resource *router_clusters, *router_accounts;
-    eg_pipeline_cluster *cluster_subnets;
-    size_t cluster_subnet_count;
+    eg_pipeline_cluster *pipeline_clusters;
 } gateway;
 
 static eg_err no_memory(eg_problem *p) { return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory"); }
@@ -185,7 +184,8 @@ static eg_err open_identity(gateway *g, eg_problem *p)
     }
     eg_identity_options o = {.public_url = c->public_url, .tenants = tenants, .issuers = issuers, .issuer_count = c->issuer_count, .kv = g->kv,
                              .committer = g->committer, .keys = g->keys, .pool = g->pool, .clock = &eg_clock_system, .compute = g->compute,
-                             .audit = g->audit};
+                             .audit = g->audit, .bind_tokens = c->tls_bind_tokens};
+    EG_TRY(eg_serve_certificate_url(c, g->arena, &o.certificate_url, p));
     return eg_identity_open(&o, &g->identity, p);
 }
 
@@ -283,18 +283,16 @@ static eg_err open_router(gateway *g, eg_problem *p)
     return g->router ? mount_all(g, p) : no_memory(p);
 }
 
-static eg_err fill_subnets(gateway *g, eg_problem *p)
+static eg_err fill_clusters(gateway *g, eg_problem *p)
 {
     const eg_config *c = g->plan->config;
-    g->cluster_subnets = eg_arena_alloc(g->arena, (c->cluster_count + 1) * sizeof *g->cluster_subnets);
-    if (!g->cluster_subnets) {
+    g->pipeline_clusters = eg_arena_alloc(g->arena, (c->cluster_count + 1) * sizeof *g->pipeline_clusters);
+    if (!g->pipeline_clusters) {
         return no_memory(p);
     }
     for (size_t i = 0; i < c->cluster_count; i++) {
-        if (c->clusters[i].subnet[0]) {
-            g->cluster_subnets[g->cluster_subnet_count++] =
-                (eg_pipeline_cluster){.tenant = c->clusters[i].tenant, .name = c->clusters[i].name, .subnet = c->clusters[i].subnet};
-        }
+        const eg_config_cluster *k = &c->clusters[i];
+        g->pipeline_clusters[i] = (eg_pipeline_cluster){.tenant = k->tenant, .name = k->name, .subnet = k->subnet, .http_basic = k->http_basic, .csrf = k->csrf};
     }
     return EG_OK;
 }
@@ -316,10 +314,10 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
     eg_arm_options ao = {.config = g->plan->config, .policies = g->policies, .kv = g->kv, .clock = &eg_clock_system, .compliance = compliance};
     EG_TRY(eg_arm_new(&ao, &g->arm));
     EG_TRY(open_router(g, p));
-    EG_TRY(fill_subnets(g, p));
+    EG_TRY(fill_clusters(g, p));
     eg_pipeline_options po = {.router = g->router, .identity = g->identity, .policies = g->watch, .audit = g->audit, .pool = g->pool,
                               .clock = &eg_clock_system, .public_url = g->plan->config->public_url,
-                              .clusters = g->cluster_subnets, .cluster_count = g->cluster_subnet_count, .quotas = g->quotas, .has_room = has_room, .room_ctx = g->storage, .compliance = compliance,
+                              .clusters = g->pipeline_clusters, .cluster_count = g->plan->config->cluster_count, .quotas = g->quotas, .has_room = has_room, .room_ctx = g->storage, .compliance = compliance,
                               .storage_auth = eg_storage_auth_of(g->storage, g->pool)};
     return eg_pipeline_new(&po, &g->pipeline);
 }
@@ -335,6 +333,8 @@ static eg_err open_door(gateway *g, eg_problem *p)
         listeners[i] = (eg_door_listener){.fd = g->plan->listener_fds[i], .peer = {.local_port = c->listeners[i].port}};
         (void)snprintf(listeners[i].peer.listener, sizeof listeners[i].peer.listener, "%s", c->listeners[i].name);
         EG_TRY(eg_serve_proxies(&c->listeners[i], g->arena, &listeners[i], p));
+        listeners[i].peer.certificate.signs_in = strcmp(c->listeners[i].client_certificates, "sign_in") == 0;
+        listeners[i].peer.certificate.asked = strcmp(c->listeners[i].client_certificates, "off") != 0;
         (void)snprintf(listeners[i].peer.subnet, sizeof listeners[i].peer.subnet, "%s", c->listeners[i].subnet);
     }
     g->certificate = (eg_door_certificate){.chain_file = g->plan->tls_certificate, .key_file = g->plan->tls_key};

@@ -70,6 +70,41 @@ eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_
     return n == 0 || *ret ? EG_OK : no_memory(p);
 }
 
+/* "https://host", and the port behind it. */
+static eg_str split_port(const char *url, uint64_t *ret_port)
+{
+    eg_str host = eg_str_of(url);
+    const char *colon = strrchr(url, ':');
+    *ret_port = 443;
+    if (colon && colon[1] != '/' && eg_str_u64(eg_str_of(colon + 1), 65535, ret_port) == EG_OK) {
+        host.len = (size_t)(colon - url);
+    }
+    return host;
+}
+
+eg_err eg_serve_certificate_url(const eg_config *c, eg_arena *arena, const char **ret, eg_problem *p)
+{
+    uint64_t port = 0;
+    const eg_str host = split_port(c->public_url, &port);
+    unsigned other = 0;
+    for (size_t i = 0; i < c->listener_count; i++) {
+        if (strcmp(c->listeners[i].client_certificates, "off") == 0) {
+            continue;
+        }
+        if (c->listeners[i].port == port) {
+            *ret = c->public_url;
+            return EG_OK;
+        }
+        other = other ? other : c->listeners[i].port;
+    }
+    if (other) {
+        *ret = eg_arena_printf(arena, "%.*s:%u", EG_FMT(host), other).ptr;
+        return *ret ? EG_OK : no_memory(p);
+    }
+    *ret = NULL;
+    return EG_OK;
+}
+
 eg_err eg_serve_proxies(const eg_config_listener *l, eg_arena *arena, eg_door_listener *ret, eg_problem *p)
 {
     size_t n = 0;

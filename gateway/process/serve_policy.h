@@ -17,6 +17,8 @@ eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_
 /* One for each account, with what bounds it and its tenant. */
 eg_err eg_serve_stored_quotas(const eg_config *c, eg_arena *arena, const eg_stored_quota **ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_serve_proxies(const eg_config_listener *l, eg_arena *arena, eg_door_listener *ret, eg_problem *p) EG_MUST_CHECK;
+/* Where clients are asked for certificates, as they see it: public_url when its port does so, else the same host at the first port that does. NULL = nowhere. */
+eg_err eg_serve_certificate_url(const eg_config *c, eg_arena *arena, const char **ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_serve_compliance(const eg_serve_plan *plan, eg_policy_watch *policies, eg_storage *storage, eg_arena *arena, eg_compliance_watch **ret, eg_problem *p) EG_MUST_CHECK;
 
 #endif

@@ -24,7 +24,6 @@ typedef struct eg_cluster_config {
     unsigned max_memory_mb;       /* … 0 = four fifths of the machine's memory */
     unsigned max_disk_mb;         /* of each of its runners; 0 = none */
     unsigned idle_stop_s;         /* 0 = never */
-    bool csrf;                    /* X-Requested-By owed for writes that are not signed in by bearer token */
     const char *const *file_roots;  /* directories that job files may come from, NULL-terminated */
     const char *spark_home;
     const char *python;

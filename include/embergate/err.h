@@ -91,6 +91,9 @@ typedef enum eg_category {
     X(TOKEN_REVOKED, UNAUTHENTICATED, "TokenRevoked")                                   \
     X(TOKEN_TYPE, UNAUTHENTICATED, "TokenTypeRefused")                                  \
     X(JOB_ENDED, UNAUTHENTICATED, "JobEnded")                                           \
+    X(PASSWORD, UNAUTHENTICATED, "PasswordRefused")                                     \
+    X(CERTIFICATE, UNAUTHENTICATED, "ClientCertificateRefused")                         \
+    X(TOKEN_CERTIFICATE, UNAUTHENTICATED, "TokenCertificateMismatch")                   \
     X(OAUTH_CLIENT, UNAUTHENTICATED, "invalid_client")                                  \
     X(OAUTH_REQUEST, INVALID, "invalid_request")                                        \
     X(OAUTH_GRANT, INVALID, "unsupported_grant_type")                                   \

@@ -84,6 +84,17 @@ typedef struct eg_header {
     eg_str value;  /* blanks around it removed */
 } eg_header;
 
+/* A client's certificate as the door saw it. Nobody vouches for what stands in it: all that is known is that the peer has the key (or resumed a session that
+ * began with it). */
+typedef struct eg_peer_certificate {
+    bool asked;                /* the listener asks for one */
+    bool signs_in;             /* and takes it in place of a token */
+    bool there;
+    int64_t from_s, until_s;   /* its validity, seconds since 1970 */
+    uint8_t key[EG_SHA256_LEN];        /* SHA-256 of the SubjectPublicKeyInfo */
+    uint8_t thumbprint[EG_SHA256_LEN]; /* SHA-256 of the certificate: x5t#S256 of RFC 8705 section 3.1 */
+} eg_peer_certificate;
+
 typedef struct eg_peer {
     char address[46];          /* text, of the TCP peer */
     uint16_t port;
@@ -93,6 +104,7 @@ typedef struct eg_peer {
     bool on_this_machine;      /* the other end has an address of this machine: a job's, or an administrator's */
     char tls_version[8];       /* "TLSv1.3" */
     char tls_cipher[40];
+    eg_peer_certificate certificate;
 } eg_peer;
 
 /* A body that the door pulls from when it can send; used when bytes would be too many. */

@@ -51,6 +51,8 @@ typedef struct eg_identity_options {
     struct eg_compute *compute;   /* job credentials; may be NULL in tests */
     struct eg_audit *audit;       /* for records of what isn't a request; may be NULL in tests */
     size_t cache_entries;         /* 0 = 65,536 */
+    const char *certificate_url;  /* where the gateway asks for client certificates, such as public_url or another port of it; NULL = nowhere */
+    bool bind_tokens;             /* a token that was got by a certificate is good only with it */
 } eg_identity_options;
 
 eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_problem *p) EG_MUST_CHECK;
@@ -71,11 +73,40 @@ typedef enum eg_audience {
     EG_AUDIENCE_CLIENT, /* one of our clients, eg_principal.for_client: opens nothing here, but that client may exchange it */
 } eg_audience;
 
+typedef struct eg_token_use {
+    eg_audience audience;
+    const eg_peer_certificate *certificate; /* of the connection that the token came on; NULL = none: a token that is bound to one is then refused */
+    void (*later)(void *);        /* NULL = nobody waits */
+    void *later_ctx;
+} eg_token_use;
 /* A bearer token (without the scheme) verified, at the latest from the cache. Never blocks: when keys must be fetched first the answer is
- * EG_ERR_BUSY and `later` (if not NULL) is called once from a pool thread when it is worth asking again; groups may have to be fetched then. A third EG_ERR_BUSY counts as failure.
+ * EG_ERR_BUSY and `later` is called once from a pool thread when it is worth asking again; groups may have to be fetched then. A third EG_ERR_BUSY counts as failure.
  * *ret holds a reference for the caller. The errors are the TOKEN_* ones; a job whose run has ended gives EG_ERR_JOB_ENDED. */
-eg_err eg_identity_verify(eg_identity *i, eg_str token, eg_audience aud, void (*later)(void *), void *later_ctx,
-                          eg_principal **ret, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_identity_verify(eg_identity *i, eg_str token, const eg_token_use *use, eg_principal **ret, eg_problem *p) EG_MUST_CHECK;
+/* The local principal whose registered key the connection's certificate has, and nobody else's. Never blocks. *ret holds a reference for the caller.
+ * EG_ERR_CERTIFICATE, EG_ERR_TOKEN_REVOKED. */
+eg_err eg_identity_by_certificate(eg_identity *i, const eg_peer_certificate *c, eg_principal **ret, eg_problem *p) EG_MUST_CHECK;
+
+/* A sign-in by HTTP Basic (RFC 7617) on its way; zeroed but for the first five. It lives until `later` was called, or nothing was begun. */
+typedef struct eg_basic_ask {
+    eg_str tenant;                /* whose principals may sign in: the cluster's */
+    eg_str authorization;         /* the header; secret */
+    const char *address;
+    void (*later)(void *);        /* once, from a pool thread, when it is worth asking again */
+    void *later_ctx;
+    /* what came of it */
+    eg_problem problem;
+    eg_identity *identity;
+    eg_principal *who;
+    eg_err error;
+    bool asked;
+    uint8_t mark[EG_KEYED_HASH_LEN];
+} eg_basic_ask;
+/* The header's scheme is Basic. */
+bool eg_identity_is_basic(eg_str authorization);
+/* The local principal with that name and password. Never blocks: EG_ERR_BUSY means that the pool is at it, and `later` comes; ask again then, with the same.
+ * *ret holds a reference for the caller. EG_ERR_PASSWORD, the same in text and time whatever is wrong; EG_ERR_TOO_MANY_REQUESTS, EG_ERR_TOKEN_REVOKED. */
+eg_err eg_identity_basic(eg_identity *i, eg_basic_ask *a, eg_principal **ret) EG_MUST_CHECK;
 
 /* What administrators take back at once. */
 typedef enum eg_revocation_kind { EG_REVOKE_NONE = 0, EG_REVOKE_PRINCIPAL, EG_REVOKE_TOKEN, EG_REVOKE_JOB, EG_REVOKE_COUNT } eg_revocation_kind;

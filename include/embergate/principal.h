@@ -47,6 +47,10 @@ typedef struct eg_principal {
     eg_acting *acting;                       /* who acts for it; NULL = it asks itself. Owned. The rights are the principal's own in either case */
     char for_client[EG_UUID_LEN];            /* the client whose audience the token has; "" = none */
     bool acted_elsewhere;                    /* an outside issuer says that somebody acts for them */
+    bool by_key;                             /* it proved itself by `key`, which must still be registered for app_id */
+    bool bound;                              /* its token is good only on a connection with the certificate `thumbprint` (RFC 8705 section 3) */
+    uint8_t key[EG_SHA256_LEN];              /* SHA-256 of a SubjectPublicKeyInfo */
+    uint8_t thumbprint[EG_SHA256_LEN];       /* SHA-256 of a certificate */
     bool emergency;                          /* a break-glass administrator: each request is an alarm */
     bool groups_unknown;                     /* overage: never "no groups" */
     size_t group_count;

@@ -2,6 +2,7 @@
 #include "door_fixture.h"
 
 #include <embergate/clock.h>
+#include <embergate/encoding.h>
 #include <embergate/metrics.h>
 
 #include <arpa/inet.h>
@@ -170,6 +171,13 @@ static bool app_still(void *app, eg_request *rq) {
     return !atomic_load(&f.unwelcome) || eg_str_is(rq->query, "welcome");
 }
 
+static void describe_certificate(const eg_peer_certificate *c, char *to, size_t size) {
+    char key[65], thumbprint[65];
+    eg_hex((eg_bytes){c->key, sizeof c->key}, key);
+    eg_hex((eg_bytes){c->thumbprint, sizeof c->thumbprint}, thumbprint);
+    (void)snprintf(to, size, "%s %s %s %lld", c->there ? "there" : "none", key, thumbprint, (long long)(c->until_s - c->from_s));
+}
+
 static void app_end(void *app, eg_request *rq) {
     (void)app;
     const seen *s = rq->state;
@@ -179,6 +187,9 @@ static void app_end(void *app, eg_request *rq) {
         in_thread(answer_late, rq);
     } else if (eg_str_is(rq->raw_path, "/thread")) {
         (void)snprintf(text, sizeof text, "%lx", (unsigned long)pthread_self());
+        answer_bytes(rq, 200, text);
+    } else if (eg_str_is(rq->raw_path, "/certificate")) {
+        describe_certificate(&rq->peer.certificate, text, sizeof text);
         answer_bytes(rq, 200, text);
     } else if (eg_str_is(rq->raw_path, "/worker")) {
         in_thread(hand_to_worker, rq);
@@ -251,10 +262,11 @@ eg_err start_door(const eg_door_limits *limits, const char *min_tls, eg_door **r
         (void)snprintf(files[i], sizeof files[i], "%s/%s", f.dir, names[i]);
     }
     eg_door_certificate certificates[2] = {{files[0], files[1]}, {files[2], files[3]}};
-    eg_door_listener listener = {.fd = f.listener, .peer = {.local_port = (uint16_t)f.port, .listener = "test"}};
+    eg_door_listener listeners[2] = {{.fd = f.listener, .peer = {.local_port = (uint16_t)f.port, .listener = "test", .certificate = {.asked = f.asking, .signs_in = f.asking}}},
+                                     {.fd = f.quiet_listener, .peer = {.local_port = (uint16_t)f.quiet_port, .listener = "test"}}};
     eg_door_options o = {
-        .listeners = &listener,
-        .listener_count = 1,
+        .listeners = listeners,
+        .listener_count = f.asking ? 2 : 1,
         .certificates = certificates,
         .certificate_count = 2,
         .min_tls = min_tls,
@@ -295,6 +307,12 @@ int set_up(void **state) {
     return set_up_with(&l);
 }
 
+int set_up_asking(void **state) {
+    f.asking = true;
+    f.quiet_listener = listen_anywhere(&f.quiet_port);
+    return set_up(state);
+}
+
 int set_up_narrow(void **state) {
     (void)state;
     eg_door_limits l = usual;
@@ -320,6 +338,10 @@ int tear_down(void **state) {
     }
     eg_pool_stop(f.pool);
     (void)close(f.listener);
+    if (f.asking) {
+        (void)close(f.quiet_listener);
+        f.asking = false;
+    }
     assert_int_equal(atomic_load(&f.sources_open), 0);
     assert_int_equal(eg_metric_get(EG_METRIC_CONNECTIONS_OPEN), 0);
     return 0;

@@ -20,6 +20,9 @@ extern struct fixture {
     atomic_int last_refusal;
     atomic_bool deny;
     atomic_bool unwelcome;   /* what the app says when it is asked again, but for "?welcome" */
+    bool asking;             /* the listener asks for client certificates; a second one, at quiet_port, doesn't */
+    unsigned quiet_port;
+    int quiet_listener;
     atomic_llong most_ahead; /* bytes the client was ahead of the app */
 } f;
 
@@ -34,6 +37,7 @@ int end_group(void **state);
 int set_up(void **state);
 int set_up_narrow(void **state); /* two lanes */
 int set_up_hasty(void **state); /* all time-outs 300 ms, four connections an address */
+int set_up_asking(void **state); /* for client certificates */
 int tear_down(void **state);
 client *enter(void);            /* a client that has shaken hands */
 /* Reads an answer; body NULL = any. */

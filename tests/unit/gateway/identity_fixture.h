@@ -118,7 +118,7 @@ static inline void fixture_token(const fixture *f, const char *aud, const char *
 static inline eg_err fixture_verify(fixture *f, eg_str token, eg_audience aud) {
     eg_principal *who = NULL;
     eg_problem p = {0};
-    eg_err e = eg_identity_verify(f->identity, token, aud, NULL, NULL, &who, &p);
+    eg_err e = eg_identity_verify(f->identity, token, &(eg_token_use){.audience = aud}, &who, &p);
     if (e == EG_OK) {
         assert_string_equal(who->tenant, TENANT);
     } else {

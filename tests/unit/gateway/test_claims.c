@@ -8,6 +8,7 @@
 #define OID "33333333-3333-4333-8333-333333333333"
 #define APP "44444444-4444-4444-8444-444444444444"
 #define NOW 1800000000
+#define THUMBPRINT "__________________________________________8"
 #define PUBLIC "https://gw.example:8443"
 
 static const char *const outside_audiences[] = {"api://embergate", "https://storage.azure.com", NULL};
@@ -78,6 +79,15 @@ static void refusals(void **state) {
         {&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"typ\":\"ID\"}", EG_ERR_TOKEN_TYPE},
         {&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"typ\":7}", EG_ERR_TOKEN_TYPE},
         {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":{\"jkt\":\"x\"}}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":{}}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":\"" THUMBPRINT "\"}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":null}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":{\"x5t#S256\":\"AAAA\"}}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":{\"x5t#S256\":\"" THUMBPRINT "AAAA\"}}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"cnf\":{\"x5t#S256\":\"" THUMBPRINT "\",\"jkt\":\"x\"}}", EG_ERR_TOKEN_TYPE},
+        {&generic, "{" GENERIC_BASE "\"sub\":\"ann\",\"cnf\":{\"kid\":\"" THUMBPRINT "\"}}", EG_ERR_TOKEN_TYPE},
+        {&own, "{" OWN_BASE OWN_WHO ",\"eg_key\":\"AAAA\"}", EG_ERR_TOKEN_CLAIM},
+        {&own, "{" OWN_BASE OWN_WHO ",\"eg_key\":1}", EG_ERR_TOKEN_CLAIM},
         {&entra, "{\"iss\":\"https://login.microsoftonline.com/" TID "/v2.0\",\"aud\":\"api://embergate\",\"iat\":1799996000,\"exp\":1799999700," ENTRA_WHO "}", EG_ERR_TOKEN_EXPIRED},
         {&generic, "{" GENERIC_BASE "\"x\":1}", EG_ERR_TOKEN_CLAIM},
         {&generic, "{" GENERIC_BASE "\"sub\":\"\"}", EG_ERR_TOKEN_CLAIM},
@@ -193,6 +203,23 @@ static void own_tokens(void **state) {
     assert_string_equal(c.principal->groups[0], APP);
     assert_int_equal(strncmp(c.principal->token_id, "ab00", 4), 0); /* of the digest */
     eg_principal_unref(c.principal);
+}
+
+/* RFC 8705 section 3.1: whoever's token it is. By which key it was got, only our own issuer can say. */
+static void bound_to_a_certificate(void **state) {
+    (void)state;
+    static const char *const texts[] = {"{" OWN_BASE OWN_WHO ",\"cnf\":{\"x5t#S256\":\"" THUMBPRINT "\"},\"eg_key\":\"" THUMBPRINT "\"}",
+                                        "{" GENERIC_BASE "\"sub\":\"ann\",\"cnf\":{\"x5t#S256\":\"" THUMBPRINT "\"},\"eg_key\":\"" THUMBPRINT "\"}", "{" OWN_BASE OWN_WHO "}"};
+    for (int i = 0; i < 3; i++) {
+        eg_checked_claims c = {0};
+        uint8_t ones[EG_SHA256_LEN];
+        memset(ones, 0xff, sizeof ones);
+        assert_int_equal(check(i == 1 ? &generic : &own, texts[i], &c), EG_OK);
+        assert_int_equal(c.principal->bound, i < 2);
+        assert_int_equal(c.principal->by_key, i == 0);
+        assert_int_equal(memcmp(c.principal->thumbprint, ones, sizeof ones) == 0, i < 2);
+        eg_principal_unref(c.principal);
+    }
 }
 
 static void a_jobs_token_is_for_storage_alone(void **state) {
@@ -387,6 +414,7 @@ static void mapping(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(bound_to_a_certificate),
     cmocka_unit_test(refusals),
     cmocka_unit_test(acting_for_others), cmocka_unit_test(audiences_of_clients), cmocka_unit_test(groups_to_be_asked_for), cmocka_unit_test(own_tokens),
     cmocka_unit_test(a_jobs_token_is_for_storage_alone),

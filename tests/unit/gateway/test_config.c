@@ -99,9 +99,9 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "workers: 2\n"
                            "pool_threads: 16\n"
                            "users: {gateway: embergate, keeper: ember-keeper}\n"
-                           "tls: {certificate: /c.pem, key: /k.pem, ca: /ca.pem, minimum_version: 1.3}\n"
+                           "tls: {certificate: /c.pem, key: /k.pem, ca: /ca.pem, minimum_version: 1.3, bind_tokens: false}\n"
                            "listeners:\n"
-                           "  - {name: inside, address: \"::1\", port: 8443, subnet: " SUBNET ", proxies: [192.0.2.7, \"2001:db8::/32\"]}\n"
+                           "  - {name: inside, address: \"::1\", port: 8443, subnet: " SUBNET ", proxies: [192.0.2.7, \"2001:db8::/32\"], client_certificates: sign_in}\n"
                            "  - {name: outside, address: 0.0.0.0, port: 443}\n"
                            "tenants: [{id: " TENANT ", name: \"quo\\\"te\\\\ \xc3\xa9\"}]\n"
                            "issuers:\n"
@@ -140,6 +140,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    max_memory_mb: 16384\n"
                            "    max_disk_mb: 10240\n"
                            "    isolation: cluster\n"
+                           "    http_basic: true\n"
                            "    csrf: false\n"
                            "    file_roots: [/srv/jobs, /srv/more]\n"
                            "    spark_home: /opt/spark\n"
@@ -187,7 +188,10 @@ static void assert_full(const eg_config *c)
     assert_int_equal(c->issuers[0].key_grace_seconds, 0);
     assert_int_equal(c->clusters[0].workers, 3);
     assert_int_equal(c->clusters[0].worker_memory_mb, 2048);
-    assert_false(c->clusters[0].csrf);
+    assert_true(!c->clusters[0].csrf && c->clusters[0].http_basic);
+    assert_string_equal(c->listeners[0].client_certificates, "sign_in");
+    assert_string_equal(c->listeners[1].client_certificates, "off");
+    assert_false(c->tls_bind_tokens);
     assert_string_equal(c->clusters[0].file_roots[1], "/srv/more");
     assert_string_equal(c->clusters[0].jars[0], "/opt/hadoop-azure.jar");
     assert_string_equal(c->clusters[0].user, "spark-one");
@@ -311,6 +315,8 @@ static void in_cluster(const char *line, const char *key, const char *expected)
 static void values(void **state)
 {
     (void)state;
+    refuse("state_dir: s\npublic_url: https://a\nlisteners: [{name: a, port: 1, client_certificates: on}]\ntenants: []\n", "", 3, "listeners[0].client_certificates", "off, request or sign_in");
+    in_cluster("http_basic: maybe", "clusters[0].http_basic", "true or false");
     in_cluster("csrf: yes", "clusters[0].csrf", "true or false");
     in_cluster("isolation: principal", "clusters[0].isolation", "does not build principal");
     in_cluster("workers: 0", "clusters[0].workers", "from 1 to 64");

@@ -281,7 +281,7 @@ static void in_a_token(void **state) {
         eg_err e = EG_ERR_BUSY;
         for (int i = 0; i < 1000 && e == EG_ERR_BUSY; i++) {
             eg_problem p = {0};
-            e = eg_identity_verify(f->identity, eg_buf_str(&token), EG_AUDIENCE_STORAGE, NULL, NULL, &who, &p);
+            e = eg_identity_verify(f->identity, eg_buf_str(&token), &(eg_token_use){.audience = EG_AUDIENCE_STORAGE}, &who, &p);
             nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         }
         assert_int_equal(e, EG_OK);
@@ -309,7 +309,7 @@ static void in_a_token(void **state) {
         f->offset_s += steps[n];
         for (int i = 0; i < 1000 && e == EG_ERR_BUSY; i++) {
             eg_problem p = {0};
-            e = eg_identity_verify(f->identity, eg_buf_str(&token), EG_AUDIENCE_STORAGE, NULL, NULL, &who, &p);
+            e = eg_identity_verify(f->identity, eg_buf_str(&token), &(eg_token_use){.audience = EG_AUDIENCE_STORAGE}, &who, &p);
             nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         }
         assert_int_equal(e, EG_OK);

@@ -184,7 +184,7 @@ static void documents_that_are_refused(void **state) {
 static eg_err verify(fixture *f, const char *token, called *l) {
     eg_principal *who = NULL;
     eg_problem p = {0};
-    eg_err e = eg_identity_verify(f->identity, eg_str_of(token), EG_AUDIENCE_STORAGE, l ? later : NULL, l, &who, &p);
+    eg_err e = eg_identity_verify(f->identity, eg_str_of(token), &(eg_token_use){.audience = EG_AUDIENCE_STORAGE, .later = l ? later : NULL, .later_ctx = l}, &who, &p);
     eg_principal_unref(who);
     return e;
 }

@@ -202,7 +202,7 @@ static void tokens_die_at_once(void **state) {
     fixture_token(f, PUBLIC_URL, ",\"jti\":\"two\"", &token);
     assert_int_equal(fixture_verify(f, eg_buf_str(&token), EG_AUDIENCE_GATEWAY), EG_OK);
     eg_principal *who = NULL;
-    assert_int_equal(eg_identity_verify(f->identity, eg_buf_str(&token), EG_AUDIENCE_GATEWAY, NULL, NULL, &who, &p), EG_OK);
+    assert_int_equal(eg_identity_verify(f->identity, eg_buf_str(&token), &(eg_token_use){.audience = EG_AUDIENCE_GATEWAY}, &who, &p), EG_OK);
     assert_int_equal(who->revoked_until_s, r.before_s);
     assert_int_equal(eg_identity_check(f->identity, who, &p), EG_OK);
     eg_principal_unref(who);

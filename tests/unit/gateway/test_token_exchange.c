@@ -93,7 +93,7 @@ static const char *body_of(const fixture *f, const char *grant, const char *toke
 static eg_principal *principal_of(fixture *f, const answer *a, eg_audience aud) {
     eg_principal *who = NULL;
     eg_problem p = {0};
-    const eg_err e = eg_identity_verify(f->identity, eg_json_str(a->body, "access_token"), aud, NULL, NULL, &who, &p);
+    const eg_err e = eg_identity_verify(f->identity, eg_json_str(a->body, "access_token"), &(eg_token_use){.audience = aud}, &who, &p);
     if (e != EG_OK) {
         fail_msg("%s: %s", eg_err_code(e), p.message);
     }
@@ -322,7 +322,7 @@ static void revocations(void **state) {
         f->offset_s += 2;
         r.made_s = r.before_s = eg_wall_s(&f->clock);
         assert_int_equal(eg_identity_revoke(f->identity, &r, (eg_txn_op){NULL, NULL}, &p), EG_OK);
-        assert_int_equal(eg_identity_verify(f->identity, eg_json_str(a.body, "access_token"), EG_AUDIENCE_STORAGE, NULL, NULL, &who, &p), EG_ERR_TOKEN_REVOKED);
+        assert_int_equal(eg_identity_verify(f->identity, eg_json_str(a.body, "access_token"), &(eg_token_use){.audience = EG_AUDIENCE_STORAGE}, &who, &p), EG_ERR_TOKEN_REVOKED);
         assert_null(who);
         assert_int_equal(eg_identity_revoke_undo(f->identity, &r, (eg_txn_op){NULL, NULL}, &p), EG_OK);
         done(&a);
