@@ -191,7 +191,14 @@ static inline bool each_access(asked ask, void *ctx, const eg_principal *who, co
         {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/lake/blobServices/default/containers/o", "lake", "o"},
         {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/sea/blobServices/default/containers/flights", "sea", "flights"},
         {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/sea/blobServices/default/containers/o", "sea", "o"},
-        {SUB "/x", NULL, NULL}, {GROUP "/x", NULL, NULL}};
+        {SUB "/x", NULL, NULL}, {GROUP "/x", NULL, NULL},
+        /* what 'l*' fits besides lake, and accounts without a container */
+        {GROUP "/providers/Microsoft.Storage/storageAccounts/l", "l", NULL}, {GROUP "/providers/Microsoft.Storage/storageAccounts/l/blobServices/default/containers/flights", "l", "flights"},
+        {GROUP "/providers/Microsoft.Storage/storageAccounts/l/blobServices/default/containers/o", "l", "o"},
+        {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/l/blobServices/default/containers/flights", "l", "flights"},
+        {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/l/blobServices/default/containers/o", "l", "o"},
+        {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/l", "l", NULL}, {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/lake", "lake", NULL},
+        {SUB "/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/sea", "sea", NULL}, {GROUP "/providers/Microsoft.Storage/storageAccounts/sea", "sea", NULL}};
     char at[512];
     for (size_t n = 0; n < 2 * sizeof actions / sizeof actions[0]; n++) {
         const size_t i = n / 2;
