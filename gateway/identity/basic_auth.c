@@ -175,7 +175,8 @@ static eg_err sign_in(eg_identity *i, eg_basic_ask *a) {
 /* The last thing that is touched is the caller's. */
 static void in_pool(void *arg) {
     eg_basic_ask *a = arg;
-    a->error = sign_in(a->identity, a);
+    const eg_err e = sign_in(a->identity, a);
+    a->error = e == EG_ERR_BUSY ? EG_ERR_UNAVAILABLE : e; /* busy means that it is asked again */
     a->later(a->later_ctx);
 }
 

@@ -67,6 +67,9 @@ eg_err eg_pipeline_basic(eg_pipeline_request *c) {
     }
     EG_TRY(c->basic ? EG_OK : begin(c));
     const eg_err e = eg_identity_basic(c->pl->o.identity, c->basic, &c->held);
+    if (e == EG_ERR_BUSY) {
+        return e; /* what it says is the pool's until it is asked again */
+    }
     if (e != EG_OK) {
         c->rq->problem = c->basic->problem;
         return e;
