@@ -122,6 +122,9 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "    graph_token_url: https://login.example/token\n"
                            "    graph_client_id: gateway\n"
                            "    graph_secret_file: /secret\n"
+                           "    graph_scope: https://graph.example/.default\n"
+                           "    graph_fresh_seconds: 60\n"
+                           "    graph_grace_seconds: 600\n"
                            "    graph_groups_max: 5000\n"
                            "    skew_seconds: 60\n"
                            "    key_grace_seconds: 0\n"
@@ -181,9 +184,9 @@ static void assert_full(const eg_config *c)
     assert_string_equal(c->issuers[0].claim_name, "known_as");
     assert_string_equal(c->issuers[0].claim_roles, "entitlements");
     assert_string_equal(c->issuers[0].graph_url, "https://graph.example/v1.0");
-    assert_string_equal(c->issuers[0].graph_scope, "https://graph.microsoft.com/.default");
+    assert_string_equal(c->issuers[0].graph_scope, "https://graph.example/.default");
     assert_int_equal(c->issuers[0].graph_groups_max, 5000);
-    assert_int_equal(c->issuers[0].graph_fresh_seconds, 300);
+    assert_int_equal(c->issuers[0].graph_fresh_seconds, 60);
     assert_int_equal(c->issuers[0].skew_seconds, 60);
     assert_int_equal(c->issuers[0].key_grace_seconds, 0);
     assert_int_equal(c->clusters[0].workers, 3);
