@@ -14,14 +14,12 @@ static void recorded(void *ctx, eg_err e)
     }
 }
 
-static void record(eg_audit *a, const char *event, const char *outcome, json_t *details)
+static eg_err record(eg_audit *a, const char *event, const char *outcome, json_t *details)
 {
     const eg_audit_record r = {.event = event, .outcome = outcome, .details = details};
     const eg_err e = eg_audit_append(a, &r, recorded, NULL);
-    if (e != EG_OK) {
-        recorded(NULL, e);
-    }
     json_decref(details);
+    return e;
 }
 
 /* Times in the log before and after don't compare, and tokens may seem expired or not yet valid: whoever reads it must be able to tell. */
@@ -30,19 +28,28 @@ void eg_self_report_clock(eg_audit *a, int64_t seconds)
     char text[24];
     (void)snprintf(text, sizeof text, "%lld", (long long)seconds);
     eg_log(EG_LOG_WARN, "clock.jumped", "seconds", text, NULL);
-    record(a, "server.clock.jump", "allowed", json_pack("{s:I}", "seconds", (json_int_t)seconds));
+    const eg_err e = record(a, "server.clock.jump", "allowed", json_pack("{s:I}", "seconds", (json_int_t)seconds));
+    if (e != EG_OK) {
+        recorded(NULL, e);
+    }
 }
 
 void eg_self_report_tick(eg_self_report *r, eg_audit *a, int64_t mono_ns)
 {
     const int64_t now = eg_metric_get(EG_METRIC_DESCRIPTORS_SHORT);
-    if (now == r->told || mono_ns < r->next_ns) {
-        return;
+    if (now != r->told && mono_ns >= r->next_ns) {
+        char text[24];
+        (void)snprintf(text, sizeof text, "%lld", (long long)(now - r->told));
+        eg_log(EG_LOG_ERROR, "descriptors.short", "times", text, NULL);
+        r->owed += now - r->told;
+        r->told = now;
+        r->next_ns = mono_ns + EG_SELF_REPORT_PAUSE_NS;
     }
-    char text[24];
-    (void)snprintf(text, sizeof text, "%lld", (long long)(now - r->told));
-    eg_log(EG_LOG_ERROR, "descriptors.short", "times", text, NULL);
-    record(a, "server.descriptors.short", "failed", json_pack("{s:I}", "times", (json_int_t)(now - r->told)));
-    r->told = now;
-    r->next_ns = mono_ns + EG_SELF_REPORT_PAUSE_NS;
+    /* The audit log wants descriptors too: while there are none it may take no record. */
+    if (r->owed > 0 && mono_ns >= r->retry_ns) {
+        r->retry_ns = mono_ns + EG_SELF_REPORT_RETRY_NS;
+        if (record(a, "server.descriptors.short", "failed", json_pack("{s:I}", "times", (json_int_t)r->owed)) == EG_OK) {
+            r->owed = 0;
+        }
+    }
 }

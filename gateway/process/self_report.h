@@ -5,6 +5,7 @@
 #include <embergate/audit.h>
 
 #define EG_SELF_REPORT_PAUSE_NS (60 * INT64_C(1000000000)) /* between two reports of one kind of want */
+#define EG_SELF_REPORT_RETRY_NS INT64_C(1000000000)        /* until the log takes a record */
 
 /* The wall clock was set by so many seconds: event server.clock.jump. */
 void eg_self_report_clock(eg_audit *a, int64_t seconds);
@@ -12,7 +13,9 @@ void eg_self_report_clock(eg_audit *a, int64_t seconds);
 /* Connections that had to wait because there was no descriptor, added up: event server.descriptors.short, at once and then once a minute at most. */
 typedef struct eg_self_report {
     int64_t told;       /* of the metric, when last told */
-    int64_t next_ns;    /* monotonic: not before */
+    int64_t next_ns;    /* monotonic: no line before */
+    int64_t owed;       /* told, and not in a record yet */
+    int64_t retry_ns;   /* monotonic: no record before */
 } eg_self_report;
 /* To be called often. */
 void eg_self_report_tick(eg_self_report *r, eg_audit *a, int64_t mono_ns);

@@ -249,6 +249,7 @@ static void the_server_tells_of_itself(void **state) {
     stage_wait_ms(100);
     assert_int_equal(stage_records(), before + 2);
     eg_self_report_tick(&r, the_stage->audit, EG_SELF_REPORT_PAUSE_NS + 2);
+    assert_int_equal(r.owed, 0);
     assert_true(recorded_soon(before + 3));
     assert_int_equal(r.told, eg_metric_get(EG_METRIC_DESCRIPTORS_SHORT));
 }
