@@ -189,6 +189,10 @@ bool eg_kv_checkpoint_failed(eg_kv *kv) {
     return failed;
 }
 
+bool eg_kv_failed(eg_kv *kv) {
+    return kv->checkpointer && eg_kv_checkpoint_failed(kv);
+}
+
 /* Whether one should begin, and whether it has to be over before anything else is committed: when no page is left but those that it would free. */
 static eg_err look(eg_kv *kv, bool ahead, bool *ret_due, bool *ret_wait) {
     const eg_kv_checkpointer *c = kv->checkpointer;

@@ -460,6 +460,11 @@ int eg_serve_gateway(void *plan, const atomic_int *stop)
     int64_t most_connections = 0;
     eg_clock_watch_init(&clock, &eg_clock_system);
     while (!atomic_load(stop)) {
+        if (eg_kv_failed(g.kv)) {
+            /* A start does again what was answered. Nothing is closed on the way out: that would want to commit. */
+            eg_log(EG_LOG_ERROR, "store.failed", NULL);
+            _exit(1);
+        }
         struct timespec t = {0, 100000000};
         nanosleep(&t, NULL);
         eg_certificate_watch_tick(g.certificates);

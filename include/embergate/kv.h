@@ -63,6 +63,9 @@ typedef struct eg_kv_options {
 eg_err eg_kv_open(const eg_kv_options *o, eg_kv **ret, eg_problem *p) EG_MUST_CHECK;
 void eg_kv_close(eg_kv *kv);
 
+/* The disk failed while what was answered was made safe: every further change is EG_ERR_IO. Opening the store anew does again all that was answered. */
+bool eg_kv_failed(eg_kv *kv) EG_MUST_CHECK;
+
 /* A read transaction never outlives a callback or request step. */
 eg_err eg_kv_read_begin(eg_kv *kv, eg_kv_txn **ret) EG_MUST_CHECK;
 void eg_kv_read_end(eg_kv_txn *t);

@@ -350,15 +350,18 @@ static void a_failed_checkpoint_ends_it(void **state) {
     assert_int_equal(eg_committer_start(kv, &c), EG_OK);
     eg_kv_on_checkpoint(kv, never, &asked);
     int ok = 0;
+    assert_false(eg_kv_failed(kv));
     while (ok < 100000 && take(c, (step){.from = ok, .to = ok + 1, .size = 60000}) == EG_OK) {
         ok++;
     }
     assert_true(ok > 50 && ok < 1000);
     assert_int_equal(asked, 1);
+    assert_true(eg_kv_failed(kv));
     assert_int_equal(take(c, (step){.from = 0, .to = 1, .size = 1}), EG_ERR_IO);
     eg_committer_stop(c);
     eg_kv_close(kv);
     kv = opened(state);
+    assert_false(eg_kv_failed(kv));
     eg_kv_txn *t = NULL;
     assert_int_equal(eg_kv_read_begin(kv, &t), EG_OK);
     for (int i = 0; i < ok; i++) {
