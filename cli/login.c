@@ -53,7 +53,7 @@ static bool take_options(login *o, int argc, char **argv)
 static void field_name(const char *option, char ret[32])
 {
     size_t i = 0;
-    for (; option[i] && i < 31; i++) {
+    for (; i < 31 && option[i]; i++) {
         ret[i] = option[i] == '-' ? '_' : option[i];
     }
     ret[i] = '\0';

@@ -89,11 +89,11 @@ eg_err eg_policy_document_id(const eg_policy_document *d, eg_buf *ret, eg_proble
     if (!id.ptr && scope.len > 0 && scope.len <= 1024) {
         return composed(d, v, scope, ret, p);
     }
+    while (id.len > 0 && id.ptr[id.len - 1] == '/') {
+        id.len--; /* of slashes alone nothing is left */
+    }
     if (id.len < 2 || id.len > EG_POLICY_ID_MAX || id.ptr[0] != '/') {
         return eg_policy_refuse(&here, p, "The document's resource id is expected here.");
-    }
-    while (id.ptr[id.len - 1] == '/') {
-        id.len--;
     }
     return eg_buf_add(ret, id.ptr, id.len);
 }

@@ -188,6 +188,24 @@ static void digest_changes_with_the_text(void **state) {
     test_free(text);
 }
 
+/* What stands at a document's id is its key in the store: slashes at its end aren't part of it, and of slashes alone nothing is left. */
+static void ids_of_slashes_are_refused(void **state) {
+    (void)state;
+    static const struct { const char *text, *id; } rows[] = {
+        {"{\"id\":\"/a/b\"}", "/a/b"}, {"{\"id\":\"/a/b//\"}", "/a/b"}, {"{\"id\":\"//\"}", NULL}, {"{\"id\":\"////////\"}", NULL}, {"{\"id\":\"/\"}", NULL},
+        {"{\"id\":\"\"}", NULL}, {"{\"id\":\"a/b\"}", NULL}, {"{\"id\":7}", NULL}, {"{}", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const eg_policy_document d = {.kind = EG_POLICY_GROUPS, .name = "d", .text = eg_str_of(rows[i].text)};
+        eg_problem p = {0};
+        eg_buf id;
+        eg_buf_init(&id, 4096);
+        assert_int_equal(eg_policy_document_id(&d, &id, &p), rows[i].id ? EG_OK : EG_ERR_POLICY_INVALID);
+        assert_true(eg_str_is(eg_buf_str(&id), rows[i].id ? rows[i].id : ""));
+        eg_buf_done(&id);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused),
@@ -196,6 +214,7 @@ int main(void) {
         cmocka_unit_test(lists_and_other_spellings_are_read),
         cmocka_unit_test(not_json_is_refused),
         cmocka_unit_test(bounds),
+        cmocka_unit_test(ids_of_slashes_are_refused),
         cmocka_unit_test(digest_changes_with_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
