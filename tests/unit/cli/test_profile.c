@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ static void write_profile(char path[], const char *text)
 static void test_file_and_environment(void **state)
 {
     (void)state;
-    char path[] = "/tmp/eg-profile-XXXXXX";
+    char path[] = P_tmpdir "/eg-profile-XXXXXX";
     write_profile(path, "{\"endpoint\":\"https://a:1\",\"tenant\":\"t\",\"client_id\":\"c\",\"client_secret\":\"s\",\"cluster\":\"k\"}");
     eg_profile profile;
     eg_problem p = {0};
@@ -46,7 +47,7 @@ static void test_refusals(void **state)
     eg_problem p = {0};
     assert_int_equal(eg_profile_load("no-such-file.json", &profile, &p), EG_ERR_NOT_FOUND);
     assert_non_null(strstr(p.hint, "--profile"));
-    char http[] = "/tmp/eg-profile-XXXXXX", broken[] = "/tmp/eg-profile-XXXXXX";
+    char http[] = P_tmpdir "/eg-profile-XXXXXX", broken[] = P_tmpdir "/eg-profile-XXXXXX";
     write_profile(http, "{\"endpoint\":\"http://a:1\"}");
     assert_int_equal(eg_profile_load(http, &profile, &p), EG_ERR_INVALID);
     write_profile(broken, "{\"endpoint\":");
@@ -58,7 +59,7 @@ static void test_refusals(void **state)
 static void test_saved(void **state)
 {
     (void)state;
-    char path[] = "/tmp/eg-profile-XXXXXX";
+    char path[] = P_tmpdir "/eg-profile-XXXXXX";
     write_profile(path, "{\"endpoint\":\"https://a:1\",\"client_secret\":\"s\",\"subscription\":\"kept\"}");
     eg_profile profile;
     eg_problem p = {0};
