@@ -15,7 +15,7 @@ PAGE = HERE.parent.parent / "docs" / "FUZZING.md"
 # Processor time that a target is owed: twenty minutes, and an hour for framing and tokens.
 OWED_S = 1200
 OWED_LONG_S = 3600
-LONG = {"http_head", "http_body", "jws", "jwks"}
+LONG = {"http_head", "http_body", "jws"}
 
 
 def targets():

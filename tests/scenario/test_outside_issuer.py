@@ -12,6 +12,7 @@ import urllib.parse
 import acts
 import pytest
 from azure.core.credentials import AccessToken
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, generate_blob_sas
 from log_records import records
 from outside_issuer import Front, Keycloak, MockOauth2, OidcProvider, OwnIssuer, ProviderCa, configure, derived_id
@@ -194,10 +195,18 @@ def test_a_delegated_signature_counts_groups(world):
         now = datetime.datetime.now(datetime.timezone.utc)
         return service.get_user_delegation_key(now, now + datetime.timedelta(hours=1))
 
+    def has_key(**claims):
+        try:
+            return key(**claims) is not None
+        except HttpResponseError as refused:
+            assert refused.error_code == "AuthorizationPermissionMismatch"
+            return False
+
     def read(signature):
         return ask(world, None, "/data/x.csv?" + signature)
     member = {"groups": ["lenders"]}
     assert eventually(lambda: ask(world, plain.token(sub="delegator", **member))[0] == 200)
+    assert eventually(lambda: has_key(groups=[]))  # its own role is in force too
     expiry = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=30)
     signature = generate_blob_sas(g.profile()["account"], "data", "x.csv", user_delegation_key=key(**member), permission="r", expiry=expiry)
     assert read(signature)[0] == 200
