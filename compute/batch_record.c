@@ -42,7 +42,7 @@ static json_t *head_json(const eg_batch *b) {
     for (size_t i = 0; i < b->group_count; i++) {
         json_array_append_new(groups, json_string(b->groups[i]));
     }
-    return json_pack("{s:s,s:s,s:s,s:i,s:o,s:b,s:s,s:b,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:s,s:[i,i,i,i],s:[I,I,I,I]}",
+    return json_pack("{s:s,s:s,s:s,s:i,s:o,s:b,s:s,s:b,s:I,s:I,s:I,s:s,s:s,s:i,s:i,s:s,s:[i,i,i,i],s:[I,I,I,I],s:I}",
                      "name", b->name, "tenant", b->tenant, "owner", b->owner, "ownerKind", (int)b->owner_kind, "groups", groups, "groupsUnknown",
                      (int)b->groups_unknown,
                      "state", eg_batch_state_name(b->state), "deleted", b->deleted,
@@ -50,7 +50,7 @@ static json_t *head_json(const eg_batch *b) {
                      "appId", b->app_id, "credential", b->credential, "exitCode", b->exit_code, "exitSignal", b->exit_signal, "why", b->why,
                      "shape", (int)b->shape.driver_mib, (int)b->shape.executors, (int)b->shape.executor_cores, (int)b->shape.executor_mib,
                      "usage", (json_int_t)b->usage.core_ms, (json_int_t)b->usage.memory_mib_ms, (json_int_t)b->usage.bytes_read,
-                     (json_int_t)b->usage.bytes_written);
+                     (json_int_t)b->usage.bytes_written, "generation", (json_int_t)b->generation);
 }
 
 /* u8 version, then three fields of u32 length and bytes (head JSON, wrapped key, who), then the sealed request to the end. */
@@ -132,6 +132,7 @@ static eg_err read_head(const json_t *o, eg_batch *ret) {
     ret->created_ns = number(o, "created");
     ret->started_ns = number(o, "started");
     ret->ended_ns = number(o, "ended");
+    ret->generation = (uint64_t)number(o, "generation"); /* 0: earlier versions wrote none */
     ret->exit_code = (int)number(o, "exitCode");
     ret->exit_signal = (int)number(o, "exitSignal");
     for (int s = EG_BATCH_STARTING; s < EG_BATCH_STATE_COUNT; s++) {

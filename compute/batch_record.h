@@ -46,6 +46,7 @@ typedef struct eg_batch {
     char app_id[64];                           /* Spark's, "" = not known */
     char credential[2 * EG_SHA256_LEN + 1];    /* digest of the job's credential in hex; "" = none issued */
     int exit_code, exit_signal;
+    uint64_t generation;            /* of its cluster, when its driver was last started; 0 = never, or by an earlier version */
     char why[64];                              /* wire code of what kept it from starting; "" = nothing */
     eg_batch_shape shape;
     eg_batch_usage usage;

@@ -61,6 +61,7 @@ eg_batch_shape eg_batch_start_shape(const eg_cluster_config *cluster, const json
 typedef struct admit {
     const char *hash, *old_hash;    /* hex */
     const char *job;
+    uint64_t generation;
 } admit;
 
 static eg_err patch_credential(eg_batch *b, void *ctx) {
@@ -69,6 +70,7 @@ static eg_err patch_credential(eg_batch *b, void *ctx) {
     }
     const admit *a = ctx;
     snprintf(b->credential, sizeof b->credential, "%s", a->hash);
+    b->generation = a->generation;
     return EG_OK;
 }
 
@@ -87,7 +89,7 @@ static eg_err apply_admit(eg_kv_txn *t, void *ctx, eg_problem *p) {
     return eg_kv_put(t, EG_DB_CREDENTIAL, (eg_bytes){hash, n}, (eg_bytes){row, len + 1});
 }
 
-/* Makes the credential and writes its digest with a record of it, in one transaction, before any process knows it. */
+/* Makes the credential and writes its digest and the generation of the driver's master with a record of it, in one transaction, before any process knows it. */
 static eg_err issue_credential(eg_compute *c, eg_live_job *job, eg_buf *ret, eg_problem *p) {
     eg_secret *secret = eg_secret_random(CREDENTIAL_BYTES);
     eg_err e = secret ? eg_base64url(eg_secret_bytes(secret), ret) : EG_ERR_NO_MEMORY;
@@ -97,7 +99,7 @@ static eg_err issue_credential(eg_compute *c, eg_live_job *job, eg_buf *ret, eg_
     char hex[2 * EG_SHA256_LEN + 1];
     eg_sha256(eg_buf_bytes(ret), digest);
     eg_hex((eg_bytes){digest, sizeof digest}, hex);
-    admit a = {.hash = hex, .old_hash = job->credential, .job = job->who.job};
+    admit a = {.hash = hex, .old_hash = job->credential, .job = job->who.job, .generation = job->generation};
     eg_batch_update u = {.cluster = job->who.cluster, .id = job->id, .patch = patch_credential, .ctx = &a};
     eg_txn_op ops[3] = {eg_batch_store_update(&u), {apply_admit, &a}};
     size_t n = 2;
@@ -187,7 +189,7 @@ static eg_err gather(material *m) {
     return EG_OK;
 }
 
-static eg_err properties_of(eg_compute *c, const eg_live_job *job, material *m, eg_problem *p) {
+static eg_err properties_of(eg_compute *c, eg_live_job *job, material *m, eg_problem *p) {
     eg_spark_batch b = {
         .cluster = job->who.cluster,
         .id = job->id_text,
@@ -205,7 +207,7 @@ static eg_err properties_of(eg_compute *c, const eg_live_job *job, material *m, 
         .conf = m->pairs,
         .conf_count = json_object_size(json_object_get(m->request, "conf")),
     };
-    return eg_clusters_batch_conf(c->clusters, &b, &m->properties, p);
+    return eg_clusters_batch_conf(c->clusters, &b, &m->properties, &job->generation, p);
 }
 
 /* Reads the whole batch, and its data key. */

@@ -133,7 +133,7 @@ uint64_t eg_clusters_generation(eg_clusters *cs, eg_str name) {
     return n;
 }
 
-eg_err eg_clusters_batch_conf(eg_clusters *cs, const eg_spark_batch *b, eg_buf *ret, eg_problem *p) {
+eg_err eg_clusters_batch_conf(eg_clusters *cs, const eg_spark_batch *b, eg_buf *ret, uint64_t *ret_generation, eg_problem *p) {
     eg_cluster *c = find(cs, eg_str_of(b->cluster));
     if (!c) {
         return eg_fail(p, EG_ERR_CLUSTER_NOT_FOUND, "There is no cluster \"%s\".", b->cluster);
@@ -142,6 +142,7 @@ eg_err eg_clusters_batch_conf(eg_clusters *cs, const eg_spark_batch *b, eg_buf *
     pthread_mutex_lock(&cs->lock);
     bool running = c->state == EG_CLUSTER_RUNNING;
     uint16_t port = c->record.port;
+    *ret_generation = c->record.generation;
     if (running) {
         eg_cluster_record_rpc_secret(c->key, c->record.generation, rpc);
     }

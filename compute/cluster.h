@@ -30,8 +30,9 @@ void eg_clusters_release(eg_clusters *c, eg_str name);
 eg_cluster_state eg_clusters_state(eg_clusters *c, eg_str name, eg_problem *p);
 /* Which start of the cluster is the last one: its master has ports and secrets of its own. 0 = never started. Never blocks. */
 uint64_t eg_clusters_generation(eg_clusters *c, eg_str name);
-/* The complete properties of a batch on its running cluster (secrets included: see eg_spark_conf_batch). EG_ERR_CLUSTER_DOWN until it runs. */
-eg_err eg_clusters_batch_conf(eg_clusters *c, const eg_spark_batch *b, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
+/* The complete properties of a batch on its running cluster (secrets included: see eg_spark_conf_batch), and the generation whose master they name.
+ * EG_ERR_CLUSTER_DOWN until it runs. */
+eg_err eg_clusters_batch_conf(eg_clusters *c, const eg_spark_batch *b, eg_buf *ret, uint64_t *ret_generation, eg_problem *p) EG_MUST_CHECK;
 /* Called in the keeper thread whenever a cluster's state changed, so that waiting batches are looked at; must not block long. */
 void eg_clusters_on_change(eg_clusters *c, void (*fn)(void *ctx, const char *cluster), void *ctx);
 

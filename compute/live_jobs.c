@@ -109,6 +109,7 @@ static void fill(eg_live_job *job, const eg_batch *b, const char *owner_name) {
     job->state = b->state;
     job->deleted = b->deleted;
     job->shape = b->shape;
+    job->generation = b->generation;
     job->started_ns = b->started_ns;
     job->created_ns = b->created_ns;
     snprintf(job->app_id, sizeof job->app_id, "%s", b->app_id);

@@ -24,7 +24,7 @@ typedef struct eg_live_job {
     bool deleted, held, launched, stop_sent, settled, gone, have_log_key, revisited;
     uint8_t log_key[EG_KEY_LEN];
     eg_batch_shape shape;
-    uint64_t generation;                /* of its cluster when it was started, or first seen; 0 = not yet */
+    uint64_t generation;                /* of its cluster when it was started; 0 = not yet */
     bool lost;                          /* its master was started anew */
     char app_id[64];
     char credential[2 * EG_SHA256_LEN + 1];

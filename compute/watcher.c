@@ -141,8 +141,8 @@ static void ask_to_stop(eg_compute *c, eg_live_job *job) {
  * needs no master. */
 static bool lost_its_master(eg_compute *c, eg_live_job *job) {
     const uint64_t now = eg_clusters_generation(c->clusters, eg_str_of(job->who.cluster));
-    job->generation = job->generation ? job->generation : now;
-    return job->app_id[0] && now != job->generation;
+    job->generation = job->generation ? job->generation : now; /* started by an earlier version */
+    return job->app_id[0] && now != 0 && now != job->generation;
 }
 
 static void on_running(eg_compute *c, eg_live_job *job, const eg_runner_status *s) {
@@ -230,7 +230,6 @@ static void start(eg_watcher *w, eg_live_job *job) {
         return;
     }
     eg_problem p = {0};
-    job->generation = eg_clusters_generation(c->clusters, eg_str_of(job->who.cluster));
     eg_err e = eg_batch_start(c, job, &p);
     if (e == EG_OK || e == EG_ERR_EXISTS) {
         job->launched = true;

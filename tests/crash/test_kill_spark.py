@@ -30,6 +30,7 @@ VICTIMS = {
     "driver": ("org.apache.spark.deploy.SparkSubmit", {"dead"}),
     "runner": (None, {"dead"}),
     "supervisor": (None, {"success"}),
+    "supervisor and master": ("org.apache.spark.deploy.master.Master", {"success", "dead"}),
 }
 
 
@@ -85,12 +86,17 @@ def processes(g, word):
 
 
 def kill(g, victim, batch):
-    if victim == "supervisor":
+    word, above = VICTIMS[victim][0], victim.startswith("supervisor")
+    if above:
         os.kill(g.process.pid, signal.SIGKILL)
         g.process.wait(timeout=10)
+    if victim != "supervisor":
+        kill_parts(g, victim, word, batch)
+    if above:
         g.start()
-        return
-    word = VICTIMS[victim][0]
+
+
+def kill_parts(g, victim, word, batch):
     pids = processes(g, word) if word else [pid for pid, where in evidence.runners(g, "batch").items() if where.endswith(f"/batch-{batch}")]
     assert pids, f"no {victim} is alive"
     for pid in pids:
@@ -111,13 +117,13 @@ def whole(g, out):
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_killed_while_a_job_runs(killed, victim):
-    g, out = killed, f"out-{victim}"
+    g, out = killed, f"out-{victim.replace(' ', '-')}"
     batch = submit(g, out)
     wait_for(lambda: any(line.startswith("step 1:") for line in log_of(g, batch)), "the job computes")
     kill(g, victim, batch)
     state, log = final_state(g, batch), log_of(g, batch)
     assert state in VICTIMS[victim][1], log[-30:]
-    if victim == "master" and state == "dead":
+    if "master" in victim and state == "dead":
         assert ask(g, batch)["embergate"]["why"] == "ClusterNotRunning"
     assert log.count("began") == 1 and log.count("ended") <= 1, log[-30:]
     assert whole(g, out) == (1000 if "ended" in log else None)

@@ -19,7 +19,9 @@ from pathlib import Path
 import ledger
 
 SEEDS = ledger.HERE / "seeds"
-LIMITS = ["-max_len=20000", "-timeout=30", "-rss_limit_mb=1500", "-print_final_stats=1"]
+LIMITS = ["-max_len=20000", "-rss_limit_mb=1500", "-print_final_stats=1"]
+TIMEOUT_S = 30
+PAUSED_TIMEOUT_S = 900  # where others may stop us while they measure: the clock of an input goes on meanwhile
 SLICE_S = 300
 TICK_S = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -47,7 +49,8 @@ class Slice:
         self.known = set(self.artifacts.iterdir())
         self.started, self.told = time.time(), None
         self.scratch = tempfile.TemporaryDirectory(prefix="embergate-fuzz-")
-        command = [self.program, *LIMITS, *self.dictionary(), f"-artifact_prefix={self.artifacts}/", self.corpus, SEEDS / target]
+        timeout = PAUSED_TIMEOUT_S if os.environ.get("EG_FUZZ_PGIDS") else TIMEOUT_S
+        command = [self.program, *LIMITS, f"-timeout={timeout}", *self.dictionary(), f"-artifact_prefix={self.artifacts}/", self.corpus, SEEDS / target]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=lambda: os.nice(19),
                                             env=os.environ | {"TMPDIR": self.scratch.name})
@@ -82,7 +85,7 @@ class Slice:
         code = self.process.returncode
         found = [] if self.told else sorted(f for f in set(self.artifacts.iterdir()) - self.known)
         result = "ended" if self.told or code == 0 else "found" if found else "failed"
-        if found and all(f.name.startswith("timeout-") and self.passes_alone(f) for f in found):
+        if found and all(f.name.startswith(("timeout-", "slow-unit-")) and self.passes_alone(f) for f in found):
             result, found = "ended", []  # the process was stopped meanwhile, as happens while others measure
         return {"target": self.target, "commit": ledger.head(), "started": int(self.started), "cpu_seconds": round(used, 1),
                 "executions": int(runs[1] if runs else counted[-1] if counted else 0), "coverage": int(seen[-1][0]) if seen else 0,

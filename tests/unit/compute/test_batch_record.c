@@ -25,6 +25,7 @@ static void fill(eg_batch *b) {
     b->created_ns = 1795393449474000001;
     b->usage = (eg_batch_usage){1, 2, 3, UINT64_C(1) << 50};
     b->shape = (eg_batch_shape){1024, 2, 1, 512};
+    b->generation = 3;
     b->groups = calloc(2, sizeof *b->groups);
     b->group_count = 2;
     snprintf(b->groups[1], EG_UUID_LEN, ID);
@@ -65,6 +66,7 @@ static void what_is_written_is_read(void **state) {
     assert_int_equal(r.owner_kind, EG_PRINCIPAL_SERVICE);
     assert_int_equal(r.state, EG_BATCH_RUNNING);
     assert_int_equal(r.created_ns, b.created_ns);
+    assert_int_equal(r.generation, 3);
     assert_memory_equal(&r.usage, &b.usage, sizeof b.usage);
     assert_memory_equal(&r.shape, &b.shape, sizeof b.shape);
     eg_secret *k = key();

@@ -137,12 +137,12 @@ static eg_runner_status look(scene *s, eg_runner_kind kind, const char *id) {
     return st;
 }
 
-static eg_err conf(scene *s) {
+static eg_err conf(scene *s, uint64_t *ret_generation) {
     eg_spark_batch b = {.cluster = "spark", .id = "1", .job_client_id = EG_LIT("spark/1")};
     eg_buf text;
     eg_problem p = {0};
     eg_buf_init(&text, EG_SPARK_CONF_MAX);
-    eg_err e = eg_clusters_batch_conf(s->cs, &b, &text, &p);
+    eg_err e = eg_clusters_batch_conf(s->cs, &b, &text, ret_generation, &p);
     eg_buf_done(&text);
     return e;
 }
@@ -151,12 +151,14 @@ static void test_life(void **state) {
     scene *s = *state;
     usleep(300000);
     assert_int_equal(eg_clusters_state(s->cs, EG_LIT("spark"), NULL), EG_CLUSTER_STOPPED);
-    assert_int_equal(conf(s), EG_ERR_CLUSTER_DOWN);
+    uint64_t generation = 0;
+    assert_int_equal(conf(s, &generation), EG_ERR_CLUSTER_DOWN);
     assert_int_equal(eg_clusters_hold(s->cs, EG_LIT("none")), EG_ERR_CLUSTER_NOT_FOUND);
     assert_int_equal(eg_clusters_hold(s->cs, EG_LIT("spark")), EG_OK);
     assert_true(reaches(s, EG_CLUSTER_RUNNING));
     assert_true(has_workers(s, 2));
-    assert_int_equal(conf(s), EG_OK);
+    assert_int_equal(conf(s, &generation), EG_OK);
+    assert_int_equal(generation, 1);
 
     /* A gateway that comes after finds it, and starts nothing twice. */
     int64_t pid = look(s, EG_RUNNER_MASTER, "1").pid;
@@ -185,6 +187,8 @@ static void test_life(void **state) {
     assert_true(reaches(s, EG_CLUSTER_RUNNING));
     assert_int_equal(look(s, EG_RUNNER_MASTER, "2").state, EG_RUNNER_RUNNING);
     assert_int_equal(look(s, EG_RUNNER_MASTER, "1").state, EG_RUNNER_ABSENT);
+    assert_int_equal(conf(s, &generation), EG_OK);
+    assert_int_equal(generation, 2);
     stop_cluster(s);
 }
 
@@ -212,7 +216,8 @@ static void test_keeper_away(void **state) {
     eg_problem p = {0};
     assert_int_equal(eg_clusters_state(s->cs, EG_LIT("spark"), &p), EG_CLUSTER_STOPPED);
     assert_int_not_equal(p.code, EG_OK);
-    assert_int_equal(conf(s), EG_ERR_CLUSTER_DOWN);
+    uint64_t generation = 0;
+    assert_int_equal(conf(s, &generation), EG_ERR_CLUSTER_DOWN);
 }
 
 static void test_isolation_is_told(void **state) {
