@@ -1,4 +1,4 @@
-/* The one writer: groups what threads queue into one durable transaction, each change nested so that it fails alone. */
+/* The one writer: groups what threads queue into one durable transaction, in which each change can fail alone. */
 #include <embergate/kv.h>
 #include <embergate/metrics.h>
 
@@ -54,18 +54,12 @@ static eg_err apply_ops(eg_kv *kv, eg_kv_txn *t, request *r) {
     return EG_OK;
 }
 
-/* Nested, so that a refusal undoes this request and no other. */
-static void apply_nested(eg_kv *kv, eg_kv_txn *group, request *r) {
+/* A refusal undoes this request and no other. */
+static void apply_one(eg_kv *kv, eg_kv_txn *group, request *r) {
     eg_kv_txn *t = NULL;
-    r->result = eg_kv_write_begin(kv, group, &t);
-    if (r->result != EG_OK) {
-        return;
-    }
-    r->result = apply_ops(kv, t, r);
-    if (r->result != EG_OK) {
-        eg_kv_write_abort(t);
-    } else {
-        r->result = eg_kv_write_commit(t);
+    r->result = eg_kv_change_begin(group, &t);
+    if (r->result == EG_OK) {
+        r->result = eg_kv_change_end(t, apply_ops(kv, t, r));
     }
 }
 
@@ -78,10 +72,10 @@ static void run_before(request *group) {
     }
 }
 
-/* One request needs no nesting: its refusal undoes the whole transaction, which is its own. */
+/* The refusal of a single request undoes the whole transaction, which is its own. */
 static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
     eg_kv_txn *t = NULL;
-    EG_TRY(eg_kv_write_begin(kv, NULL, &t));
+    EG_TRY(eg_kv_write_begin(kv, &t));
     bool any = false;
     *ret_ops = 0;
     for (request *r = group; r; r = r->next) {
@@ -89,7 +83,7 @@ static eg_err apply_group(eg_kv *kv, request *group, size_t *ret_ops) {
             continue;
         }
         if (group->next) {
-            apply_nested(kv, t, r);
+            apply_one(kv, t, r);
         } else {
             r->result = apply_ops(kv, t, r);
         }

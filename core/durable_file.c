@@ -12,6 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define ZEROS_PIECE 16384u
+
 static eg_err fail_errno(eg_problem *p, const char *what, const char *name) {
     int e = errno;
     return eg_fail(p, eg_err_from_errno(e), "Cannot %s \"%s\": %s.", what, name, strerrordesc_np(e) ? strerrordesc_np(e) : "unknown error");
@@ -210,17 +212,12 @@ eg_err eg_dir_make(const char *path, mode_t mode, eg_problem *p) {
     return make_one(path, mode, p);
 }
 
+/* In pieces: the kernel keeps what one call writes as one block of memory, and looks through all of that block's pages for each page that is written into it later. */
 eg_err eg_write_zeros(int fd, uint64_t from, uint64_t to) {
-    static uint8_t zeros[65536];
+    static const uint8_t zeros[ZEROS_PIECE];
     while (from < to) {
-        struct iovec v[16];
-        uint64_t left = to - from;
-        int n = 0;
-        for (; n < 16 && left > 0; n++) {
-            v[n] = (struct iovec){zeros, left < sizeof zeros ? (size_t)left : sizeof zeros};
-            left -= v[n].iov_len;
-        }
-        const ssize_t put = pwritev(fd, v, n, (off_t)from);
+        const uint64_t left = to - from;
+        const ssize_t put = pwrite(fd, zeros, left < sizeof zeros ? (size_t)left : sizeof zeros, (off_t)from);
         if (put < 0 && errno == EINTR) {
             continue;
         }

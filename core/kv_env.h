@@ -11,6 +11,16 @@
 #define EG_KV_SNAPSHOT_LOCK "embergate.snapshot" /* shared by who reads a snapshot, exclusive while a start recovers */
 #define EG_KV_READERS_KEPT 64u
 #define EG_KV_CHANGES_MAX ((size_t)8 << 20)    /* of one record */
+#define EG_KV_UNDO_MAX ((size_t)64 << 20)      /* rows that one change of a group may overwrite or delete, as they were */
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EG_KV_LENDS_COPIES
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define EG_KV_LENDS_COPIES
+#endif
 
 typedef struct eg_kv_checkpointer eg_kv_checkpointer;
 
@@ -25,6 +35,7 @@ struct eg_kv {
     eg_kv_log *log;                    /* NULL: without (tests that don't sync), or not yet */
     eg_kv_checkpointer *checkpointer;
     eg_buf changes;                    /* of the open write transaction, as its record will have them */
+    eg_buf undo;                       /* what the change that is being applied has overwritten */
     bool unlogged;                     /* they became too many for a record */
 };
 
@@ -32,9 +43,10 @@ struct eg_kv_txn {
     eg_kv *kv;
     MDB_txn *txn;
     bool write;
-    bool nested;
+    eg_kv_txn *parent;                 /* of one change in a group: the group's, whose LMDB transaction it shares */
     size_t mark;                       /* where its changes begin */
     eg_err err;
+    struct eg_kv_lent *lent;           /* only under the address sanitizer */
 };
 
 struct eg_kv_cursor {
@@ -72,6 +84,16 @@ typedef struct eg_kv_change {
 } eg_kv_change;
 /* EG_ERR_CORRUPT when it is none. */
 eg_err eg_kv_changes_each(eg_bytes changes, eg_err (*each)(void *ctx, const eg_kv_change *c), void *ctx) EG_MUST_CHECK;
+
+/* kv_undo.c. before: NULL when there was no such row. EG_ERR_LIMIT. */
+eg_err eg_kv_undo_note(eg_buf *b, eg_kv_db db, eg_bytes key, const eg_bytes *before) EG_MUST_CHECK;
+/* Puts back what was noted behind `mark`. A failure leaves the transaction unusable. */
+eg_err eg_kv_undo_back(eg_kv_txn *t, size_t mark) EG_MUST_CHECK;
+
+/* kv_borrowed.c. What a get or a cursor gives; what a write to the database ends. */
+eg_bytes eg_kv_lend(eg_kv_txn *t, eg_kv_db db, eg_bytes b);
+void eg_kv_written(eg_kv_txn *t, eg_kv_db db);
+void eg_kv_lent_done(eg_kv_txn *t);
 
 /* kv_recover.c. Before the environment is opened: LMDB's file is set back to the base. ret_trusted: instead it is as the processes of this kernel left it, because one
  * of them reads it right now. */

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define CHANGES_KEPT ((size_t)1 << 20)  /* of its memory, for the next one */
+#define KEPT ((size_t)1 << 20)          /* of a transaction's memory, for the next one */
 #define RESERVE_SHARE 8u
 #define RESERVE_MAX ((uint64_t)64 << 20)
 
@@ -53,25 +53,34 @@ void eg_kv_read_end(eg_kv_txn *t) {
     free(t);
 }
 
-eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn *parent, eg_kv_txn **ret) {
+eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn **ret) {
     eg_kv_txn *t = calloc(1, sizeof *t);
     if (!t) {
         return EG_ERR_NO_MEMORY;
     }
     t->kv = kv;
     t->write = true;
-    t->nested = parent != NULL;
-    int rc = mdb_txn_begin(kv->env, parent ? parent->txn : NULL, 0, &t->txn);
+    int rc = mdb_txn_begin(kv->env, NULL, 0, &t->txn);
     if (rc != 0) {
         free(t);
         return eg_kv_of_lmdb(rc);
     }
-    if (!parent) {
-        static const uint8_t room[EG_KV_RECORD_HEADER];
-        eg_buf_reset(&kv->changes);
-        kv->unlogged = eg_buf_add(&kv->changes, room, sizeof room) != EG_OK;
-    }
+    static const uint8_t room[EG_KV_RECORD_HEADER];
+    eg_buf_reset(&kv->changes);
+    kv->unlogged = eg_buf_add(&kv->changes, room, sizeof room) != EG_OK;
     t->mark = kv->changes.len;
+    *ret = t;
+    return EG_OK;
+}
+
+/* Not one of LMDB's nested transactions: each of those takes 3 MiB of memory and copies every page that the group has changed already. */
+eg_err eg_kv_change_begin(eg_kv_txn *group, eg_kv_txn **ret) {
+    EG_TRY(group->err);
+    eg_kv_txn *t = calloc(1, sizeof *t);
+    if (!t) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *t = (eg_kv_txn){.kv = group->kv, .txn = group->txn, .write = true, .parent = group, .mark = group->kv->changes.len};
     *ret = t;
     return EG_OK;
 }
@@ -126,21 +135,28 @@ static eg_err commit_whole(eg_kv *kv, MDB_txn *txn) {
     return made(kv, txnid) ? eg_kv_checkpoint_now(kv) : EG_OK; /* nothing that we know of, but something of LMDB's own */
 }
 
+static void let_go(eg_kv_txn *t) {
+    eg_kv_lent_done(t);
+    free(t);
+}
+
+static void keep_little(eg_buf *b) {
+    if (b->cap > KEPT) {
+        const size_t max = b->max;
+        eg_buf_done(b);
+        eg_buf_init(b, max);
+    }
+}
+
 eg_err eg_kv_write_commit(eg_kv_txn *t) {
     eg_err e = t->err;
     if (e != EG_OK) {
         eg_kv_write_abort(t);
         return e;
     }
-    e = t->nested ? eg_kv_of_lmdb(mdb_txn_commit(t->txn)) : commit_whole(t->kv, t->txn);
-    if (t->nested && e != EG_OK) {
-        t->kv->changes.len = t->mark;
-    }
-    if (!t->nested && t->kv->changes.cap > CHANGES_KEPT) {
-        eg_buf_done(&t->kv->changes);
-        eg_buf_init(&t->kv->changes, EG_KV_CHANGES_MAX);
-    }
-    free(t);
+    e = commit_whole(t->kv, t->txn);
+    keep_little(&t->kv->changes);
+    let_go(t);
     return e;
 }
 
@@ -148,8 +164,23 @@ void eg_kv_write_abort(eg_kv_txn *t) {
     if (t) {
         mdb_txn_abort(t->txn);
         t->kv->changes.len = t->mark;
-        free(t);
+        let_go(t);
     }
+}
+
+/* What can't be taken back spoils the group. */
+eg_err eg_kv_change_end(eg_kv_txn *t, eg_err result) {
+    eg_kv *kv = t->kv;
+    const eg_err e = result == EG_OK ? t->err : result;
+    if (e != EG_OK) {
+        const eg_err undone = eg_kv_undo_back(t, 0);
+        kv->changes.len = t->mark;
+        t->parent->err = undone == EG_OK ? EG_OK : t->err != EG_OK ? t->err : undone;
+    }
+    eg_buf_reset(&kv->undo);
+    keep_little(&kv->undo);
+    let_go(t);
+    return e;
 }
 
 /* What can't be noted is no failure: the commit takes the long way. */
@@ -229,8 +260,27 @@ eg_err eg_kv_get(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes *ret) {
     MDB_val k = eg_kv_val(key);
     MDB_val v;
     EG_TRY(eg_kv_of_lmdb(mdb_get(t->txn, t->kv->dbis[db], &k, &v)));
-    *ret = eg_kv_bytes(v);
+    *ret = eg_kv_lend(t, db, eg_kv_bytes(v));
     return EG_OK;
+}
+
+/* Of a change in a group: what stood there is kept until the change is whole. Mostly nothing did, which the first try finds out on its way. */
+static eg_err put_undoable(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsigned flags) {
+    eg_buf *undo = &t->kv->undo;
+    const size_t mark = undo->len;
+    MDB_val k = eg_kv_val(key);
+    MDB_val v = eg_kv_val(value);
+    EG_TRY(eg_kv_undo_note(undo, db, key, NULL));
+    int rc = mdb_put(t->txn, t->kv->dbis[db], &k, &v, MDB_NOOVERWRITE);
+    if (rc == MDB_KEYEXIST && !(flags & MDB_NOOVERWRITE)) {
+        const eg_bytes before = eg_kv_bytes(v);
+        undo->len = mark;
+        EG_TRY(eg_kv_undo_note(undo, db, key, &before));
+        v = eg_kv_val(value);
+        rc = mdb_put(t->txn, t->kv->dbis[db], &k, &v, 0);
+    }
+    undo->len = rc == 0 ? undo->len : mark;
+    return eg_kv_of_lmdb(rc);
 }
 
 /* Noted before LMDB has it, which may move what is borrowed from the transaction; struck out again when it doesn't take it. */
@@ -245,8 +295,9 @@ static eg_err put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsig
     if (t->kv->log) {
         note(t, eg_kv_changes_put(&t->kv->changes, eg_kv_db_names[db], key, value));
     }
-    const eg_err e = eg_kv_of_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags));
+    const eg_err e = t->parent ? put_undoable(t, db, key, value, flags) : eg_kv_of_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags));
     t->kv->changes.len = e == EG_OK ? t->kv->changes.len : mark;
+    eg_kv_written(t, db);
     return e;
 }
 
@@ -259,6 +310,14 @@ eg_err eg_kv_put_new(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value) {
     return e == EG_ERR_EXISTS ? e : stick(t, e);
 }
 
+static eg_err note_before(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
+    MDB_val k = eg_kv_val(key);
+    MDB_val v;
+    EG_TRY(eg_kv_of_lmdb(mdb_get(t->txn, t->kv->dbis[db], &k, &v)));
+    const eg_bytes before = eg_kv_bytes(v);
+    return eg_kv_undo_note(&t->kv->undo, db, key, &before);
+}
+
 eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
     EG_TRY(t->err);
     if (!t->write) {
@@ -266,11 +325,19 @@ eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
     }
     MDB_val k = eg_kv_val(key);
     const size_t mark = t->kv->changes.len;
+    if (t->parent) {
+        const eg_err e = note_before(t, db, key);
+        EG_TRY(e == EG_ERR_NOT_FOUND ? EG_OK : stick(t, e));
+        if (e == EG_ERR_NOT_FOUND) {
+            return EG_OK;
+        }
+    }
     if (t->kv->log) {
         note(t, eg_kv_changes_del(&t->kv->changes, eg_kv_db_names[db], key));
     }
     int rc = mdb_del(t->txn, t->kv->dbis[db], &k, NULL);
     t->kv->changes.len = rc == 0 ? t->kv->changes.len : mark;
+    eg_kv_written(t, db);
     return rc == MDB_NOTFOUND ? EG_OK : stick(t, eg_kv_of_lmdb(rc));
 }
 
@@ -307,8 +374,8 @@ eg_err eg_kv_cursor_next(eg_kv_cursor *c, eg_bytes *ret_key, eg_bytes *ret_value
     MDB_cursor_op op = c->placed ? MDB_NEXT : c->from_len > 0 ? MDB_SET_RANGE : MDB_FIRST;
     EG_TRY(eg_kv_of_lmdb(mdb_cursor_get(c->cursor, &k, &v, op)));
     c->placed = true;
-    *ret_key = eg_kv_bytes(k);
-    *ret_value = eg_kv_bytes(v);
+    *ret_key = eg_kv_lend(c->txn, c->db, eg_kv_bytes(k));
+    *ret_value = eg_kv_lend(c->txn, c->db, eg_kv_bytes(v));
     return EG_OK;
 }
 
@@ -333,8 +400,8 @@ eg_err eg_kv_cursor_prev_of(eg_kv_cursor *c, eg_bytes before, eg_bytes *ret_key,
     }
     EG_TRY(eg_kv_of_lmdb(rc));
     c->placed = true;
-    *ret_key = eg_kv_bytes(k);
-    *ret_value = eg_kv_bytes(v);
+    *ret_key = eg_kv_lend(c->txn, c->db, eg_kv_bytes(k));
+    *ret_value = eg_kv_lend(c->txn, c->db, eg_kv_bytes(v));
     return EG_OK;
 }
 
@@ -349,7 +416,12 @@ eg_err eg_kv_cursor_del(eg_kv_cursor *c) {
     EG_TRY(stick(c->txn, eg_kv_of_lmdb(mdb_cursor_get(c->cursor, &k, &v, MDB_GET_CURRENT))));
     const size_t n = k.mv_size < sizeof key ? k.mv_size : sizeof key;
     memcpy(key, k.mv_data, n);
+    if (c->txn->parent) {
+        const eg_bytes before = eg_kv_bytes(v);
+        EG_TRY(stick(c->txn, eg_kv_undo_note(&c->txn->kv->undo, c->db, (eg_bytes){key, n}, &before)));
+    }
     EG_TRY(stick(c->txn, eg_kv_of_lmdb(mdb_cursor_del(c->cursor, 0))));
+    eg_kv_written(c->txn, c->db);
     if (c->txn->kv->log) {
         note(c->txn, eg_kv_changes_del(&c->txn->kv->changes, eg_kv_db_names[c->db], (eg_bytes){key, n}));
     }

@@ -249,6 +249,7 @@ eg_err eg_kv_open(const eg_kv_options *o, eg_kv **ret, eg_problem *p) {
     }
     pthread_mutex_init(&kv->lock, NULL);
     eg_buf_init(&kv->changes, EG_KV_CHANGES_MAX);
+    eg_buf_init(&kv->undo, EG_KV_UNDO_MAX);
     kv->dir_fd = kv->lock_fd = -1;
     eg_problem inner = {0};
     const eg_err e = open_all(o, kv, &inner);
@@ -277,6 +278,7 @@ void eg_kv_close(eg_kv *kv) {
     close_environment(kv);
     eg_kv_log_close(kv->log);
     eg_buf_done(&kv->changes);
+    eg_buf_done(&kv->undo);
     if (kv->lock_fd >= 0) {
         close(kv->lock_fd);
     }

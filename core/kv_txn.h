@@ -4,11 +4,14 @@
 
 #include <embergate/kv.h>
 
-/* With a parent: a nested transaction, whose end leaves the parent usable. */
-eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn *parent, eg_kv_txn **ret) EG_MUST_CHECK;
+eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn **ret) EG_MUST_CHECK;
 /* Ends the transaction whatever comes. The sticky error, if there was one, is returned and nothing is written. */
 eg_err eg_kv_write_commit(eg_kv_txn *t) EG_MUST_CHECK;
 void eg_kv_write_abort(eg_kv_txn *t);
+/* One change of several in a write transaction, one after the other: what one that failed did is taken back, and the others stay. */
+eg_err eg_kv_change_begin(eg_kv_txn *group, eg_kv_txn **ret) EG_MUST_CHECK;
+/* Returns `result`, or the sticky error of a change whose result was EG_OK. */
+eg_err eg_kv_change_end(eg_kv_txn *t, eg_err result) EG_MUST_CHECK;
 /* Whether more than the reserve is free, as of the last commit. */
 eg_err eg_kv_has_room(eg_kv *kv, bool *ret) EG_MUST_CHECK;
 

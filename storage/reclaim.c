@@ -14,12 +14,14 @@
 #define BATCH 256
 #define ORPHANS 64        /* that one commit takes on */
 #define IDLE_S 5
+#define REST_NS 20000000  /* between two passes: many orphans that come one after the other are one pass's */
 #define SWEEP_NS ((int64_t)6 * 3600 * 1000000000)
 
 struct eg_reclaim {
     eg_storage *store;
     pthread_mutex_t lock;
     pthread_cond_t woken;
+    pthread_cond_t stopped;
     bool work;
     atomic_bool stop;
     pthread_t thread;
@@ -301,13 +303,20 @@ eg_err eg_reclaim_pass(eg_storage *s, size_t *ret_left) {
     }
 }
 
+static struct timespec in(int64_t ns) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    ns += t.tv_nsec;
+    return (struct timespec){t.tv_sec + ns / 1000000000, ns % 1000000000};
+}
+
 /* A timed wait, so that files which were being read get their turn. */
 static bool wait_for_work(eg_reclaim *r) {
     pthread_mutex_lock(&r->lock);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += IDLE_S;
-    while (!r->work && !r->stop && pthread_cond_timedwait(&r->woken, &r->lock, &until) == 0) {
+    const struct timespec rested = in(REST_NS), until = in((int64_t)IDLE_S * 1000000000);
+    while (!r->stop && pthread_cond_clockwait(&r->stopped, &r->lock, CLOCK_MONOTONIC, &rested) == 0) {
+    }
+    while (!r->work && !r->stop && pthread_cond_clockwait(&r->woken, &r->lock, CLOCK_MONOTONIC, &until) == 0) {
     }
     r->work = false;
     const bool go = !r->stop;
@@ -343,7 +352,9 @@ eg_err eg_reclaim_start(eg_storage *s, eg_reclaim **ret) {
     r->work = true;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->woken, NULL);
+    pthread_cond_init(&r->stopped, NULL);
     if (pthread_create(&r->thread, NULL, run, r) != 0) {
+        pthread_cond_destroy(&r->stopped);
         pthread_cond_destroy(&r->woken);
         pthread_mutex_destroy(&r->lock);
         free(r);
@@ -358,8 +369,10 @@ void eg_reclaim_wake(eg_reclaim *r) {
         return;
     }
     pthread_mutex_lock(&r->lock);
-    r->work = true;
-    pthread_cond_signal(&r->woken);
+    if (!r->work) {
+        r->work = true;
+        pthread_cond_signal(&r->woken);
+    }
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -370,8 +383,10 @@ void eg_reclaim_stop(eg_reclaim *r) {
     pthread_mutex_lock(&r->lock);
     r->stop = true;
     pthread_cond_signal(&r->woken);
+    pthread_cond_signal(&r->stopped);
     pthread_mutex_unlock(&r->lock);
     pthread_join(r->thread, NULL);
+    pthread_cond_destroy(&r->stopped);
     pthread_cond_destroy(&r->woken);
     pthread_mutex_destroy(&r->lock);
     free(r);

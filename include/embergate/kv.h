@@ -71,7 +71,7 @@ eg_err eg_kv_read_begin(eg_kv *kv, eg_kv_txn **ret) EG_MUST_CHECK;
 void eg_kv_read_end(eg_kv_txn *t);
 EG_DEFINE_CLEANUP(eg_kv_txn, eg_kv_read_end)
 
-/* Borrowed until the transaction ends or the next write in it. EG_ERR_NOT_FOUND. */
+/* Borrowed until the transaction ends or the next write to that database in it. EG_ERR_NOT_FOUND. */
 eg_err eg_kv_get(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes *ret) EG_MUST_CHECK;
 /* Writes: the first failure sticks to the transaction, which then can't commit. EG_ERR_MAP_FULL, EG_ERR_DISK_FULL. */
 eg_err eg_kv_put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value);
