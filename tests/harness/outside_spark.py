@@ -3,13 +3,15 @@ import os
 import subprocess
 
 
+QUICK = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -XX:-UsePerfData"  # for a test that moves little data: without the processor's AES
+
+
 def properties(gateway, jar, folder, signed_in):
     """Everything that an outside Spark is told."""
     trust = f"-Djavax.net.ssl.trustStore={gateway.state}/tls/trust.jks -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=changeit"
-    quick = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -XX:-UsePerfData"
     return {
         "spark.master": "local[2]", "spark.driver.memory": "1g", "spark.jars": jar, "spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.extraJavaOptions": f"{trust} {quick} -Djava.io.tmpdir={folder}", "spark.local.dir": folder,
+        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.extraJavaOptions": f"{trust} {QUICK} -Djava.io.tmpdir={folder}", "spark.local.dir": folder,
         "spark.sql.warehouse.dir": f"{folder}/warehouse", "spark.sql.shuffle.partitions": "2",
         "spark.hadoop.fs.azure.account.hns.enabled": "true", "spark.hadoop.fs.azure.ssl.channel.mode": "Default_JSSE",
         "spark.hadoop.fs.azure.networking.library": "JDK_HTTP_URL_CONNECTION", "spark.hadoop.fs.azure.metrics.collection.enabled": "false", **signed_in,
