@@ -19,7 +19,7 @@ from gateway import Gateway, free_port  # noqa: E402
 from load_peers import possible_connections  # noqa: E402
 
 BUILD = os.path.join(HERE, "..", "..", "build", "bench")
-CLIENT = os.path.join(BUILD, "tls_client")
+CLIENT, PUT_CLIENT = os.path.join(BUILD, "tls_client"), os.path.join(BUILD, "put_client")
 CLUSTERS = ("analytics", "second", "third", "fourth")
 TICK = os.sysconf("SC_CLK_TCK")
 SMALL = '{"from":0,"total":0,"sessions":[]}'
@@ -27,8 +27,9 @@ SMALL = '{"from":0,"total":0,"sessions":[]}'
 
 def build_client():
     os.makedirs(BUILD, exist_ok=True)
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-std=c17", "-O2", "-o", CLIENT, f"{HERE}/tls_client.c", "-lssl", "-lcrypto", "-lpthread"],
-                   check=True)
+    for program in (CLIENT, PUT_CLIENT):
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-std=c17", "-O2", "-o", program, f"{HERE}/{os.path.basename(program)}.c", "-lssl", "-lcrypto", "-lpthread"],
+                       check=True)
 
 
 def client(*words, token=None, **kw):

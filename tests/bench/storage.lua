@@ -1,27 +1,22 @@
--- What wrk sends to storage: EG_MODE is put (small blobs under new names), get (one path) or range (pieces of one path at random offsets).
+-- What wrk sends to storage: EG_MODE is get (one path) or range (pieces of one path at random offsets).
 local mode, base, token = os.getenv("EG_MODE"), os.getenv("EG_BASE"), os.getenv("EG_BENCH_TOKEN")
 local size, piece = tonumber(os.getenv("EG_SIZE") or 0), tonumber(os.getenv("EG_PIECE") or 0)
-local prefix = os.getenv("EG_PREFIX") or ""
-local threads, body, refused = 0, string.rep("x", 1024), 0
+local threads = 0
 
 function setup(thread)
   thread:set("id", threads)
   threads = threads + 1
 end
 
-local headers, n
+local headers
 
 function init(args)
   headers = { ["x-ms-version"] = "2023-11-03" }
   if token and token ~= "" then headers["Authorization"] = "Bearer " .. token end
-  if mode == "put" then headers["x-ms-blob-type"] = "BlockBlob" end
-  n = 0
   math.randomseed(os.time() + id * 7919)
 end
 
 function request()
-  n = n + 1
-  if mode == "put" then return wrk.format("PUT", string.format("%s/%s%d-%d", base, prefix, id, n), headers, body) end
   if mode == "range" then
     local first = math.random(0, size - piece)
     headers["Range"] = string.format("bytes=%d-%d", first, first + piece - 1)

@@ -1,5 +1,6 @@
 """Storage beside its peers: large and small writes, listing, ranges, renames, memory. What is stored is sealed and durable here, and neither or one of both there."""
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import uuid
 
 import storage_peers as peers
 from blobs import SIZE, Writer, timed, write_ours
-from side_by_side import HERE, client, resident_kib
+from side_by_side import HERE, PUT_CLIENT, client, resident_kib
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -31,14 +32,22 @@ class AzureWriter(Writer):
         self.headers["x-ms-blob-type"] = "BlockBlob"
 
 
-def storm(peer, mode, base, token, seconds, connections, size=0, piece=0, prefix=""):
+def storm(peer, mode, base, token, seconds, connections, size=0, piece=0):
     """One run of wrk with storage.lua: requests a second and their latency."""
-    env = {**os.environ, "EG_MODE": mode, "EG_BASE": base, "EG_PREFIX": prefix, "EG_BENCH_TOKEN": token or "", "EG_SIZE": str(size), "EG_PIECE": str(piece)}
+    env = {**os.environ, "EG_MODE": mode, "EG_BASE": base, "EG_BENCH_TOKEN": token or "", "EG_SIZE": str(size), "EG_PIECE": str(piece)}
     done = subprocess.run(["wrk", "-t2", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "20", "--latency", "-s", f"{HERE}/storage.lua",
                            f"https://127.0.0.1:{peer.port}/"], env=env, stdout=subprocess.PIPE, text=True, timeout=seconds + 60, check=True)
     assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, f"{peer.name}: {done.stdout}"
     count = int(re.search(r"(\d+) requests in", done.stdout)[1])
     return {"per_second": float(re.search(r"Requests/sec:\s*([\d.]+)", done.stdout)[1]), "count": count}
+
+
+def put_storm(peer, base, token, seconds, connections, prefix=""):
+    """New blobs of 1 KiB on kept connections, one at a time on each."""
+    env = {**os.environ, "EG_BENCH_TOKEN": token}
+    done = subprocess.run([PUT_CLIENT, str(peer.port), base, prefix, f"{seconds:g}", str(connections)], env=env, stdout=subprocess.PIPE, text=True, timeout=seconds + 60,
+                          check=True)
+    return json.loads(done.stdout)
 
 
 def row(b, name, unit, got, key, other, gate=None, goal=None, **kw):
@@ -95,10 +104,10 @@ def small_creates(b, ours):
 
     def create(p):
         token, base = (b.storage_token, "/data") if p.name == "embergate" else (azurite.token, f"{peers.AZURITE}/bench")
-        return storm(p, "put", f"{base}/small-{uuid.uuid4().hex[:8]}", token, b.seconds, 8)
+        return put_storm(p, f"{base}/small-{uuid.uuid4().hex[:8]}", token, b.seconds, 8)
     got = b.interleaved([(ours, create), (azurite, create)])
     row(b, "1 KiB creates, 8 clients, ours synced", "/s", got, "per_second", "azurite", 5, 20)
-    many = [storm(ours, "put", f"/data/many-{i}", b.storage_token, b.seconds, 64)["per_second"] for i in range(b.rounds)]
+    many = [put_storm(ours, f"/data/many-{i}", b.storage_token, b.seconds, 64)["per_second"] for i in range(b.rounds)]
     b.add("durable 1 KiB creates, 64 clients", "/s", many, None, [], 5000, 20000, floor=True)
 
 
@@ -156,7 +165,7 @@ def fill_fast(b, ours, count, most_seconds):
     """A directory with at least so many files of 1 KiB, or as many as fit in the time; gives its name and their number."""
     name, made, started = f"dir-{uuid.uuid4().hex[:8]}", 0, time.monotonic()
     while made < count and time.monotonic() - started < most_seconds:
-        made += storm(ours, "put", f"/data/{name}", b.storage_token, 5, 64, prefix=f"{made}-")["count"]
+        made += put_storm(ours, f"/data/{name}", b.storage_token, 5, 64, f"{made}-")["count"]
     return name, made
 
 
