@@ -2,6 +2,7 @@
 #ifndef EG_CORE_KV_ENV_H
 #define EG_CORE_KV_ENV_H
 
+#include "kv_digest.h"
 #include "kv_log.h"
 #include "kv_txn.h"
 
@@ -37,6 +38,8 @@ struct eg_kv {
     eg_buf changes;                    /* of the open write transaction, as its record will have them */
     eg_buf undo;                       /* what the change that is being applied has overwritten */
     bool unlogged;                     /* they became too many for a record */
+    eg_kv_digest *digest;              /* NULL: not kept, or not yet */
+    bool has_digest;                   /* as the format says: then nothing that it covers is changed without it */
 };
 
 struct eg_kv_txn {
@@ -47,6 +50,7 @@ struct eg_kv_txn {
     size_t mark;                       /* where its changes begin */
     eg_err err;
     struct eg_kv_lent *lent;           /* only under the address sanitizer */
+    eg_kv_sums sums;                   /* of the digest where it began */
 };
 
 struct eg_kv_cursor {
@@ -61,6 +65,8 @@ struct eg_kv_cursor {
 /* kv_open.c */
 extern const char *const eg_kv_db_names[EG_DB_COUNT];
 eg_err eg_kv_of_lmdb(int rc);
+/* In a transaction: the format from here on. */
+eg_err eg_kv_say_digest(eg_kv_txn *t) EG_MUST_CHECK;
 /* LMDB only reads what a put or get is given, but takes a pointer to non-const. */
 static inline MDB_val eg_kv_val(eg_bytes b) {
     union {

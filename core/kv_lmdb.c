@@ -69,6 +69,7 @@ eg_err eg_kv_write_begin(eg_kv *kv, eg_kv_txn **ret) {
     eg_buf_reset(&kv->changes);
     kv->unlogged = eg_buf_add(&kv->changes, room, sizeof room) != EG_OK;
     t->mark = kv->changes.len;
+    eg_kv_digest_get(kv->digest, &t->sums);
     *ret = t;
     return EG_OK;
 }
@@ -81,6 +82,7 @@ eg_err eg_kv_change_begin(eg_kv_txn *group, eg_kv_txn **ret) {
         return EG_ERR_NO_MEMORY;
     }
     *t = (eg_kv_txn){.kv = group->kv, .txn = group->txn, .write = true, .parent = group, .mark = group->kv->changes.len};
+    eg_kv_digest_get(t->kv->digest, &t->sums);
     *ret = t;
     return EG_OK;
 }
@@ -149,12 +151,15 @@ static void keep_little(eg_buf *b) {
 }
 
 eg_err eg_kv_write_commit(eg_kv_txn *t) {
-    eg_err e = t->err;
+    eg_err e = t->err == EG_OK ? eg_kv_digest_write(t) : t->err;
     if (e != EG_OK) {
         eg_kv_write_abort(t);
         return e;
     }
     e = commit_whole(t->kv, t->txn);
+    if (e != EG_OK) {
+        eg_kv_digest_set(t->kv->digest, &t->sums);
+    }
     keep_little(&t->kv->changes);
     let_go(t);
     return e;
@@ -164,6 +169,7 @@ void eg_kv_write_abort(eg_kv_txn *t) {
     if (t) {
         mdb_txn_abort(t->txn);
         t->kv->changes.len = t->mark;
+        eg_kv_digest_set(t->kv->digest, &t->sums);
         let_go(t);
     }
 }
@@ -175,6 +181,7 @@ eg_err eg_kv_change_end(eg_kv_txn *t, eg_err result) {
     if (e != EG_OK) {
         const eg_err undone = eg_kv_undo_back(t, 0);
         kv->changes.len = t->mark;
+        eg_kv_digest_set(kv->digest, &t->sums);
         t->parent->err = undone == EG_OK ? EG_OK : t->err != EG_OK ? t->err : undone;
     }
     eg_buf_reset(&kv->undo);
@@ -264,29 +271,47 @@ eg_err eg_kv_get(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes *ret) {
     return EG_OK;
 }
 
-/* Of a change in a group: what stood there is kept until the change is whole. Mostly nothing did, which the first try finds out on its way. */
-static eg_err put_undoable(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsigned flags) {
-    eg_buf *undo = &t->kv->undo;
-    const size_t mark = undo->len;
+/* The digest that a change of this database is a change of, or NULL. */
+static eg_kv_digest *digest_of(const eg_kv_txn *t, eg_kv_db db) { return eg_kv_digest_covers(db) ? t->kv->digest : NULL; }
+
+/* A store with a digest is changed by nobody who can't keep it. */
+static bool may_change(const eg_kv_txn *t, eg_kv_db db) { return t->write && (t->kv->digest || !t->kv->has_digest || !eg_kv_digest_covers(db)); }
+
+static eg_err note_before(eg_kv_txn *t, eg_kv_db db, eg_bytes key, const eg_bytes *before) {
+    return t->parent ? eg_kv_undo_note(&t->kv->undo, db, key, before) : EG_OK;
+}
+
+/* With what stood there, for the digest and for a change of a group that may be taken back. Mostly nothing did, which the first try finds out on its way. */
+static eg_err put_seen(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsigned flags) {
+    eg_kv_digest *d = digest_of(t, db);
+    const eg_kv_row_hash now = d ? eg_kv_digest_hash(d, db, key, value) : (eg_kv_row_hash){0};
+    const size_t mark = t->kv->undo.len;
     MDB_val k = eg_kv_val(key);
     MDB_val v = eg_kv_val(value);
-    EG_TRY(eg_kv_undo_note(undo, db, key, NULL));
+    EG_TRY(note_before(t, db, key, NULL));
     int rc = mdb_put(t->txn, t->kv->dbis[db], &k, &v, MDB_NOOVERWRITE);
     if (rc == MDB_KEYEXIST && !(flags & MDB_NOOVERWRITE)) {
         const eg_bytes before = eg_kv_bytes(v);
-        undo->len = mark;
-        EG_TRY(eg_kv_undo_note(undo, db, key, &before));
+        const eg_kv_row_hash was = d ? eg_kv_digest_hash(d, db, key, before) : now;
+        t->kv->undo.len = mark;
+        EG_TRY(note_before(t, db, key, &before));
         v = eg_kv_val(value);
         rc = mdb_put(t->txn, t->kv->dbis[db], &k, &v, 0);
+        if (rc == 0 && d) {
+            eg_kv_digest_take(d, db, was);
+        }
     }
-    undo->len = rc == 0 ? undo->len : mark;
+    if (rc == 0 && d) {
+        eg_kv_digest_add(d, db, now);
+    }
+    t->kv->undo.len = rc == 0 ? t->kv->undo.len : mark;
     return eg_kv_of_lmdb(rc);
 }
 
 /* Noted before LMDB has it, which may move what is borrowed from the transaction; struck out again when it doesn't take it. */
 static eg_err put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsigned flags) {
     EG_TRY(t->err);
-    if (!t->write) {
+    if (!may_change(t, db)) {
         return EG_ERR_INVALID;
     }
     MDB_val k = eg_kv_val(key);
@@ -295,7 +320,7 @@ static eg_err put(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value, unsig
     if (t->kv->log) {
         note(t, eg_kv_changes_put(&t->kv->changes, eg_kv_db_names[db], key, value));
     }
-    const eg_err e = t->parent ? put_undoable(t, db, key, value, flags) : eg_kv_of_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags));
+    const eg_err e = t->parent || digest_of(t, db) ? put_seen(t, db, key, value, flags) : eg_kv_of_lmdb(mdb_put(t->txn, t->kv->dbis[db], &k, &v, flags));
     t->kv->changes.len = e == EG_OK ? t->kv->changes.len : mark;
     eg_kv_written(t, db);
     return e;
@@ -310,23 +335,29 @@ eg_err eg_kv_put_new(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_bytes value) {
     return e == EG_ERR_EXISTS ? e : stick(t, e);
 }
 
-static eg_err note_before(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
+/* EG_ERR_NOT_FOUND; else what is known of the row before it goes. */
+static eg_err see_before(eg_kv_txn *t, eg_kv_db db, eg_bytes key, eg_kv_row_hash *ret) {
+    const eg_kv_digest *d = digest_of(t, db);
     MDB_val k = eg_kv_val(key);
     MDB_val v;
     EG_TRY(eg_kv_of_lmdb(mdb_get(t->txn, t->kv->dbis[db], &k, &v)));
     const eg_bytes before = eg_kv_bytes(v);
-    return eg_kv_undo_note(&t->kv->undo, db, key, &before);
+    if (d) {
+        *ret = eg_kv_digest_hash(d, db, key, before);
+    }
+    return note_before(t, db, key, &before);
 }
 
 eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
     EG_TRY(t->err);
-    if (!t->write) {
+    if (!may_change(t, db)) {
         return stick(t, EG_ERR_INVALID);
     }
     MDB_val k = eg_kv_val(key);
+    eg_kv_row_hash was = {0};
     const size_t mark = t->kv->changes.len;
-    if (t->parent) {
-        const eg_err e = note_before(t, db, key);
+    if (t->parent || digest_of(t, db)) {
+        const eg_err e = see_before(t, db, key, &was);
         EG_TRY(e == EG_ERR_NOT_FOUND ? EG_OK : stick(t, e));
         if (e == EG_ERR_NOT_FOUND) {
             return EG_OK;
@@ -336,6 +367,9 @@ eg_err eg_kv_del(eg_kv_txn *t, eg_kv_db db, eg_bytes key) {
         note(t, eg_kv_changes_del(&t->kv->changes, eg_kv_db_names[db], key));
     }
     int rc = mdb_del(t->txn, t->kv->dbis[db], &k, NULL);
+    if (rc == 0 && digest_of(t, db)) {
+        eg_kv_digest_take(t->kv->digest, db, was);
+    }
     t->kv->changes.len = rc == 0 ? t->kv->changes.len : mark;
     eg_kv_written(t, db);
     return rc == MDB_NOTFOUND ? EG_OK : stick(t, eg_kv_of_lmdb(rc));
@@ -407,20 +441,23 @@ eg_err eg_kv_cursor_prev_of(eg_kv_cursor *c, eg_bytes before, eg_bytes *ret_key,
 
 eg_err eg_kv_cursor_del(eg_kv_cursor *c) {
     EG_TRY(c->txn->err);
-    if (!c->txn->write || !c->placed) {
+    if (!may_change(c->txn, c->db) || !c->placed) {
         return EG_ERR_INVALID;
     }
     MDB_val k;
     MDB_val v;
     uint8_t key[EG_KV_KEY_MAX];
+    eg_kv_digest *d = digest_of(c->txn, c->db);
     EG_TRY(stick(c->txn, eg_kv_of_lmdb(mdb_cursor_get(c->cursor, &k, &v, MDB_GET_CURRENT))));
     const size_t n = k.mv_size < sizeof key ? k.mv_size : sizeof key;
     memcpy(key, k.mv_data, n);
-    if (c->txn->parent) {
-        const eg_bytes before = eg_kv_bytes(v);
-        EG_TRY(stick(c->txn, eg_kv_undo_note(&c->txn->kv->undo, c->db, (eg_bytes){key, n}, &before)));
-    }
+    const eg_bytes before = eg_kv_bytes(v);
+    const eg_kv_row_hash was = d ? eg_kv_digest_hash(d, c->db, (eg_bytes){key, n}, before) : (eg_kv_row_hash){0};
+    EG_TRY(stick(c->txn, note_before(c->txn, c->db, (eg_bytes){key, n}, &before)));
     EG_TRY(stick(c->txn, eg_kv_of_lmdb(mdb_cursor_del(c->cursor, 0))));
+    if (d) {
+        eg_kv_digest_take(d, c->db, was);
+    }
     eg_kv_written(c->txn, c->db);
     if (c->txn->kv->log) {
         note(c->txn, eg_kv_changes_del(&c->txn->kv->changes, eg_kv_db_names[c->db], (eg_bytes){key, n}));

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #define FORMAT "2"
-#define OLD_FORMAT "1" /* without a log; raised when it is opened */
+#define OLD_FORMAT "1"    /* without a log; raised when it is opened */
+#define DIGEST_FORMAT "3" /* with a digest (kv_digest.c), which the second has not */
 #define LOCK_FILE "embergate.lock"
 #define HOLD_TRIES 100 /* of 10 ms */
 
@@ -94,12 +95,12 @@ static eg_err take_lock(eg_kv *kv, const char *dir, eg_problem *p) {
 static eg_err wrong_format(eg_problem *p, eg_str found) {
     eg_problem here;
     eg_problem *to = p ? p : &here;
-    eg_fail(to, EG_ERR_FORMAT_VERSION, "The store has format \"%.*s\"; this version reads format \"%s\".", EG_FMT(found), FORMAT);
+    eg_fail(to, EG_ERR_FORMAT_VERSION, "The store has format \"%.*s\"; this version reads format \"%s\".", EG_FMT(found), DIGEST_FORMAT);
     return eg_fail_hint(to, "Start the version of embergate that wrote it, or restore a backup made with this version.");
 }
 
 /* A new environment gets the format; an old one must have it before any database is made in it. */
-static eg_err check_format(MDB_txn *txn, eg_problem *p) {
+static eg_err check_format(MDB_txn *txn, bool *ret_digest, eg_problem *p) {
     MDB_stat st;
     MDB_dbi main_dbi;
     MDB_dbi meta;
@@ -120,20 +121,27 @@ static eg_err check_format(MDB_txn *txn, eg_problem *p) {
     if (rc == MDB_NOTFOUND) {
         return wrong_format(p, EG_LIT("none"));
     }
+    *ret_digest = rc == 0 && eg_str_is(eg_bytes_str(eg_kv_bytes(value)), DIGEST_FORMAT);
     if (rc == 0 && eg_str_is(eg_bytes_str(eg_kv_bytes(value)), OLD_FORMAT)) {
         value = (MDB_val){.mv_size = sizeof FORMAT - 1, .mv_data = format};
         return eg_kv_of_lmdb(mdb_put(txn, meta, &key, &value, 0));
     }
-    if (rc == 0 && !eg_str_is(eg_bytes_str(eg_kv_bytes(value)), FORMAT)) {
+    if (rc == 0 && !*ret_digest && !eg_str_is(eg_bytes_str(eg_kv_bytes(value)), FORMAT)) {
         return wrong_format(p, eg_bytes_str(eg_kv_bytes(value)));
     }
     return eg_kv_of_lmdb(rc);
 }
 
+eg_err eg_kv_say_digest(eg_kv_txn *t) {
+    EG_TRY(eg_kv_put(t, EG_DB_META, eg_str_bytes(EG_LIT("format")), eg_str_bytes(EG_LIT(DIGEST_FORMAT))));
+    t->kv->has_digest = true;
+    return EG_OK;
+}
+
 static eg_err open_databases(eg_kv *kv, eg_problem *p) {
     MDB_txn *txn = NULL;
     EG_TRY(eg_kv_of_lmdb(mdb_txn_begin(kv->env, NULL, 0, &txn)));
-    eg_err e = check_format(txn, p);
+    eg_err e = check_format(txn, &kv->has_digest, p);
     for (int i = 0; e == EG_OK && i < EG_DB_COUNT; i++) {
         e = eg_kv_of_lmdb(mdb_dbi_open(txn, eg_kv_db_names[i], MDB_CREATE, &kv->dbis[i]));
     }
@@ -279,6 +287,7 @@ void eg_kv_close(eg_kv *kv) {
     eg_kv_log_close(kv->log);
     eg_buf_done(&kv->changes);
     eg_buf_done(&kv->undo);
+    eg_kv_digest_free(kv->digest);
     if (kv->lock_fd >= 0) {
         close(kv->lock_fd);
     }

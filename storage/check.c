@@ -317,7 +317,8 @@ static eg_err check_all(eg_check *c) {
     EG_TRY(eg_check_each_row(c, EG_DB_FS_INODE, kept_row));
     EG_TRY(eg_check_each_row(c, EG_DB_FS_INODE, unreached_row));
     EG_TRY(eg_check_beside(c));
-    return eg_check_places(c);
+    EG_TRY(eg_check_places(c));
+    return eg_check_digest(c);
 }
 
 eg_err eg_storage_check(eg_storage *s, const eg_check_sink *sink, eg_check_sums *ret) {

@@ -34,6 +34,8 @@ eg_err eg_check_file(eg_check *c, const eg_account *a, const eg_inode *i, const 
 eg_err eg_check_places(eg_check *c) EG_MUST_CHECK;
 /* Rows of encryption scopes, leases, block lists and snapshots: every one is some account's. */
 eg_err eg_check_beside(eg_check *c) EG_MUST_CHECK;
+/* All rows against the store's digest. */
+eg_err eg_check_digest(eg_check *c) EG_MUST_CHECK;
 /* The account that a row names which begins with its name; NULL when it can't be opened. */
 const eg_account *eg_check_account_of(eg_check *c, eg_bytes row);
 

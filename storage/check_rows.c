@@ -25,6 +25,23 @@ static bool is_somebodys(const eg_check *c, eg_row_kind kind, eg_bytes k, eg_byt
     return false;
 }
 
+static void differs(void *ctx, const char *database) {
+    eg_check_tell(ctx, "older", database, "its rows are not the ones that were written last: one is older, gone, or somebody else's");
+}
+
+eg_err eg_check_digest(eg_check *c) {
+    const eg_err e = eg_kv_digest_check(c->txn, &(eg_kv_digest_sink){.differs = differs, .ctx = c});
+    if (e == EG_ERR_CORRUPT || e == EG_ERR_FORMAT_VERSION) {
+        eg_check_tell(c, "damaged", "meta", "the digest of the store is damaged or gone (%s): whether a row is an older one can't be told", eg_err_code(e));
+        return EG_OK;
+    }
+    if (e == EG_ERR_INVALID) {
+        eg_check_tell(c, "unverified", "meta", "the store keeps no digest");
+        return EG_OK;
+    }
+    return e;
+}
+
 eg_err eg_check_beside(eg_check *c) {
     const bool all_open = c->sums.unverified == 0; /* else it may be one of an account that can't be opened */
     for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {

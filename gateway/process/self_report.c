@@ -1,4 +1,4 @@
-/* Records of the server about itself: a clock that was set, descriptors that ran out. */
+/* Records of the server about itself: a clock that was set, descriptors that ran out, a store that was changed behind its back. */
 #include "self_report.h"
 
 #include <embergate/log.h>
@@ -29,6 +29,24 @@ void eg_self_report_clock(eg_audit *a, int64_t seconds)
     (void)snprintf(text, sizeof text, "%lld", (long long)seconds);
     eg_log(EG_LOG_WARN, "clock.jumped", "seconds", text, NULL);
     const eg_err e = record(a, "server.clock.jump", "allowed", json_pack("{s:I}", "seconds", (json_int_t)seconds));
+    if (e != EG_OK) {
+        recorded(NULL, e);
+    }
+}
+
+void eg_self_report_older(eg_audit *a, const char *database)
+{
+    eg_log(EG_LOG_ERROR, "store.older", "database", database, NULL);
+    const eg_err e = record(a, "server.store.older", "failed", json_pack("{s:s}", "database", database));
+    if (e != EG_OK) {
+        recorded(NULL, e);
+    }
+}
+
+void eg_self_report_digest_begun(eg_audit *a)
+{
+    eg_log(EG_LOG_WARN, "store.digest_begun", NULL);
+    const eg_err e = record(a, "server.store.digest_begun", "allowed", json_object());
     if (e != EG_OK) {
         recorded(NULL, e);
     }

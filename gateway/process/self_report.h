@@ -10,6 +10,11 @@
 /* The wall clock was set by so many seconds: event server.clock.jump. */
 void eg_self_report_clock(eg_audit *a, int64_t seconds);
 
+/* A database whose rows aren't those that were written last: event server.store.older. A store whose rows were taken as they were, because it had no digest: event
+ * server.store.digest_begun, once in its life. */
+void eg_self_report_older(eg_audit *a, const char *database);
+void eg_self_report_digest_begun(eg_audit *a);
+
 /* Connections that had to wait because there was no descriptor, added up: event server.descriptors.short, at once and then once a minute at most. */
 typedef struct eg_self_report {
     int64_t told;       /* of the metric, when last told */

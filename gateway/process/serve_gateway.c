@@ -15,6 +15,7 @@
 #include "seccomp_filter.h"
 #include "self_report.h"
 #include "serve_policy.h"
+#include "store_digest.h"
 
 #include <embergate/audit.h>
 #include <embergate/identity.h>
@@ -34,6 +35,7 @@
 #define ORPHAN_STOP_SECONDS 2
 #define MANY_CONNECTIONS 128
 #define ARENA_TOP_BYTES (2 << 20)
+#define KEEPER_START_S 60 /* the supervisor starts it first */
 
 typedef struct gateway {
     const eg_serve_plan *plan;
@@ -41,6 +43,8 @@ typedef struct gateway {
     eg_arena *arena;
     eg_pool *pool;
     eg_kv *kv;
+    bool digest_counted;
+    eg_store_digest_watch *digest_watch;
     eg_committer *committer;
     eg_keys *keys;
     eg_audit *audit;
@@ -77,7 +81,9 @@ static eg_err open_core(gateway *g, eg_problem *p)
     EG_TRY(eg_pool_start(c->pool_threads ? c->pool_threads : POOL_THREADS, POOL_QUEUE, &g->pool));
     EG_TRY(eg_kv_open(&ko, &g->kv, p));
     EG_TRY(eg_committer_start(g->kv, &g->committer));
-    return eg_keeper_client_new(g->plan->keeper_socket, &g->keys);
+    EG_TRY(eg_keeper_client_new(g->plan->keeper_socket, &g->keys));
+    EG_TRY(eg_store_digest_start(g->kv, g->committer, g->keys, KEEPER_START_S, &g->digest_counted, p));
+    return EG_OK;
 }
 
 static eg_err open_audit(gateway *g, eg_problem *p)
@@ -88,7 +94,8 @@ static eg_err open_audit(gateway *g, eg_problem *p)
         return no_memory(p);
     }
     eg_audit_options o = {.dir = g->plan->audit, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system, .origin = origin.ptr};
-    return eg_audit_open(&o, &g->audit, p);
+    EG_TRY(eg_audit_open(&o, &g->audit, p));
+    return eg_store_digest_watch_start(g->kv, g->audit, g->digest_counted, &g->digest_watch, p);
 }
 
 /* A batch that is due before policies are known waits for them. */
@@ -378,6 +385,7 @@ static void close_all(gateway *g)
         eg_log(EG_LOG_WARN, "gateway.stop_abrupt", NULL);
         return;
     }
+    eg_store_digest_watch_stop(g->digest_watch);
     eg_pipeline_free(g->pipeline);
     eg_router_free(g->router);
     eg_arm_free(g->arm);

@@ -72,6 +72,8 @@ typedef struct eg_keys {
     eg_err (*destroy_tenant)(void *ctx, eg_str tenant);
     /* Ed25519 with the key of the log `origin` over a statement, whose first line names its kind (EG_STATEMENT_*): never a checkpoint. */
     eg_err (*sign_statement)(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]);
+    /* A key of the installation, of no tenant: always the same for a purpose of 1 to 64 bytes, as long as the master key is. EG_ERR_INVALID. */
+    eg_err (*installation_key)(void *ctx, eg_str purpose, eg_secret **ret_key);
 } eg_keys;
 
 #define EG_STATEMENT_ERASURE "embergate erasure certificate v1"

@@ -2,7 +2,7 @@
 #ifndef EMBERGATE_KV_H
 #define EMBERGATE_KV_H
 
-#include <embergate/bytes.h>
+#include <embergate/secret.h>
 
 typedef struct eg_kv eg_kv;             /* one environment a process */
 typedef struct eg_kv_txn eg_kv_txn;
@@ -95,6 +95,19 @@ eg_err eg_kv_cursor_prev_of(eg_kv_cursor *c, eg_bytes before, eg_bytes *ret_key,
 eg_err eg_kv_cursor_del(eg_kv_cursor *c); /* what next() last gave; in a write transaction */
 void eg_kv_cursor_close(eg_kv_cursor *c);
 EG_DEFINE_CLEANUP(eg_kv_cursor, eg_kv_cursor_close)
+
+/* The digest of the store: a sum over the rows of fs.* and of what compute/ keeps for good, under a key that isn't in the store, so that an older row, one that was taken away and
+ * one of somebody else's are found. docs/STORE-DIGEST.md. */
+/* From here on it is kept, in each transaction; before anybody else commits. *ret_counted: there was none, and what is there was taken as it is. A store that has one takes no change
+ * of those rows before this was called (EG_ERR_INVALID). EG_ERR_CORRUPT: it doesn't open with this key, or is gone; *p says which. */
+eg_err eg_kv_digest_start(eg_kv *kv, eg_committer *committer, const eg_secret *key, bool *ret_counted, eg_problem *p) EG_MUST_CHECK;
+typedef struct eg_kv_digest_sink {
+    void (*differs)(void *ctx, const char *database);
+    bool (*go_on)(void *ctx);   /* asked now and then, and may rest; false: EG_ERR_CANCELLED. NULL: always */
+    void *ctx;
+} eg_kv_digest_sink;
+/* Reads all rows, and tells each database whose rows aren't those that were written last. EG_ERR_INVALID: not started. EG_ERR_CORRUPT: the digest itself is damaged or gone. */
+eg_err eg_kv_digest_check(eg_kv_txn *t, const eg_kv_digest_sink *sink) EG_MUST_CHECK;
 
 /* The store of another process as it is at this moment, for a backup: a snapshot that writers don't wait for and whose pages aren't reused while it is open (so
  * close it soon). Needs the rights to the store's files, and no lock. Slots of readers that died are freed on the way. */

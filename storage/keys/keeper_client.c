@@ -270,6 +270,14 @@ static eg_err sign_statement(void *ctx, eg_str origin, eg_str body, uint8_t ret_
     return take_exact(&in, ret_sig, 64);
 }
 
+static eg_err installation_key(void *ctx, eg_str purpose, eg_secret **ret_key) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_INSTALLATION_KEY, purpose, (eg_str){NULL, 0});
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    return take_key(&in, ret_key);
+}
+
 eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
     eg_keys *k = calloc(1, sizeof *k);
     eg_ipc_client *client = eg_ipc_client_new(socket_path, CONNECTIONS);
@@ -297,6 +305,7 @@ eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
         .list_keys = list_keys,
         .destroy_tenant = destroy_tenant,
         .sign_statement = sign_statement,
+        .installation_key = installation_key,
     };
     *ret = k;
     return EG_OK;

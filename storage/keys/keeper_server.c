@@ -248,6 +248,17 @@ static eg_err on_LIST_TOKEN_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply
     return eg_ipc_put(reply, eg_buf_bytes(&json));
 }
 
+static eg_err on_INSTALLATION_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_str purpose;
+    EG_TRY(take_str(in, &purpose));
+    EG_TRY(finished(in));
+    EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
+    EG_TRY(keys->installation_key(keys->ctx, purpose, &key));
+    return eg_ipc_put(reply, eg_secret_bytes(key));
+}
+
 static eg_err on_SIGN_STATEMENT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     return sign(ctx, ((const eg_keys *)ctx)->sign_statement, in, reply);

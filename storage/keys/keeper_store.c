@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define RINGS_MAX ((size_t)8192)
+#define INSTALLATION_PURPOSE_MAX 64u
 
 struct eg_keeper_store {
     int dir_fd;
@@ -383,6 +384,18 @@ static eg_err sign_statement(void *ctx, eg_str origin, eg_str body, uint8_t ret_
     return eg_statement_sign(&signer, origin, body, ret_sig);
 }
 
+static eg_err installation_key(void *ctx, eg_str purpose, eg_secret **ret_key) {
+    const eg_keeper_store *s = ctx;
+    uint8_t key[EG_KEY_LEN];
+    if (purpose.len == 0 || purpose.len > INSTALLATION_PURPOSE_MAX) {
+        return EG_ERR_INVALID;
+    }
+    EG_TRY(eg_hkdf_sha256(eg_secret_bytes(s->master), eg_str_bytes(EG_LIT("embergate installation key v1")), eg_str_bytes(purpose), key, sizeof key));
+    *ret_key = eg_secret_new(key, sizeof key);
+    eg_cleanse(key, sizeof key);
+    return *ret_key ? EG_OK : EG_ERR_NO_MEMORY;
+}
+
 eg_keys eg_keeper_store_ops(eg_keeper_store *s) {
     return (eg_keys){
         .ctx = s,
@@ -403,5 +416,6 @@ eg_keys eg_keeper_store_ops(eg_keeper_store *s) {
         .list_keys = list_keys,
         .destroy_tenant = destroy_tenant,
         .sign_statement = sign_statement,
+        .installation_key = installation_key,
     };
 }

@@ -413,7 +413,7 @@ def test_new_keys_are_found_and_old_ones_go(world):
     assert ask(world, world.lingering)[0] == 200  # withdrawn, but within its grace
     assert eventually(lambda: ask(world, world.lingering) == (401, "TokenKeyUnknown"), 20)
     assert ask(world, lingering.token())[0] == 200
-    assert eventually(lambda: ask(world, real.token())[0] == 200, 60)
+    assert eventually(lambda: ask(world, real.token())[0] == 200, 130)  # where one fetch fails on a busy machine, the next comes a minute later
     # That a provider was away is in the server's log: failures before anybody is known, added up by the minute.
     told = [r for r in records(f"{world.gateway.state}/gateway/audit/server") if r["event"] == "request.refused" and r.get("error") == "ServiceUnavailable"]
     assert told and all(r["count"] >= 1 for r in told), "the outage stands in no record"

@@ -69,6 +69,11 @@ static inline void store_start(store *s) {
     const eg_kv_options kv = {.dir = dir, .map_size = (uint64_t)1 << 30, .no_sync = !s->synced};
     assert_int_equal(eg_kv_open(&kv, &s->kv, &p), EG_OK);
     assert_int_equal(eg_committer_start(s->kv, &s->committer), EG_OK);
+    eg_secret *digest_key = NULL;
+    bool counted = false;
+    assert_int_equal(s->keys->installation_key(s->keys->ctx, EG_LIT("store digest"), &digest_key), EG_OK);
+    assert_int_equal(eg_kv_digest_start(s->kv, s->committer, digest_key, &counted, &p), EG_OK);
+    eg_secret_free(digest_key);
     snprintf(dir, sizeof dir, "%s/segments", s->top);
     const eg_storage_options o = {.dir = dir, .kv = s->kv, .committer = s->committer, .keys = s->keys, .clock = &eg_clock_system,
         .usage = {s, store_moved}, .min_free_bytes = 1, .rules = store_rules, .rule_count = 1};

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 
 typedef struct findings {
     char text[16384];
@@ -292,6 +293,66 @@ static void an_older_row(void **state) {
     eg_buf_done(&value);
 }
 
+/* The row of the file in the root, as it is now: the root's own is the other one. */
+static void file_row(store *s, eg_buf *ret) {
+    for (size_t n = 0; n < 2; n++) {
+        eg_buf key;
+        raw_get(s, EG_DB_FS_INODE, n, &key, ret);
+        eg_buf_done(&key);
+        if (ret->ptr[1] == EG_KIND_FILE) {
+            return;
+        }
+        eg_buf_done(ret);
+    }
+    fail();
+}
+
+/* In LMDB's file, wherever the bytes stand. */
+static void exchange_bytes(store *s, eg_bytes was, eg_bytes now) {
+    char path[96];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/kv/data.mdb", s->top);
+    const int fd = open(path, O_RDWR);
+    assert_int_equal(fstat(fd, &st), 0);
+    uint8_t *at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(at, MAP_FAILED);
+    assert_int_equal(was.len, now.len);
+    size_t times = 0;
+    for (uint8_t *x = at; (x = memmem(x, (size_t)(at + st.st_size - x), was.ptr, was.len)) != NULL; times++) {
+        memcpy(x, now.ptr, now.len);
+    }
+    assert_true(times > 0);
+    munmap(at, (size_t)st.st_size);
+    close(fd);
+}
+
+/* Whose rights were taken away puts back the row that still gave them: it verifies, and it is found all the same. */
+static void an_older_row_of_rights(void **state) {
+    store *s = *state;
+    const call chmod = {.method = "PATCH", .path = "/data/f", .query = "action=setAccessControl", .headers = {"x-ms-permissions", "0600"}};
+    eg_buf before;
+    eg_buf after;
+    store_quiet(s);
+    store_write(s, "/data/f", "one", 3);
+    file_row(s, &before);
+    assert_int_equal(store_do(s, chmod), EG_OK);
+    file_row(s, &after);
+    expect_clean(s);
+    store_stop(s);
+    exchange_bytes(s, eg_buf_bytes(&after), eg_buf_bytes(&before));
+    store_start(s);
+    findings f;
+    const eg_check_sums sums = check(s, &f);
+    assert_int_equal(sums.faults, 1);
+    assert_non_null(strstr(f.text, "older fs.inode"));
+    store_stop(s);
+    exchange_bytes(s, eg_buf_bytes(&before), eg_buf_bytes(&after));
+    store_start(s);
+    expect_clean(s);
+    eg_buf_done(&before);
+    eg_buf_done(&after);
+}
+
 /* Snapshots and what was deleted and is kept are no loss; their rows are looked at, too. */
 static void kept(void **state) {
     store *s = *state;
@@ -351,6 +412,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_flipped_byte, store_open, store_close),
         cmocka_unit_test_setup_teardown(swapped_files, store_open, store_close),
         cmocka_unit_test_setup_teardown(an_older_copy, store_open, store_close),
+        cmocka_unit_test_setup_teardown(an_older_row_of_rights, store_open, store_close),
         cmocka_unit_test_setup_teardown(a_lost_file, store_open, store_close),
         cmocka_unit_test_setup_teardown(an_unnamed_file, store_open, store_close),
         cmocka_unit_test_setup_teardown(rows_beside, store_open, store_close),

@@ -60,6 +60,17 @@ static void the_client_has_the_same_keys(void **state) {
     again = NULL;
     assert_int_equal(k->unwrap(k->ctx, EG_LIT(TENANT_B), EG_LIT("x"), (eg_bytes){w, n}, &again), EG_ERR_CORRUPT);
     eg_secret_free(key);
+    assert_int_equal(k->installation_key(k->ctx, EG_LIT("digest"), &key), EG_OK);
+    assert_int_equal(local->installation_key(local->ctx, EG_LIT("digest"), &again), EG_OK);
+    assert_true(eg_secret_eq(key, eg_secret_bytes(again)));
+    eg_secret_free(again);
+    again = NULL;
+    assert_int_equal(k->installation_key(k->ctx, EG_LIT("digests"), &again), EG_OK);
+    assert_false(eg_secret_eq(key, eg_secret_bytes(again)));
+    eg_secret_free(again);
+    again = NULL;
+    assert_int_equal(k->installation_key(k->ctx, EG_LIT(""), &again), EG_ERR_INVALID);
+    eg_secret_free(key);
     eg_buf a;
     eg_buf b;
     eg_buf_init(&a, 8192);

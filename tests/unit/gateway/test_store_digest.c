@@ -1,0 +1,124 @@
+/* The store's digest as the gateway has it: its key comes from the keeper, and each start looks at all rows. */
+#include "../storage/keeper_fixture.h"
+
+#include "process/store_digest.h"
+
+#include <embergate/metrics.h>
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define GIVEN "rights: may read"
+#define TAKEN "rights: may none"
+
+typedef struct store {
+    char dir[96];
+    eg_kv *kv;
+    eg_committer *committer;
+    eg_keys *keys;
+    eg_audit *audit;
+    bool counted;
+} store;
+
+static eg_err put(eg_kv_txn *t, void *value, eg_problem *p) {
+    (void)p;
+    return eg_kv_put(t, EG_DB_FS_INODE, eg_str_bytes(EG_LIT("row")), eg_str_bytes(eg_str_of(value)));
+}
+
+static void open_store(const fixture *f, store *s) {
+    eg_problem p = {0};
+    char dir[96];
+    snprintf(s->dir, sizeof s->dir, "%s/kv", f->top);
+    const eg_kv_options o = {.dir = s->dir, .map_size = 64u << 20, .no_sync = true};
+    assert_int_equal(eg_kv_open(&o, &s->kv, &p), EG_OK);
+    assert_int_equal(eg_committer_start(s->kv, &s->committer), EG_OK);
+    assert_int_equal(eg_keeper_open_local(f->dir, &s->keys, &p), EG_OK);
+    assert_int_equal(eg_store_digest_start(s->kv, s->committer, s->keys, 0, &s->counted, &p), EG_OK);
+    snprintf(dir, sizeof dir, "%s/audit", f->top);
+    const eg_audit_options a = {.dir = dir, .kv = s->kv, .committer = s->committer, .keys = s->keys, .clock = &eg_clock_system, .origin = "test/digest"};
+    assert_int_equal(eg_audit_open(&a, &s->audit, &p), EG_OK);
+}
+
+static void close_store(store *s) {
+    eg_audit_close(s->audit);
+    eg_committer_stop(s->committer);
+    eg_kv_close(s->kv);
+    eg_keeper_local_free(s->keys);
+}
+
+/* How many databases the start's look finds changed. */
+static int64_t found_by_start(store *s) {
+    const int64_t before = eg_metric_get(EG_METRIC_STORAGE_CORRUPT);
+    eg_store_digest_watch *w = NULL;
+    eg_problem p = {0};
+    assert_int_equal(eg_store_digest_watch_start(s->kv, s->audit, s->counted, &w, &p), EG_OK);
+    eg_store_digest_watch_stop(w); /* waits: whether to go on is asked behind 1,024 rows only */
+    return eg_metric_get(EG_METRIC_STORAGE_CORRUPT) - before;
+}
+
+/* The file of LMDB, changed where the row lies. */
+static void exchange(const store *s, const char *was, const char *now) {
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/data.mdb", s->dir);
+    const int fd = open(path, O_RDWR);
+    assert_int_equal(fstat(fd, &st), 0);
+    char *at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(at, MAP_FAILED);
+    size_t times = 0;
+    for (char *x = at; (x = memmem(x, (size_t)(at + st.st_size - x), was, strlen(was))) != NULL; times++) {
+        memcpy(x, now, strlen(now));
+    }
+    assert_true(times > 0);
+    munmap(at, (size_t)st.st_size);
+    close(fd);
+}
+
+static void a_row_that_was_set_back_is_found_at_the_start(void **state) {
+    const fixture *f = *state;
+    store s = {0};
+    char given[] = GIVEN, taken[] = TAKEN;
+    open_store(f, &s);
+    assert_true(s.counted);
+    const eg_txn_op ops[] = {{.apply = put, .ctx = given}, {.apply = put, .ctx = taken}};
+    assert_int_equal(eg_commit(s.committer, ops, 2, NULL), EG_OK);
+    assert_int_equal(found_by_start(&s), 0);
+    close_store(&s);
+    open_store(f, &s);
+    assert_false(s.counted);
+    assert_int_equal(found_by_start(&s), 0);
+    close_store(&s);
+    exchange(&s, TAKEN, GIVEN);
+    open_store(f, &s);
+    assert_int_equal(found_by_start(&s), 1);
+    close_store(&s);
+}
+
+static void no_keeper_no_start(void **state) {
+    const fixture *f = *state;
+    char dir[96];
+    eg_kv *kv = NULL;
+    eg_committer *committer = NULL;
+    eg_keys *keys = NULL;
+    bool counted = false;
+    eg_problem p = {0};
+    snprintf(dir, sizeof dir, "%s/kv", f->top);
+    const eg_kv_options o = {.dir = dir, .map_size = 64u << 20, .no_sync = true};
+    assert_int_equal(eg_kv_open(&o, &kv, &p), EG_OK);
+    assert_int_equal(eg_committer_start(kv, &committer), EG_OK);
+    snprintf(dir, sizeof dir, "%s/no.sock", f->top);
+    assert_int_equal(eg_keeper_client_new(dir, &keys), EG_OK);
+    assert_int_equal(eg_store_digest_start(kv, committer, keys, 1, &counted, &p), EG_ERR_KEEPER);
+    assert_non_null(strstr(p.message, "keeper"));
+    eg_keeper_client_free(keys);
+    eg_committer_stop(committer);
+    eg_kv_close(kv);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_row_that_was_set_back_is_found_at_the_start, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(no_keeper_no_start, fixture_open, fixture_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
