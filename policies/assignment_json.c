@@ -61,7 +61,22 @@ static const eg_policy_role *role_called(const eg_policy *pol, eg_str s) {
     return found;
 }
 
-static eg_err read_role_id(const eg_policy *pol, const eg_policy_at *at, const json_t *v, uint32_t *ret, eg_problem *p) {
+eg_err eg_policy_role_unknown(const eg_policy_at *at, eg_str role, eg_problem *p) {
+    eg_policy_at here = {.up = at, .name = "roleDefinitionId"};
+    return eg_policy_refuse(&here, p, "Not exactly one role definition has the id or name \"%.*s\".", EG_FMT(role));
+}
+
+eg_err eg_policy_assignable(const eg_policy_at *at, const eg_policy_role *r, eg_str scope, eg_problem *p) {
+    for (size_t i = 0; i < r->assignable_count; i++) {
+        if (eg_policy_scope_covers(r->assignable[i], scope)) {
+            return EG_OK;
+        }
+    }
+    eg_policy_at here = {.up = at, .name = "scope"};
+    return eg_policy_refuse(&here, p, "The role \"%.*s\" is not assignable at this scope.", EG_FMT(r->name));
+}
+
+static eg_err read_role_id(const eg_policy *pol, const eg_policy_at *at, const json_t *v, eg_policy_assignment *out, eg_problem *p) {
     static const char marker[] = "/providers/Microsoft.Authorization/roleDefinitions/";
     eg_policy_at here = {.up = at, .name = "roleDefinitionId"};
     eg_str s, last;
@@ -76,9 +91,11 @@ static eg_err read_role_id(const eg_policy *pol, const eg_policy_at *at, const j
     }
     const eg_policy_role *role = role_called(pol, last);
     if (!role) {
-        return eg_policy_refuse(&here, p, "Not exactly one role definition has the id or name \"%.*s\".", EG_FMT(last));
+        return eg_policy_role_unknown(at, last, p);
     }
-    *ret = (uint32_t)(role - pol->roles);
+    eg_policy_guid id;
+    out->role = (uint32_t)(role - pol->roles);
+    out->role_named = eg_policy_guid_parse(last, &id) != EG_OK;
     return EG_OK;
 }
 
@@ -202,21 +219,13 @@ eg_err eg_policy_assignment_read(const eg_policy *pol, eg_policy_assignment_form
     const json_t *properties = json_object_get(v, "properties");
     eg_policy_at here = {.up = at, .name = "properties"};
     EG_TRY(eg_policy_fields(&here, properties, forms[form].properties, p));
-    EG_TRY(read_role_id(pol, &here, properties, &out.role, p));
+    EG_TRY(read_role_id(pol, &here, properties, &out, p));
     EG_TRY(read_assignee(&here, properties, &out, p));
     const assignment_json j = {form, at, &here, v, properties};
     EG_TRY(read_scope(&j, &scope, p));
     EG_TRY(read_condition(&j, pol->arena, &out, p));
     EG_TRY(read_schedule(&j, &out, p));
-    const eg_policy_role *role = &pol->roles[out.role];
-    bool assignable = false;
-    for (size_t i = 0; i < role->assignable_count && !assignable; i++) {
-        assignable = eg_policy_scope_covers(role->assignable[i], scope);
-    }
-    if (!assignable) {
-        eg_policy_at at_scope = {.up = &here, .name = "scope"};
-        return eg_policy_refuse(&at_scope, p, "The role \"%.*s\" is not assignable at this scope.", EG_FMT(role->name));
-    }
+    EG_TRY(eg_policy_assignable(&here, &pol->roles[out.role], scope, p));
     EG_TRY(copy(pol->arena, name, &out.name, p));
     EG_TRY(copy(pol->arena, scope, &out.scope, p));
     out.scope_hash = eg_policy_scope_hash(out.scope);

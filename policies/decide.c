@@ -130,9 +130,9 @@ static size_t at_level(const eg_policy *pol, uint64_t hash, size_t *ret_from) {
     size_t at = hash & pol->bucket_mask;
     for (; pol->scope_buckets[at] != 0; at = (at + 1) & pol->bucket_mask) {
         const size_t from = pol->scope_buckets[at] - 1;
-        if (pol->assignments[pol->by_scope[from]].scope_hash == hash) {
+        if (pol->by_scope[from].hash == hash) {
             size_t n = 1;
-            while (n <= SCOPE_SIDE_MAX && from + n < pol->assignment_count && pol->assignments[pol->by_scope[from + n]].scope_hash == hash) {
+            while (n <= SCOPE_SIDE_MAX && from + n < pol->assignment_count && pol->by_scope[from + n].hash == hash) {
                 n++;
             }
             *ret_from = from;
@@ -157,7 +157,7 @@ static bool find_by_scope(const question *q, const eg_policy_assignment **ret) {
             return false;
         }
         for (size_t k = from; k < from + n; k++) {
-            const eg_policy_assignment *m = &pol->assignments[pol->by_scope[k]];
+            const eg_policy_assignment *m = &pol->assignments[pol->by_scope[k].assignment];
             if (is_for(q, m) && applies(q, m)) {
                 *ret = m;
                 return true;

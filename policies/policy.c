@@ -1,5 +1,5 @@
 /* The snapshot's life: read from a directory, shared by reference, freed with the last. */
-#include "policy_model.h"
+#include "policy_builder.h"
 
 #include <embergate/durable_file.h>
 
@@ -154,9 +154,12 @@ static eg_err build(void *ctx, eg_policy_kind kind, const char *file, eg_str tex
     return eg_policy_builder_add(ctx, kind, file, text, p);
 }
 
-eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) {
+eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) { return eg_policy_load_paced(dir, version, NULL, ret, p); }
+
+eg_err eg_policy_load_paced(const char *dir, uint64_t version, eg_pace *pace, eg_policy **ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_builder_free_p) eg_policy_builder *b = NULL;
     EG_TRY(eg_policy_builder_new(&b, p));
+    b->pace = pace;
     const file_sink to = {build, b};
     EG_TRY(read_dir(dir, &to, p));
     return eg_policy_builder_finish(b, version, ret, p);
@@ -165,6 +168,7 @@ eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_pro
 static eg_err add_all(eg_policy_builder *b, const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) {
     eg_policy_document d;
     eg_err e;
+    b->pace = s->pace;
     while ((e = s->next(s->ctx, &d, p)) == EG_OK) {
         EG_TRY(eg_policy_builder_add_document(b, &d, p));
     }
@@ -217,6 +221,8 @@ eg_policy *eg_policy_ref(eg_policy *p) {
     }
     return p;
 }
+
+bool eg_policy_is_shared(const eg_policy *p) { return p && __atomic_load_n(&p->refs, __ATOMIC_ACQUIRE) > 1; }
 
 void eg_policy_unref(eg_policy *p) {
     if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0) {

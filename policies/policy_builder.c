@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define ROWS_A_STEP 256
+
 static eg_err no_memory(eg_problem *p) {
     return eg_fail(p, EG_ERR_NO_MEMORY, "The policies don't fit into the memory that is set aside for them.");
 }
@@ -32,8 +34,16 @@ static eg_err add_role(eg_policy_builder *b, const eg_policy_at *at, const json_
     EG_TRY(grow(b, EG_POLICY_ROLES, &array, pol->role_count, sizeof *pol->roles, p));
     pol->roles = array;
     EG_TRY(eg_policy_role_read(pol->arena, at, v, &pol->roles[pol->role_count], p));
+    pol->roles[pol->role_count].document = b->document;
     pol->roles[pol->role_count++].file = b->file;
     return EG_OK;
+}
+
+static void note_source(const eg_policy_builder *b, eg_policy_assignment *m) {
+    m->file = b->file;
+    m->document = b->document;
+    m->mark = b->document ? eg_policy_mark(b->document) : 0;
+    b->pol->roles_named = b->pol->roles_named || m->role_named;
 }
 
 /* Lasting assignments and those with a time lie in one array; its capacity is kept with the first of the two kinds. */
@@ -43,8 +53,7 @@ static eg_err add_assignment_of(eg_policy_builder *b, eg_policy_assignment_form 
     EG_TRY(grow(b, EG_POLICY_ASSIGNMENTS, &array, pol->assignment_count, sizeof *pol->assignments, p));
     pol->assignments = array;
     EG_TRY(eg_policy_assignment_read(pol, form, at, v, &pol->assignments[pol->assignment_count], p));
-    pol->assignments[pol->assignment_count].document = b->document;
-    pol->assignments[pol->assignment_count++].file = b->file;
+    note_source(b, &pol->assignments[pol->assignment_count++]);
     return EG_OK;
 }
 
@@ -62,8 +71,7 @@ static eg_err add_eligible(eg_policy_builder *b, const eg_policy_at *at, const j
     EG_TRY(grow(b, EG_POLICY_ELIGIBLE, &array, pol->eligible_count, sizeof *pol->eligible, p));
     pol->eligible = array;
     EG_TRY(eg_policy_assignment_read(pol, EG_FORM_ELIGIBILITY, at, v, &pol->eligible[pol->eligible_count], p));
-    pol->eligible[pol->eligible_count].document = b->document;
-    pol->eligible[pol->eligible_count++].file = b->file;
+    note_source(b, &pol->eligible[pol->eligible_count++]);
     return EG_OK;
 }
 
@@ -180,7 +188,8 @@ static eg_err sort_unique(void *v, size_t n, size_t size, int (*order)(const voi
     return EG_OK;
 }
 
-static eg_err seal_roles(eg_policy *pol, eg_problem *p) {
+static eg_err seal_roles(eg_policy_builder *b, eg_problem *p) {
+    eg_policy *pol = b->pol;
     return sort_unique(pol->roles, pol->role_count, sizeof *pol->roles, role_order, file_of_role, p);
 }
 
@@ -190,19 +199,28 @@ static int deny_order(const void *x, const void *y) {
     return order ? order : eg_policy_id_order(a->name, b->name);
 }
 
-static eg_err seal_assignments(eg_policy *pol, eg_problem *p) {
-    return eg_policy_index_assignments(pol) == EG_OK ? EG_OK : no_memory(p);
+static eg_err seal_assignments(eg_policy_builder *b, eg_problem *p) {
+    const eg_policy_moves none = {0};
+    if (b->upon) {
+        return eg_policy_merge_assignments(b, p);
+    }
+    qsort(b->pol->assignments, b->pol->assignment_count, sizeof *b->pol->assignments, eg_policy_assignment_order);
+    eg_pace_step(b->pace);
+    return eg_policy_index_assignments(b->pol, &none) == EG_OK ? EG_OK : no_memory(p);
 }
 
 /* What the last file of the folder before added is sorted when all assignments are there. */
-static eg_err seal_none(eg_policy *pol, eg_problem *p) {
-    (void)pol;
+static eg_err seal_none(eg_policy_builder *b, eg_problem *p) {
+    (void)b;
     (void)p;
     return EG_OK;
 }
 
-static eg_err seal_eligible(eg_policy *pol, eg_problem *p) {
-    (void)p;
+static eg_err seal_eligible(eg_policy_builder *b, eg_problem *p) {
+    eg_policy *pol = b->pol;
+    if (b->upon) {
+        return eg_policy_merge_eligible(b, p);
+    }
     if (pol->eligible_count > 1) {
         qsort(pol->eligible, pol->eligible_count, sizeof *pol->eligible, eg_policy_assignment_order);
     }
@@ -211,15 +229,18 @@ static eg_err seal_eligible(eg_policy *pol, eg_problem *p) {
 
 static const char *file_of_deny(const void *v) { return ((const eg_policy_deny *)v)->file; }
 
-static eg_err seal_denies(eg_policy *pol, eg_problem *p) {
+static eg_err seal_denies(eg_policy_builder *b, eg_problem *p) {
+    eg_policy *pol = b->pol;
     return sort_unique(pol->denies, pol->deny_count, sizeof *pol->denies, deny_order, file_of_deny, p);
 }
 
-static eg_err seal_groups(eg_policy *pol, eg_problem *p) {
+static eg_err seal_groups(eg_policy_builder *b, eg_problem *p) {
+    eg_policy *pol = b->pol;
     return sort_unique(pol->groups, pol->group_count, sizeof *pol->groups, group_order, file_of_group, p);
 }
 
-static eg_err seal_subnets(eg_policy *pol, eg_problem *p) {
+static eg_err seal_subnets(eg_policy_builder *b, eg_problem *p) {
+    eg_policy *pol = b->pol;
     size_t budget = 0;
     EG_TRY(sort_unique(pol->subnets, pol->subnet_count, sizeof *pol->subnets, subnet_order, file_of_subnet, p));
     for (size_t i = 0; i < pol->subnet_count; i++) {
@@ -231,7 +252,8 @@ static eg_err seal_subnets(eg_policy *pol, eg_problem *p) {
     return EG_OK;
 }
 
-static eg_err seal_accounts(eg_policy *pol, eg_problem *p) {
+static eg_err seal_accounts(eg_policy_builder *b, eg_problem *p) {
+    eg_policy *pol = b->pol;
     return sort_unique(pol->accounts, pol->account_count, sizeof *pol->accounts, account_order, file_of_account, p);
 }
 
@@ -243,14 +265,15 @@ static int assigned_order(const void *x, const void *y) {
 
 static const char *file_of_assigned(const void *v) { return ((const eg_policy_assigned *)v)->file; }
 
-static eg_err seal_assigned(eg_policy *pol, eg_problem *p) {
+static eg_err seal_assigned(eg_policy_builder *b, eg_problem *p) {
+    eg_policy *pol = b->pol;
     return sort_unique(pol->assigned, pol->assigned_count, sizeof *pol->assigned, assigned_order, file_of_assigned, p);
 }
 
 /* seal runs when all of a kind were read, before the next kind, which refers to it. */
 static const struct {
     eg_err (*add)(eg_policy_builder *b, const eg_policy_at *at, const json_t *v, eg_problem *p);
-    eg_err (*seal)(eg_policy *pol, eg_problem *p);
+    eg_err (*seal)(eg_policy_builder *b, eg_problem *p);
 } kinds[EG_POLICY_KIND_COUNT] = {
     [EG_POLICY_ROLES] = {add_role, seal_roles},
     [EG_POLICY_ASSIGNMENTS] = {add_assignment, seal_none},
@@ -268,7 +291,8 @@ static const struct {
 static eg_err advance(eg_policy_builder *b, eg_policy_kind to, eg_problem *p) {
     for (; b->kind < to; b->kind++) {
         if (!b->whole[b->kind]) {
-            EG_TRY(kinds[b->kind].seal(b->pol, p));
+            EG_TRY(kinds[b->kind].seal(b, p));
+            eg_pace_step(b->pace);
         }
     }
     return EG_OK;
@@ -290,6 +314,7 @@ static eg_err add_values(eg_policy_builder *b, eg_policy_kind kind, const eg_pol
     for (size_t i = 0; i < json_array_size(list); i++) {
         eg_policy_at here = {.up = &member, .index = i};
         EG_TRY(kinds[kind].add(b, &here, json_array_get(list, i), p));
+        eg_pace_step(b->pace);
     }
     return EG_OK;
 }
@@ -357,11 +382,14 @@ eg_err eg_policy_builder_add_document(eg_policy_builder *b, const eg_policy_docu
         return eg_fail(p, EG_ERR_INTERNAL, "Policy files were read in the wrong order.");
     }
     b->bytes += d->text.len;
+    b->pol->laid += b->upon ? d->text.len : 0;
     if (d->text.len > EG_POLICY_FILE_BYTES_MAX || b->bytes > EG_POLICY_BYTES_MAX) {
         return eg_policy_refuse(&at, p, "A file may have %u MiB, all files together %u MiB.", EG_POLICY_FILE_BYTES_MAX >> 20, EG_POLICY_BYTES_MAX >> 20);
     }
     EG_TRY(advance(b, d->kind, p));
-    return add_file(b, d, p);
+    EG_TRY(add_file(b, d, p));
+    eg_pace_step(b->pace);
+    return EG_OK;
 }
 
 eg_err eg_policy_builder_new_bare(eg_policy_builder **ret, eg_problem *p) {
@@ -404,24 +432,39 @@ void eg_policy_builder_free(eg_policy_builder *b) {
     }
     eg_policy_unref(b->pol);
     eg_rule_book_free(b->book);
-    free(b->kept);
     free(b);
 }
 
+/* The snapshot's digest, over those of its rows; and whether changes can be made upon it: of what came from files nothing can be told apart, and rows in another order would give
+ * another digest. */
+static eg_err finish_rows(eg_policy_builder *b) {
+    eg_policy *pol = b->pol;
+    uint8_t some[ROWS_A_STEP * EG_SHA256_LEN];
+    size_t n = 0;
+    EG_CLEANUP(eg_sha256_stream_free_p) eg_sha256_stream *sum = eg_sha256_stream_new();
+    EG_TRY(sum ? EG_OK : EG_ERR_NO_MEMORY);
+    pol->replaceable = pol->row_count >= EG_POLICY_BUILT_IN_ROWS;
+    for (size_t i = 0; i < pol->row_count; i++) {
+        const eg_policy_row *r = &pol->rows[i];
+        pol->replaceable = pol->replaceable && r->keyed == (i >= EG_POLICY_BUILT_IN_ROWS) && (i <= EG_POLICY_BUILT_IN_ROWS || eg_policy_row_order(r - 1, r) < 0);
+        memcpy(some + n, r->digest, EG_SHA256_LEN);
+        n += EG_SHA256_LEN;
+        if (n == sizeof some || i + 1 == pol->row_count) {
+            eg_sha256_stream_add(sum, (eg_bytes){some, n});
+            n = 0;
+            eg_pace_step(b->pace);
+        }
+    }
+    eg_sha256_stream_end(sum, pol->digest);
+    return EG_OK;
+}
+
 eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) {
-    EG_CLEANUP(eg_buf_done) eg_buf digests;
     eg_policy *pol = b->pol;
     EG_TRY(advance(b, EG_POLICY_KIND_COUNT, p));
-    eg_buf_init(&digests, (EG_POLICY_ROWS_MAX + 2) * EG_SHA256_LEN);
-    eg_err e = eg_policy_builder_merge_rows(b);
-    for (size_t i = 0; e == EG_OK && i < pol->row_count; i++) {
-        e = eg_buf_add(&digests, pol->rows[i].digest, sizeof pol->rows[i].digest);
-    }
-    if (e != EG_OK) {
+    if (eg_policy_builder_merge_rows(b) != EG_OK || finish_rows(b) != EG_OK || eg_policy_duties_index(pol) != EG_OK) {
         return no_memory(p);
     }
-    eg_sha256(eg_buf_bytes(&digests), pol->digest);
-    EG_TRY(eg_policy_duties_index(pol) == EG_OK ? EG_OK : no_memory(p));
     pol->version = version;
     *ret = pol;
     b->pol = NULL;

@@ -16,7 +16,8 @@
 #define EG_POLICY_PRESENT_BITS ((size_t)1 << 18)
 #define EG_POLICY_MEMORY_MAX (512u << 20)
 /* A snapshot is made upon another so often before all is read again: what the changes left behind is let go of then. */
-#define EG_POLICY_MEMORIES_MAX 64
+#define EG_POLICY_MEMORIES_MAX 256
+#define EG_POLICY_LAID_MAX (8u << 20)    /* bytes of documents that were read for such snapshots since all was read */
 #define EG_POLICY_BUILT_IN_ROWS 2        /* roles and policy definitions */
 #define EG_POLICY_UPON_MAX 1000          /* changed documents */
 #define EG_POLICY_UPON_BYTES_MAX (1u << 20)
@@ -45,6 +46,7 @@ typedef struct eg_policy_role {
     const char *file;
     eg_policy_permission *permissions;
     size_t permission_count;
+    const uint8_t *document; /* digest of the document's id, and its kind; NULL = built in, or it came in a file */
     bool writes;          /* policies: duties.c */
     eg_str *assignable;   /* scopes */
     size_t assignable_count;
@@ -66,7 +68,9 @@ typedef struct eg_policy_assignment {
     int64_t starts_ns;    /* wall clock; 0 = always did */
     int64_t ends_ns;      /* 0 = never */
     const struct eg_policy_condition *condition;  /* NULL = none */
-    const uint8_t *document; /* digest of the document's id; NULL = it came in a file */
+    const uint8_t *document; /* digest of the document's id, and its kind; NULL = it came in a file */
+    uint16_t mark;        /* eg_policy_mark of the document, so that most needn't be looked at */
+    bool role_named;      /* its role by name, which another role might take or share */
     bool eligible;        /* grants nothing until it is activated: not among what decides */
 } eg_policy_assignment;
 
@@ -156,6 +160,12 @@ typedef struct eg_policy_account {
     size_t subnet_count;
 } eg_policy_account;
 
+/* An assignment by the hash of its scope. */
+typedef struct eg_policy_scoped {
+    uint64_t hash;
+    uint32_t assignment;  /* index */
+} eg_policy_scoped;
+
 /* An assignment of a role that writes policies. */
 typedef struct eg_policy_writer {
     uint64_t scope_hash;
@@ -184,6 +194,7 @@ struct eg_policy {
     uint8_t digest[EG_SHA256_LEN];
     eg_policy_memory *memories[EG_POLICY_MEMORIES_MAX];
     size_t memory_count;
+    size_t laid;                        /* bytes of the documents that were read since all were */
     eg_arena *arena;                    /* of the last memory, which is its own */
     eg_policy_row *rows;                /* built-in documents first, then in the order in which they were read */
     size_t row_count;
@@ -195,7 +206,7 @@ struct eg_policy {
     size_t eligible_count;
     eg_policy_deny *denies;             /* by scope and name */
     size_t deny_count;
-    uint32_t *by_scope;                 /* assignments by the hash of their scope */
+    eg_policy_scoped *by_scope;         /* assignments by the hash of their scope */
     uint32_t *scope_buckets;            /* hash of scope → 1 + index in by_scope of its first; 0 = free. As many as buckets */
     uint64_t *present;                  /* a bit for each hash of a principal that has assignments: most groups have none */
     uint32_t *buckets;                  /* hash of principal → 1 + index of its first assignment; 0 = free */
@@ -211,15 +222,29 @@ struct eg_policy {
     eg_policy_writer *writers;          /* by the hash of their scope */
     size_t writer_count;
     bool separate_duties;
+    bool replaceable;                   /* all documents have ids, in order: a change of some can be made upon it */
+    bool roles_named;                   /* by some assignment */
 };
+
+/* The bits of a document's digest by which it is looked up. */
+#define EG_POLICY_MARKS 4096
+static inline uint16_t eg_policy_mark(const uint8_t digest[EG_SHA256_LEN]) { return (uint16_t)((digest[0] << 8 | digest[1]) % EG_POLICY_MARKS); }
 
 /* policy.c */
 eg_policy_memory *eg_policy_memory_new(void);      /* NULL without memory */
 void eg_policy_memory_unref(eg_policy_memory *m);  /* NULL is harmless */
 
-/* assignment_index.c: sorts the assignments and makes what finds them by principal and by scope. EG_ERR_NO_MEMORY. */
+/* assignment_index.c: what finds the assignments by principal and by scope, once they are sorted. EG_ERR_NO_MEMORY. */
 int eg_policy_assignment_order(const void *x, const void *y);
-eg_err eg_policy_index_assignments(eg_policy *pol) EG_MUST_CHECK;
+/* Where the assignments of an older snapshot stand by now, and which came between them: what was sorted there isn't sorted again. */
+#define EG_POLICY_GONE UINT32_MAX
+typedef struct eg_policy_moves {
+    const eg_policy *older;  /* NULL = there is none */
+    uint32_t *place;         /* of each of its assignments; EG_POLICY_GONE */
+    uint32_t *fresh;         /* indexes of the new ones */
+    size_t fresh_count;
+} eg_policy_moves;
+eg_err eg_policy_index_assignments(eg_policy *pol, const eg_policy_moves *moves) EG_MUST_CHECK;
 
 /* policy_builder.c. A builder takes files in the order of their kinds, then gives the snapshot. */
 typedef struct eg_policy_builder eg_policy_builder;
@@ -267,6 +292,9 @@ eg_err eg_policy_type_check(const eg_policy_at *at, const json_t *v, const char 
 eg_err eg_policy_role_read(eg_arena *a, const eg_policy_at *at, const json_t *v, eg_policy_role *ret, eg_problem *p) EG_MUST_CHECK;
 /* assignment_json.c */
 typedef enum eg_policy_assignment_form { EG_FORM_ASSIGNMENT = 0, EG_FORM_SCHEDULE, EG_FORM_ELIGIBILITY } eg_policy_assignment_form;
+/* That the role may be assigned there; `at` is of the properties. */
+eg_err eg_policy_assignable(const eg_policy_at *at, const eg_policy_role *r, eg_str scope, eg_problem *p) EG_MUST_CHECK;
+eg_err eg_policy_role_unknown(const eg_policy_at *at, eg_str role, eg_problem *p);
 eg_err eg_policy_assignment_read(const eg_policy *pol, eg_policy_assignment_form form, const eg_policy_at *at, const json_t *v, eg_policy_assignment *ret, eg_problem *p) EG_MUST_CHECK;
 /* deny_json.c */
 eg_err eg_policy_deny_read(eg_arena *a, const eg_policy_at *at, const json_t *v, eg_policy_deny *ret, eg_problem *p) EG_MUST_CHECK;

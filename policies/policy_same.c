@@ -37,8 +37,8 @@ static int place_order(const eg_policy_assignment *a, const eg_policy_assignment
     return order ? order : eg_policy_id_order(a->scope, b->scope);
 }
 
-/* Assignments are sorted by principal and scope: all of these two lie side by side. */
-bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m) {
+/* Assignments are sorted by principal and scope: all of these two lie side by side. SIZE_MAX = it has none. */
+static size_t find_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m) {
     size_t low = 0, high = in->assignment_count;
     while (low < high) {
         const size_t mid = low + (high - low) / 2;
@@ -50,10 +50,32 @@ bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_poli
     }
     for (; low < in->assignment_count && place_order(&in->assignments[low], m) == 0; low++) {
         if (same_grant(in, &in->assignments[low], of, m)) {
-            return true;
+            return low;
         }
     }
-    return false;
+    return SIZE_MAX;
+}
+
+bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m) { return find_grant(in, of, m) != SIZE_MAX; }
+
+/* What one snapshot took over from the other is the same, if its role is. */
+static bool is_like(const eg_policy *in, const eg_policy_assignment *a, const eg_policy *of, const eg_policy_assignment *m) {
+    return a->document && a->document == m->document ? same_role(&in->roles[a->role], &of->roles[m->role]) : same_grant(in, a, of, m);
+}
+
+/* Most are in both, in the same order: where one was found, the next is looked for behind it. */
+eg_err eg_policy_grants_missing(const eg_policy *in, const eg_policy *of, eg_err (*each)(void *ctx, const eg_policy_assignment *m), void *ctx) {
+    size_t next = 0;
+    for (size_t i = 0; i < of->assignment_count; i++) {
+        const eg_policy_assignment *m = &of->assignments[i];
+        const size_t at = next < in->assignment_count && is_like(in, &in->assignments[next], of, m) ? next : find_grant(in, of, m);
+        if (at == SIZE_MAX) {
+            EG_TRY(each(ctx, m));
+        } else {
+            next = at + 1;
+        }
+    }
+    return EG_OK;
 }
 
 /* Whether one of these gives at least what m gives: to the same, above it, for as long, under no other condition. */

@@ -3,12 +3,14 @@
 
 #include <stdlib.h>
 
-/* What has to be read again when a document of the kind changes: all that may refer to it. Assignments are taken over one by one. */
+#define ROWS_A_STEP 1024
+
+/* What has to be read again when a document of the kind changes: all that may refer to it. Roles and assignments are taken over one by one. */
 static const struct {
     bool single;                           /* documents of the kind are replaced each on its own */
     eg_policy_kind first, last;            /* the kinds that hang together */
 } families[EG_POLICY_KIND_COUNT] = {
-    [EG_POLICY_ROLES] = {false, EG_POLICY_ROLES, EG_POLICY_ELIGIBLE},
+    [EG_POLICY_ROLES] = {true, EG_POLICY_ROLES, EG_POLICY_ELIGIBLE},
     [EG_POLICY_ASSIGNMENTS] = {true, EG_POLICY_ROLES, EG_POLICY_ELIGIBLE},
     [EG_POLICY_SCHEDULES] = {true, EG_POLICY_ROLES, EG_POLICY_ELIGIBLE},
     [EG_POLICY_ELIGIBLE] = {true, EG_POLICY_ROLES, EG_POLICY_ELIGIBLE},
@@ -25,27 +27,17 @@ static int key_order(unsigned kind_a, const uint8_t *a, unsigned kind_b, const u
     return kind_a != kind_b ? (kind_a < kind_b ? -1 : 1) : memcmp(a, b, EG_SHA256_LEN);
 }
 
-static int row_order(const eg_policy_row *a, const eg_policy_row *b) { return key_order(a->kind, a->id, b->kind, b->id); }
-
-/* Of a base that came from files nothing can be told apart; one whose rows are in another order would get another digest. */
-static bool replaceable(const eg_policy *base) {
-    for (size_t i = 0; i < base->row_count; i++) {
-        const bool built_in = i < EG_POLICY_BUILT_IN_ROWS;
-        if (base->rows[i].keyed == built_in || (i > EG_POLICY_BUILT_IN_ROWS && row_order(&base->rows[i - 1], &base->rows[i]) >= 0)) {
-            return false;
-        }
-    }
-    return base->row_count >= EG_POLICY_BUILT_IN_ROWS && base->memory_count < EG_POLICY_MEMORIES_MAX;
-}
+int eg_policy_row_order(const eg_policy_row *a, const eg_policy_row *b) { return key_order(a->kind, a->id, b->kind, b->id); }
 
 bool eg_policy_upon_plan(eg_policy_upon *u) {
     memset(u->again, 0, sizeof u->again);
-    if (!u->base || u->n > EG_POLICY_UPON_MAX || u->bytes > EG_POLICY_UPON_BYTES_MAX || !replaceable(u->base)) {
+    if (!u->base || u->n > EG_POLICY_UPON_MAX || u->bytes > EG_POLICY_UPON_BYTES_MAX || !u->base->replaceable || u->base->memory_count >= EG_POLICY_MEMORIES_MAX ||
+        u->base->laid >= EG_POLICY_LAID_MAX) {
         return false;
     }
     for (size_t i = 0; i < u->n; i++) {
         const eg_policy_kind kind = u->v[i].kind;
-        if (kind >= EG_POLICY_KIND_COUNT || kind == EG_POLICY_ROLES || (i > 0 && key_order(u->v[i - 1].kind, u->v[i - 1].id, kind, u->v[i].id) >= 0)) {
+        if (kind >= EG_POLICY_KIND_COUNT || (kind == EG_POLICY_ROLES && u->base->roles_named) || (i > 0 && key_order(u->v[i - 1].kind, u->v[i - 1].id, kind, u->v[i].id) >= 0)) {
             return false;
         }
         for (eg_policy_kind k = families[kind].first; !families[kind].single && k <= families[kind].last; k++) {
@@ -63,9 +55,9 @@ static int find_order(const void *x, const void *y) {
     return key_order(key->kind, key->id, t->kind, t->id);
 }
 
-static bool is_touched(const eg_policy_upon *u, unsigned kind, const uint8_t *id) {
+bool eg_policy_builder_touches(const eg_policy_builder *b, unsigned kind, const uint8_t *id) {
     const touched_key key = {kind, id};
-    return u->n > 0 && bsearch(&key, u->v, u->n, sizeof *u->v, find_order) != NULL;
+    return eg_policy_builder_marked(b, eg_policy_mark(id)) && bsearch(&key, b->upon->v, b->upon->n, sizeof *b->upon->v, find_order) != NULL;
 }
 
 static bool take(void *ret, const void *v, size_t n, size_t size) {
@@ -77,29 +69,19 @@ static bool take(void *ret, const void *v, size_t n, size_t size) {
     return copy != NULL;
 }
 
-static size_t keep_untouched(const eg_policy_upon *u, eg_policy_assignment *v, size_t n) {
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!is_touched(u, v[i].document[EG_SHA256_LEN], v[i].document)) {
-            v[kept++] = v[i];
-        }
-    }
-    return kept;
-}
-
-static bool take_roles(eg_policy_builder *b, const eg_policy_upon *u) {
+/* Assignments follow when the roles are known: assignment_merge.c. */
+static bool take_roles(eg_policy_builder *b, const eg_policy *from) {
     eg_policy *to = b->pol;
-    const eg_policy *from = u->base;
-    if (!take(&to->roles, from->roles, from->role_count, sizeof *to->roles) ||
-        !take(&to->assignments, from->assignments, from->assignment_count, sizeof *to->assignments) ||
-        !take(&to->eligible, from->eligible, from->eligible_count, sizeof *to->eligible)) {
+    if (!take(&to->roles, from->roles, from->role_count, sizeof *to->roles)) {
         return false;
     }
-    to->role_count = from->role_count;
-    to->assignment_count = keep_untouched(u, to->assignments, from->assignment_count);
-    to->eligible_count = keep_untouched(u, to->eligible, from->eligible_count);
-    b->caps[EG_POLICY_ASSIGNMENTS] = from->assignment_count + 1;
-    b->caps[EG_POLICY_ELIGIBLE] = from->eligible_count + 1;
+    for (size_t i = 0; i < from->role_count; i++) {
+        const uint8_t *document = from->roles[i].document;
+        if (!document || !eg_policy_builder_touches(b, EG_POLICY_ROLES, document)) {
+            to->roles[to->role_count++] = from->roles[i];
+        }
+    }
+    b->caps[EG_POLICY_ROLES] = from->role_count + 1;
     return true;
 }
 
@@ -117,35 +99,42 @@ static bool take_network(eg_policy *to, const eg_policy *from) {
     return true;
 }
 
-static bool take_rows(eg_policy_builder *b, const eg_policy_upon *u) {
-    const eg_policy *from = u->base;
-    b->kept = malloc((from->row_count + 1) * sizeof *b->kept);
-    for (size_t i = 0; b->kept && i < from->row_count; i++) {
+static bool is_left_out(const eg_policy_builder *b, const eg_policy_row *r) {
+    return r->keyed && (b->upon->again[r->kind] || eg_policy_builder_touches(b, r->kind, r->id));
+}
+
+static void count_rows(eg_policy_builder *b) {
+    const eg_policy *from = b->upon->base;
+    for (size_t i = 0; i < from->row_count; i++) {
         const eg_policy_row *r = &from->rows[i];
-        if (r->keyed && (u->again[r->kind] || is_touched(u, r->kind, r->id))) {
-            continue;
+        if (r->keyed && !is_left_out(b, r)) {
+            b->rows++;
+            b->bytes += r->bytes;
         }
-        b->kept[b->kept_count++] = *r;
-        b->rows += r->keyed;
-        b->bytes += r->keyed ? r->bytes : 0;
     }
     b->rows += b->pol->subnet_count;
-    return b->kept != NULL;
 }
 
 static bool take_over(eg_policy_builder *b, const eg_policy_upon *u) {
     eg_policy *to = b->pol;
     const eg_policy *from = u->base;
+    b->upon = u;
+    for (size_t i = 0; i < u->n; i++) {
+        const uint16_t mark = eg_policy_mark(u->v[i].id);
+        b->touched[mark / 64] |= (uint64_t)1 << (mark % 64);
+    }
     to->memories[from->memory_count] = to->memories[0]; /* its own is the last */
     for (size_t i = 0; i < from->memory_count; i++) {
         to->memories[i] = from->memories[i];
         __atomic_add_fetch(&to->memories[i]->refs, 1, __ATOMIC_RELAXED);
     }
     to->memory_count = from->memory_count + 1;
+    to->laid = from->laid;
     for (eg_policy_kind k = 0; k < EG_POLICY_KIND_COUNT; k++) {
         b->whole[k] = !u->again[k] && !families[k].single;
     }
-    bool ok = take_roles(b, u);
+    to->roles_named = from->roles_named; /* perhaps no more: then all is read once more */
+    bool ok = take_roles(b, from);
     if (ok && b->whole[EG_POLICY_DENIES]) {
         ok = take(&to->denies, from->denies, from->deny_count, sizeof *to->denies);
         to->deny_count = ok ? from->deny_count : 0;
@@ -157,7 +146,8 @@ static bool take_over(eg_policy_builder *b, const eg_policy_upon *u) {
         ok = take(&to->assigned, from->assigned, from->assigned_count, sizeof *to->assigned);
         to->assigned_count = ok ? from->assigned_count : 0;
     }
-    return ok && take_rows(b, u);
+    count_rows(b);
+    return ok;
 }
 
 eg_err eg_policy_builder_new_upon(const eg_policy_upon *u, eg_policy_builder **ret, eg_problem *p) {
@@ -177,18 +167,29 @@ eg_err eg_policy_builder_new_upon(const eg_policy_upon *u, eg_policy_builder **r
 
 eg_err eg_policy_builder_merge_rows(eg_policy_builder *b) {
     eg_policy *pol = b->pol;
-    const eg_policy_row *kept = b->kept, *kept_end = kept + b->kept_count, *fresh = pol->rows, *fresh_end = fresh + pol->row_count;
-    if (!b->kept) {
+    if (!b->upon) {
         return EG_OK;
     }
-    eg_policy_row *all = malloc((b->kept_count + pol->row_count + 1) * sizeof *all);
+    const eg_policy_row *older = b->upon->base->rows, *older_end = older + b->upon->base->row_count, *fresh = pol->rows, *fresh_end = fresh + pol->row_count;
+    eg_policy_row *all = malloc((b->upon->base->row_count + pol->row_count + 1) * sizeof *all);
     if (!all) {
         return EG_ERR_NO_MEMORY;
     }
     size_t n = 0;
-    while (kept < kept_end || fresh < fresh_end) {
-        const bool older = fresh == fresh_end || (kept < kept_end && (!kept->keyed || row_order(kept, fresh) < 0));
-        all[n++] = older ? *kept++ : *fresh++;
+    for (; older < older_end; older++) {
+        const bool left_out = is_left_out(b, older);
+        for (; !left_out && older->keyed && fresh < fresh_end && eg_policy_row_order(fresh, older) < 0; fresh++) {
+            all[n++] = *fresh;
+        }
+        if (!left_out) {
+            all[n++] = *older;
+        }
+        if (n % ROWS_A_STEP == 0) {
+            eg_pace_step(b->pace);
+        }
+    }
+    for (; fresh < fresh_end; fresh++) {
+        all[n++] = *fresh;
     }
     free(pol->rows);
     pol->rows = all;

@@ -37,6 +37,8 @@ eg_err eg_universe_make(eg_universe *u, const eg_policy *older, const eg_policy 
 
 /* policy_same.c. Whether the other policy has the like of it, whatever it is called. */
 bool eg_policy_has_grant(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);
+/* Calls `each` for what `of` has and `in` has not, in order, until it fails. */
+eg_err eg_policy_grants_missing(const eg_policy *in, const eg_policy *of, eg_err (*each)(void *ctx, const eg_policy_assignment *m), void *ctx) EG_MUST_CHECK;
 /* Whether whom m names may activate all that m is about; holds it anyway. */
 bool eg_policy_may_activate(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);
 bool eg_policy_holds_as_much(const eg_policy *in, const eg_policy *of, const eg_policy_assignment *m);

@@ -6,6 +6,10 @@
         (n) += eg_policy_scope_covers(scope, (v)[i].place) ? 1 : 0; \
     }
 
+size_t eg_policy_rows(const eg_policy *pol) {
+    return pol->assignment_count + pol->eligible_count + pol->deny_count + pol->group_count + pol->subnet_count + pol->account_count + pol->assigned_count + pol->role_count;
+}
+
 size_t eg_policy_rows_within(const eg_policy *pol, eg_str scope) {
     size_t n = 0;
     COUNT(n, pol->assignments, pol->assignment_count, scope);

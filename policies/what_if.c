@@ -35,14 +35,21 @@ static eg_err tell_grant(const eg_policy *pol, const eg_policy_assignment *m, co
     return eg_buf_addf(ret, " (%s)\n", m->file);
 }
 
+typedef struct telling {
+    const eg_policy *pol;
+    const char *verb;
+    eg_buf *ret;
+} telling;
+
+static eg_err tell_missing(void *ctx, const eg_policy_assignment *m) {
+    const telling *t = ctx;
+    return tell_grant(t->pol, m, t->verb, t->ret);
+}
+
 /* What `a` has and `b` has not. */
 static eg_err tell_grants(const eg_policy *a, const eg_policy *b, const char *verb, eg_buf *ret) {
-    for (size_t i = 0; i < a->assignment_count; i++) {
-        if (!eg_policy_has_grant(b, a, &a->assignments[i])) {
-            EG_TRY(tell_grant(a, &a->assignments[i], verb, ret));
-        }
-    }
-    return EG_OK;
+    telling t = {a, verb, ret};
+    return eg_policy_grants_missing(b, a, tell_missing, &t);
 }
 
 /* What somebody of `a` may activate and of `b` may not. */

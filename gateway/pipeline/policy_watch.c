@@ -146,7 +146,8 @@ static void refused(eg_policy_watch *w, eg_err e, eg_problem *p) {
 static void reload(eg_policy_watch *w) {
     eg_policy *next = NULL;
     eg_problem p = {0};
-    eg_err e = eg_policy_load(w->dir, w->version + 1, &next, &p);
+    eg_pace pace = eg_pace_beside();
+    eg_err e = eg_policy_load_paced(w->dir, w->version + 1, &pace, &next, &p);
     if (e != EG_OK) {
         refused(w, e, &p);
         return;

@@ -47,11 +47,7 @@ static eg_err mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_p
     EG_TRY(compare(s, dir, hex, &set, &same, p));
     if (same) {
         eg_policy_number(taken, s->version);
-        pthread_mutex_lock(&s->lock);
-        eg_policy *old = s->policy;
-        s->policy = taken;
-        pthread_mutex_unlock(&s->lock);
-        eg_policy_unref(old);
+        eg_policy_store_replace(s, taken);
         return EG_OK;
     }
     eg_policy_number(taken, s->version + 1);

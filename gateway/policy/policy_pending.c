@@ -183,7 +183,8 @@ static eg_err apply_drop(eg_kv_txn *t, void *ctx, eg_problem *p) {
 /* Deciding. */
 
 static eg_err approve(eg_policy_store *s, const json_t *row, const eg_principal *approver, const eg_policy_recorder *r, eg_policy_changed *ret, eg_problem *p) {
-    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {0};
+    eg_pace pace = eg_policy_store_pace(s);
+    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {.pace = &pace};
     EG_CLEANUP(eg_policy_unref_p) eg_policy *next = NULL;
     eg_principal author;
     bool known;
@@ -224,7 +225,8 @@ eg_err eg_policy_store_approve(eg_policy_store *s, eg_str id, const eg_principal
 }
 
 static eg_err reject(eg_policy_store *s, const json_t *row, const eg_principal *by, const eg_policy_recorder *r, eg_problem *p) {
-    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {0};
+    eg_pace pace = eg_policy_store_pace(s);
+    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {.pace = &pace};
     EG_CLEANUP(eg_policy_unref_p) eg_policy *next = NULL;
     EG_CLEANUP(eg_arena_free_p) eg_arena *arena = eg_arena_new(64u << 10);
     eg_principal author;

@@ -246,7 +246,7 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p) {
 eg_err eg_policy_set_load(const eg_policy_set *s, eg_kv_txn *t, uint64_t version, eg_policy **ret, eg_problem *p) {
     EG_CLEANUP(walk_done) walk w = {.s = s, .t = t};
     EG_TRY(begin_kind(&w, 0));
-    const eg_policy_documents all = {next, &w};
+    const eg_policy_documents all = {next, &w, s->pace};
     return eg_policy_load_from(&all, version, ret, p);
 }
 
@@ -263,7 +263,7 @@ eg_err eg_policy_set_load_upon(const eg_policy_set *s, const eg_policy *base, eg
     if (!touched || !eg_policy_upon_plan(&u)) {
         e = eg_policy_set_load(s, t, version, ret, p);
     } else if ((e = begin_kind(&w, 0)) == EG_OK) {
-        const eg_policy_documents some = {next, &w};
+        const eg_policy_documents some = {next, &w, s->pace};
         e = eg_policy_load_upon(&u, &some, version, ret, p);
     }
     free(touched);

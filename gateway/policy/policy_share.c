@@ -37,7 +37,7 @@ eg_err eg_policy_store_share(const eg_policy_store *s, const eg_policy *next, co
         return EG_OK;
     }
     const eg_str tenant = eg_str_of(author->tenant);
-    const size_t rows = rows_of(s, next, tenant);
+    const size_t rows = eg_policy_rows(next) <= share ? 0 : rows_of(s, next, tenant); /* mostly nobody has to count whose they are */
     if (rows <= share || rows <= rows_of(s, s->policy, tenant)) {
         return EG_OK;
     }

@@ -36,14 +36,43 @@ uint64_t eg_policy_store_version(eg_policy_store *s) {
     return v;
 }
 
-static void put_in_force(eg_policy_store *s, eg_policy *next) {
+/* Called with the lock. NULL: it is kept for the next sweep. */
+static eg_policy *keep_replaced(eg_policy_store *s, eg_policy *old) {
+    for (size_t i = 0; old && i < EG_POLICY_REPLACED_MAX; i++) {
+        if (!s->replaced[i]) {
+            s->replaced[i] = old;
+            return NULL;
+        }
+    }
+    return old;
+}
+
+void eg_policy_store_replace(eg_policy_store *s, eg_policy *next) {
     pthread_mutex_lock(&s->lock);
-    eg_policy *old = s->policy;
+    eg_policy *old = keep_replaced(s, s->policy);
     s->policy = next;
     s->version = eg_policy_version(next);
     pthread_mutex_unlock(&s->lock);
-    eg_metric_set(EG_METRIC_POLICY_VERSION, (int64_t)eg_policy_version(next));
     eg_policy_unref(old);
+}
+
+void eg_policy_store_sweep(eg_policy_store *s) {
+    for (size_t i = 0; i < EG_POLICY_REPLACED_MAX; i++) {
+        pthread_mutex_lock(&s->lock);
+        eg_policy *old = eg_policy_is_shared(s->replaced[i]) ? NULL : s->replaced[i];
+        s->replaced[i] = old ? NULL : s->replaced[i];
+        pthread_mutex_unlock(&s->lock);
+        eg_policy_unref(old);
+    }
+}
+
+static void put_in_force(eg_policy_store *s, eg_policy *next) {
+    eg_policy_store_replace(s, next);
+    eg_metric_set(EG_METRIC_POLICY_VERSION, (int64_t)eg_policy_version(next));
+}
+
+eg_pace eg_policy_store_pace(const eg_policy_store *s) {
+    return s->o.audit ? eg_pace_beside() : (eg_pace){0};
 }
 
 /* Reading documents. */
@@ -280,7 +309,8 @@ static eg_err check_duties(eg_policy_store *s, const eg_policy *next, eg_problem
 }
 
 static eg_err change(eg_policy_store *s, const eg_policy_change *c, const eg_policy_recorder *r, eg_policy_changed *ret, eg_problem *p) {
-    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {0};
+    eg_pace pace = eg_policy_store_pace(s);
+    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {.pace = &pace};
     EG_CLEANUP(eg_policy_unref_p) eg_policy *next = NULL;
     eg_policy_changed out = {.version = s->version};
     EG_TRY(check(s, c, p));
@@ -288,7 +318,9 @@ static eg_err change(eg_policy_store *s, const eg_policy_change *c, const eg_pol
     out.changes = set.n;
     if (next) {
         EG_TRY(check_duties(s, next, p));
+        eg_pace_step(&pace);
         EG_TRY(eg_policy_store_share(s, next, c->author, p));
+        eg_pace_step(&pace);
         out.version = eg_policy_version(next);
     }
     if (next && c->what_if && eg_policy_what_if(s->policy, next, c->what_if) != EG_OK) {
@@ -404,6 +436,9 @@ void eg_policy_store_close(eg_policy_store *s) {
         return;
     }
     eg_policy_unref(s->policy);
+    for (size_t i = 0; i < EG_POLICY_REPLACED_MAX; i++) {
+        eg_policy_unref(s->replaced[i]);
+    }
     pthread_mutex_destroy(&s->changing);
     pthread_mutex_destroy(&s->lock);
     free(s);

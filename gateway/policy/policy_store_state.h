@@ -6,13 +6,21 @@
 
 #include <pthread.h>
 
+#define EG_POLICY_REPLACED_MAX 8
+
 struct eg_policy_store {
     eg_policy_store_options o;
     pthread_mutex_t changing;    /* one change at a time, from reading what is in force to swapping it */
     pthread_mutex_t lock;        /* guards what follows; held for a reference count */
     eg_policy *policy;
     uint64_t version;            /* of the newest row; written by who holds `changing` */
+    eg_policy *replaced[EG_POLICY_REPLACED_MAX]; /* until nobody asks them any more, so that no request has to free one */
 };
+
+/* eg_pace_beside where clients are served meanwhile; {0}, which never rests, where not. */
+eg_pace eg_policy_store_pace(const eg_policy_store *s);
+/* In place of what was in force, which is let go of when nobody asks it any more. */
+void eg_policy_store_replace(eg_policy_store *s, eg_policy *next);
 
 /* What a version's row says beside its number. */
 typedef struct eg_policy_reason {

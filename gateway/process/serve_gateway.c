@@ -477,6 +477,7 @@ int eg_serve_gateway(void *plan, const atomic_int *stop)
         nanosleep(&t, NULL);
         eg_certificate_watch_tick(g.certificates);
         eg_compliance_watch_tick(atomic_load(&g.compliance));
+        eg_policy_store_sweep(g.policies);
         give_back_memory(&most_connections);
         eg_admin_tick(g.admin);
         if (eg_pipeline_access_changed(g.pipeline)) {

@@ -2,6 +2,7 @@
 #ifndef EMBERGATE_POLICY_H
 #define EMBERGATE_POLICY_H
 
+#include <embergate/pace.h>
 #include <embergate/principal.h>
 
 typedef struct eg_policy eg_policy;  /* immutable snapshot, reference-counted */
@@ -35,6 +36,8 @@ eg_err eg_policy_kind_of(eg_str folder, eg_policy_kind *ret) EG_MUST_CHECK;  /* 
  * over the built-in roles. Bounded in files, bytes and rows. Any invalid file refuses the whole directory (the old
  * snapshot stays in force): EG_ERR_POLICY_INVALID, the problem names file and field. `version` is the snapshot's number. */
 eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
+/* The same, with rests between the documents. */
+eg_err eg_policy_load_paced(const char *dir, uint64_t version, eg_pace *pace, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
 
 /* One document: an object in Azure's shape. The text is borrowed until the next is asked for. */
 typedef struct eg_policy_document {
@@ -47,6 +50,7 @@ typedef struct eg_policy_document {
 typedef struct eg_policy_documents {
     eg_err (*next)(void *ctx, eg_policy_document *ret, eg_problem *p);
     void *ctx;
+    eg_pace *pace;       /* of the reading, and of what is made of it; NULL = in one go */
 } eg_policy_documents;
 /* As eg_policy_load. */
 eg_err eg_policy_load_from(const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
@@ -78,6 +82,8 @@ eg_err eg_policy_document_id(const eg_policy_document *d, eg_buf *ret, eg_proble
 eg_str eg_policy_builtin_text(void);
 eg_str eg_policy_builtin_rules_text(void);
 eg_policy *eg_policy_ref(eg_policy *p);
+/* Whether somebody else has a reference, as long as no new one can be had. NULL: false. */
+bool eg_policy_is_shared(const eg_policy *p);
 void eg_policy_unref(eg_policy *p);
 uint64_t eg_policy_version(const eg_policy *p);
 /* Of a snapshot that nobody else has yet: its number was not known when it was read. */
@@ -149,6 +155,7 @@ bool eg_policy_account_asks_subnet(const eg_policy *pol, eg_str account_id);
 
 /* Rows (assignments, rules, subnets, …) whose scope or id is the scope or lies below it. */
 size_t eg_policy_rows_within(const eg_policy *pol, eg_str scope);
+size_t eg_policy_rows(const eg_policy *pol);  /* all, built-in roles included */
 
 /* GUID of the role that has this name, GUID or resource id. EG_ERR_NOT_FOUND. */
 eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UUID_LEN]) EG_MUST_CHECK;

@@ -32,6 +32,8 @@ void eg_policy_store_close(eg_policy_store *s);  /* NULL is harmless */
 
 /* The policy in force, whole; a reference for the caller. Any thread, never blocks on a change. NULL only before the first mirror. */
 eg_policy *eg_policy_store_snapshot(eg_policy_store *s);
+/* Frees the policies that were replaced and that nobody asks any more: called now and then, by a thread that no client waits for. */
+void eg_policy_store_sweep(eg_policy_store *s);
 uint64_t eg_policy_store_version(eg_policy_store *s);
 
 /* One document's compact JSON. The id as eg_policy_document_id gives it, compared without case; of a role, whatever ends in its GUID. EG_ERR_NOT_FOUND. */

@@ -545,7 +545,33 @@ static void a_tenant_has_its_share(void **state) {
     close_bench(&b);
 }
 
-/* A role, upon which all assignments are read again, and a security group, upon which the networks are. */
+/* A policy that was replaced lasts for as long as somebody asks it, however many came after it, and is freed by the sweep, not by who asked last. */
+static void replaced_ones_last(void **state) {
+    (void)state;
+    bench b;
+    open_bench(&b);
+    grant(&b, "one", ALICE, "Reader");
+    eg_policy *asked = eg_policy_store_snapshot(b.store);
+    const uint64_t version = eg_policy_version(asked);
+    for (int i = 0; i < 20; i++) { /* more than are kept for the sweep */
+        grant(&b, "two", i % 2 ? ALICE : BOB, "Reader");
+    }
+    eg_policy_store_sweep(b.store);
+    eg_policy_store_sweep(b.store);
+    assert_int_equal(eg_policy_version(asked), version);
+    assert_true(eg_policy_is_shared(asked)); /* the store still has it, and lets go of it last */
+    eg_policy *last = eg_policy_ref(asked);
+    eg_policy_unref(asked);
+    assert_true(eg_policy_is_shared(last));
+    eg_policy_unref(last);
+    eg_policy_store_sweep(b.store);
+    for (int i = 0; i < 3; i++) {
+        grant(&b, "two", i % 2 ? BOB : ALICE, "Reader");
+    }
+    close_bench(&b);
+}
+
+/* A role, upon which all assignments are held against it, and a security group, upon which the networks are. */
 static void put_role_and_group(bench *b, int turn) {
     char role[1024], group[1024];
     eg_problem p = {0};
@@ -578,11 +604,14 @@ static void swaps_never_mix(void **state) {
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, keep_asking, &r[i]), 0);
     }
-    for (int i = 0, turn = 0; i < 160; i++) { /* more than are made one upon the other before all is read again */
+    for (int i = 0, turn = 0; i < 300; i++) { /* more than are made one upon the other before all is read again */
         if (i % 20 == 7) {
             put_role_and_group(&b, i);
         } else {
             grant(&b, "one", turn++ % 2 ? ALICE : BOB, "Reader");
+        }
+        if (i % 3 == 0) {
+            eg_policy_store_sweep(b.store);
         }
     }
     for (size_t i = 0; i < 3; i++) {
@@ -650,7 +679,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_one_is_eligible_for_is_activated, make, drop),
         cmocka_unit_test_setup_teardown(an_activation_ends_with_its_eligibility, make, drop),
         cmocka_unit_test_setup_teardown(a_tenant_has_its_share, make, drop),
-        cmocka_unit_test_setup_teardown(swaps_never_mix, make, drop),
+        cmocka_unit_test_setup_teardown(replaced_ones_last, make, drop),
+                                       cmocka_unit_test_setup_teardown(swaps_never_mix, make, drop),
         cmocka_unit_test_setup_teardown(a_kill_leaves_a_whole_version, make, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
