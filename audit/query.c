@@ -111,12 +111,25 @@ static eg_err read_record(walk *w, uint64_t record, json_t **ret) {
     return e == EG_OK ? EG_OK : EG_ERR_CORRUPT;
 }
 
+/* Object ids with blanks between. */
+static bool acted(eg_str all, eg_str who) {
+    while (all.len) {
+        if (eg_str_eq(eg_str_cut(&all, ' '), who)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool fits(const eg_query *q, const json_t *record) {
     int64_t time = 0;
     if (q->job.len && !eg_str_eq(eg_json_str(record, "job"), q->job)) {
         return false;
     }
     if (q->actor.len && !eg_str_eq(eg_json_str(json_object_get(record, "actor"), "oid"), q->actor)) {
+        return false;
+    }
+    if (q->acted_by.len && !acted(eg_json_str(record, "acted_by"), q->acted_by)) {
         return false;
     }
     if (q->outcome.len && !eg_str_eq(eg_json_str(record, "outcome"), q->outcome)) {

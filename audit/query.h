@@ -12,6 +12,7 @@ typedef struct eg_query {
     eg_log *log;
     eg_str job;       /* "" = any */
     eg_str actor;
+    eg_str acted_by;  /* one of those who acted for the actor */
     eg_str outcome;
     int64_t from_ns;  /* inclusive; 0 = from the beginning */
     int64_t to_ns;    /* exclusive; 0 = to the end */

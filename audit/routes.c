@@ -119,6 +119,7 @@ static eg_err get_records(eg_request *rq) {
     EG_TRY(asked_log(rq, "records", &q.log));
     EG_TRY(text_of(rq, "job", &q.job));
     EG_TRY(text_of(rq, "actor", &q.actor));
+    EG_TRY(text_of(rq, "acted_by", &q.acted_by));
     EG_TRY(text_of(rq, "after", &q.after));
     EG_TRY(outcome_of(rq, &q.outcome));
     EG_TRY(time_of(rq, "from", &q.from_ns));

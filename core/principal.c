@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+#define FILTER_LOG_LEAST 10
+#define FILTER_LOG_MOST 18
+
 eg_principal *eg_principal_new(void) {
     eg_principal *p = calloc(1, sizeof *p);
     if (p) {
@@ -29,39 +32,54 @@ void eg_principal_unref(eg_principal *p) {
     }
 }
 
-/* Ten bits of a GUID; those that say its version are not among them. */
-static unsigned filter_bit(const uint8_t id[16]) {
-    const uint64_t h = (eg_get_u64(id) ^ eg_get_u64(id + 8)) * 0x9e3779b97f4a7c15u;
-    return (unsigned)(h >> 54);
-}
-
 static int order(const void *a, const void *b) {
     return memcmp(a, b, 16);
 }
 
-void eg_principal_index_groups(eg_principal *p) {
+static bool parse(eg_str text, uint8_t ret[16]) {
     static const struct { uint8_t at, len; } parts[] = {{0, 8}, {9, 4}, {14, 4}, {19, 4}, {24, 12}};
-    uint8_t (*ids)[16] = p->group_count ? calloc(p->group_count, sizeof *ids) : NULL;
-    for (size_t i = 0; ids && i < p->group_count; i++) {
-        size_t n = 0;
-        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
-            size_t got = 0;
-            if (strlen(p->groups[i]) != EG_UUID_LEN - 1 ||
-                eg_unhex((eg_str){p->groups[i] + parts[k].at, parts[k].len}, ids[i] + n, sizeof ids[i] - n, &got) != EG_OK) {
-                free(ids);
-                return;
-            }
-            n += got;
+    size_t n = 0;
+    if (text.len != EG_UUID_LEN - 1) {
+        return false;
+    }
+    for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+        size_t got = 0;
+        if ((k > 0 && text.ptr[parts[k].at - 1] != '-') || eg_unhex((eg_str){text.ptr + parts[k].at, parts[k].len}, ret + n, 16 - n, &got) != EG_OK) {
+            return false;
         }
+        n += got;
+    }
+    return true;
+}
+
+/* At least sixteen bits a group, so that one in sixteen questions goes on at most. */
+static unsigned filter_log(size_t groups) {
+    unsigned n = FILTER_LOG_LEAST;
+    while (n < FILTER_LOG_MOST && ((size_t)1 << n) < 16 * groups) {
+        n++;
+    }
+    return n;
+}
+
+void eg_principal_index_groups(eg_principal *p) {
+    const unsigned log = filter_log(p->group_count);
+    const size_t ids_size = p->group_count * sizeof *p->group_ids; /* a multiple of 16: the filter is aligned */
+    uint8_t (*ids)[16] = p->group_count ? calloc(1, ids_size + ((size_t)1 << log) / 8) : NULL;
+    uint64_t *filter = ids ? (uint64_t *)(void *)ids[p->group_count] : NULL;
+    for (size_t i = 0; ids && i < p->group_count; i++) {
+        if (!parse(eg_str_of(p->groups[i]), ids[i])) {
+            free(ids);
+            return;
+        }
+        const uint32_t bit = eg_principal_mark(ids[i]) >> (32 - log);
+        filter[bit / 64] |= (uint64_t)1 << (bit % 64);
     }
     if (ids) {
         qsort(ids, p->group_count, sizeof *ids, order);
     }
     p->group_ids = ids;
-    for (size_t i = 0; ids && i < p->group_count; i++) {
-        const unsigned bit = filter_bit(ids[i]);
-        p->group_filter[bit / 64] |= (uint64_t)1 << (bit % 64);
-    }
+    p->group_filter = filter;
+    p->group_filter_log = log;
 }
 
 eg_principal *eg_principal_with_groups(const eg_principal *p, eg_principal *holder) {
@@ -83,19 +101,26 @@ eg_principal *eg_principal_with_groups(const eg_principal *p, eg_principal *hold
     q->group_count = holder ? holder->group_count : 0;
     q->groups = holder ? holder->groups : NULL;
     q->group_ids = holder ? holder->group_ids : NULL;
-    memset(q->group_filter, 0, sizeof q->group_filter);
-    if (holder) {
-        memcpy(q->group_filter, holder->group_filter, sizeof q->group_filter);
-    }
+    q->group_filter = holder ? holder->group_filter : NULL;
+    q->group_filter_log = holder ? holder->group_filter_log : 0;
     return q;
 }
 
 bool eg_principal_in_group(const eg_principal *p, const uint8_t id[16]) {
-    const unsigned bit = filter_bit(id);
-    if (!(p->group_filter[bit / 64] & ((uint64_t)1 << (bit % 64)))) {
-        return false;
+    return eg_principal_may_be_in(p, eg_principal_mark(id)) && bsearch(id, p->group_ids, p->group_count, sizeof *p->group_ids, order) != NULL;
+}
+
+bool eg_principal_in_group_named(const eg_principal *p, eg_str id) {
+    uint8_t bytes[16];
+    if (p->group_ids) {
+        return parse(id, bytes) && eg_principal_in_group(p, bytes);
     }
-    return bsearch(id, p->group_ids, p->group_count, sizeof *p->group_ids, order) != NULL;
+    for (size_t i = 0; i < p->group_count; i++) {
+        if (id.len > 0 && eg_str_ieq(eg_str_of(p->groups[i]), id)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *eg_principal_kind_name(eg_principal_kind k) {

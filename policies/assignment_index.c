@@ -28,6 +28,11 @@ static int scope_order(const void *x, const void *y) {
     return a->hash != b->hash ? (a->hash < b->hash ? -1 : 1) : a->assignment < b->assignment ? -1 : a->assignment > b->assignment;
 }
 
+static eg_policy_scoped scoped(const eg_policy *pol, uint32_t assignment) {
+    const eg_policy_assignment *m = &pol->assignments[assignment];
+    return (eg_policy_scoped){m->scope_hash, assignment, eg_principal_mark(m->principal.b)};
+}
+
 /* The first that doesn't stand before m. */
 static size_t place_of(const eg_policy_scoped *v, size_t n, const eg_policy_scoped *m) {
     size_t low = 0, high = n;
@@ -50,11 +55,11 @@ static eg_err merge_scopes(eg_policy *pol, const eg_policy_moves *moves) {
     for (size_t i = 0; kept && i < n; i++) {
         const eg_policy_scoped *m = &moves->older->by_scope[i];
         if (moves->place[m->assignment] != EG_POLICY_GONE) {
-            kept[kept_count++] = (eg_policy_scoped){m->hash, moves->place[m->assignment]};
+            kept[kept_count++] = (eg_policy_scoped){m->hash, moves->place[m->assignment], m->who};
         }
     }
     for (size_t i = 0; fresh && i < fresh_count; i++) {
-        fresh[i] = (eg_policy_scoped){pol->assignments[moves->fresh[i]].scope_hash, moves->fresh[i]};
+        fresh[i] = scoped(pol, moves->fresh[i]);
     }
     if (kept && fresh) {
         qsort(fresh, fresh_count, sizeof *fresh, scope_order);
@@ -82,7 +87,7 @@ static eg_err index_scopes(eg_policy *pol, const eg_policy_moves *moves) {
         return EG_ERR_NO_MEMORY;
     }
     for (size_t i = 0; !moves->older && i < n; i++) {
-        pol->by_scope[i] = (eg_policy_scoped){pol->assignments[i].scope_hash, (uint32_t)i};
+        pol->by_scope[i] = scoped(pol, (uint32_t)i);
     }
     if (moves->older) {
         EG_TRY(merge_scopes(pol, moves));

@@ -1,7 +1,7 @@
 /* Role-based decisions: which assignment, if any, grants an action at a scope to a principal. */
 #include "condition.h"
 
-#define SCOPE_SIDE_MAX 64 /* assignments at the scopes above a resource that are looked at one by one */
+#define SCOPE_SIDE_LEAST 64 /* as many assignments at the scopes above a resource are looked at one by one, and as many as there are groups to look up instead */
 
 /* Object ids are random (version 4) in Entra, but an administrator writes the files: multiply, so that no choice of ids piles up. */
 size_t eg_policy_guid_hash(const eg_policy_guid *id) {
@@ -125,14 +125,14 @@ static bool is_for(const question *q, const eg_policy_assignment *m) {
     return (m->kind & EG_ASSIGNEE_GROUP) && !who->groups_unknown && eg_principal_in_group(who, m->principal.b);
 }
 
-/* Of the assignments at one of the levels: by_scope[*ret_from…] for as long as the hash is the same. */
-static size_t at_level(const eg_policy *pol, uint64_t hash, size_t *ret_from) {
+/* Of the assignments at one of the levels: by_scope[*ret_from…] for as long as the hash is the same. No more than `most` and one are counted. */
+static size_t at_level(const eg_policy *pol, uint64_t hash, size_t most, size_t *ret_from) {
     size_t at = hash & pol->bucket_mask;
     for (; pol->scope_buckets[at] != 0; at = (at + 1) & pol->bucket_mask) {
         const size_t from = pol->scope_buckets[at] - 1;
         if (pol->by_scope[from].hash == hash) {
             size_t n = 1;
-            while (n <= SCOPE_SIDE_MAX && from + n < pol->assignment_count && pol->by_scope[from + n].hash == hash) {
+            while (n <= most && from + n < pol->assignment_count && pol->by_scope[from + n].hash == hash) {
                 n++;
             }
             *ret_from = from;
@@ -145,20 +145,24 @@ static size_t at_level(const eg_policy *pol, uint64_t hash, size_t *ret_from) {
 /* From the scopes above the resource to the assignments there. false: there are too many, and the other way is shorter. */
 static bool find_by_scope(const question *q, const eg_policy_assignment **ret) {
     const eg_policy *pol = q->pol;
+    const eg_principal *who = q->a->who;
+    const uint32_t person = q->person_known ? eg_principal_mark(q->person.b) : 0;
+    const size_t most = who->group_count > SCOPE_SIDE_LEAST && !who->groups_unknown ? who->group_count : SCOPE_SIDE_LEAST;
     size_t from = 0, all = 0;
-    if (q->levels->all || (q->a->who->group_count > 0 && !q->a->who->group_ids)) {
+    if (q->levels->all || (who->group_count > 0 && !who->group_ids)) {
         return false;
     }
     *ret = NULL;
     for (size_t i = 0; i < q->levels->n; i++) {
-        const size_t n = at_level(pol, q->levels->hashes[i], &from);
+        const size_t n = at_level(pol, q->levels->hashes[i], most, &from);
         all += n;
-        if (all > SCOPE_SIDE_MAX) {
+        if (all > most) {
             return false;
         }
         for (size_t k = from; k < from + n; k++) {
-            const eg_policy_assignment *m = &pol->assignments[pol->by_scope[k].assignment];
-            if (is_for(q, m) && applies(q, m)) {
+            const eg_policy_scoped *at = &pol->by_scope[k];
+            const eg_policy_assignment *m = &pol->assignments[at->assignment];
+            if (((q->person_known && at->who == person) || eg_principal_may_be_in(who, at->who)) && is_for(q, m) && applies(q, m)) {
                 *ret = m;
                 return true;
             }

@@ -164,6 +164,7 @@ typedef struct eg_policy_account {
 typedef struct eg_policy_scoped {
     uint64_t hash;
     uint32_t assignment;  /* index */
+    uint32_t who;         /* eg_principal_mark of whom it is for: most needn't be looked at */
 } eg_policy_scoped;
 
 /* An assignment of a role that writes policies. */

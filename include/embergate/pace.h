@@ -14,8 +14,8 @@ typedef struct eg_pace {
     int64_t since_ns, rested_ns;           /* its own */
 } eg_pace;
 
-#define EG_PACE_WORK_NS 400000
-#define EG_PACE_REST_NS 200000
+#define EG_PACE_WORK_NS 250000
+#define EG_PACE_REST_NS 250000
 #define EG_PACE_RESTS_NS 300000000
 /* What is done beside busy workers, by these and the system's clock. The first step begins now. */
 eg_pace eg_pace_beside(void);

@@ -56,9 +56,24 @@ typedef struct eg_principal {
     size_t group_count;
     char (*groups)[EG_UUID_LEN];             /* owned */
     uint8_t (*group_ids)[16];                /* the same as bytes in order, for decisions; owned; NULL = not made */
+    const uint64_t *group_filter;            /* bits of their marks, behind them in the same memory: most questions end at it */
+    unsigned group_filter_log;               /* of how many bits, to the base of two */
     struct eg_principal *groups_of;          /* whose groups and group_ids these are, a reference; NULL = its own */
-    uint64_t group_filter[16];               /* a bit for each of group_ids: most questions end at it */
 } eg_principal;
+
+/* A GUID as 32 bits; those that say its version are not among them. */
+static inline uint32_t eg_principal_mark(const uint8_t id[16]) {
+    uint64_t one, two;
+    memcpy(&one, id, sizeof one);
+    memcpy(&two, id + 8, sizeof two);
+    return (uint32_t)(((one ^ two) * 0x9e3779b97f4a7c15u) >> 32);
+}
+
+/* false: no group of p has this mark. */
+static inline bool eg_principal_may_be_in(const eg_principal *p, uint32_t mark) {
+    const uint32_t bit = p->group_filter ? mark >> (32 - p->group_filter_log) : 0;
+    return p->group_filter && (p->group_filter[bit / 64] >> (bit % 64) & 1);
+}
 
 eg_principal *eg_principal_new(void);        /* zeroed, one reference; NULL without memory. core/principal.c */
 eg_principal *eg_principal_ref(eg_principal *p);
@@ -69,6 +84,8 @@ void eg_principal_index_groups(eg_principal *p);
 eg_principal *eg_principal_with_groups(const eg_principal *p, eg_principal *holder);
 /* By group_ids, which must have been made. */
 bool eg_principal_in_group(const eg_principal *p, const uint8_t id[16]);
+/* By group_ids where they were made, else by the texts, without regard to case. */
+bool eg_principal_in_group_named(const eg_principal *p, eg_str id);
 const char *eg_principal_kind_name(eg_principal_kind k); /* "none", "user", "service", "job" */
 EG_DEFINE_CLEANUP(eg_principal, eg_principal_unref)
 

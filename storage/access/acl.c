@@ -223,12 +223,7 @@ void eg_acl_inherit(const eg_acl *parent, const eg_acl_birth *b, eg_acl *ret) {
 static bool same_id(eg_str a, eg_str b) { return a.len > 0 && eg_str_ieq(a, b); }
 
 bool eg_acl_in_group(const eg_acl_who *who, eg_str group) {
-    for (size_t i = 0; i < who->group_count; i++) {
-        if (same_id(eg_str_of(who->groups[i]), group)) {
-            return true;
-        }
-    }
-    return false;
+    return who->member && eg_principal_in_group_named(who->member, group);
 }
 
 bool eg_acl_is_owner(const eg_acl_item *item, const eg_acl_who *who) { return same_id(who->id, item->owner); }

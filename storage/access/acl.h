@@ -80,8 +80,7 @@ void eg_acl_inherit(const eg_acl *parent, const eg_acl_birth *b, eg_acl *ret);
 /* Who asks. */
 typedef struct eg_acl_who {
     eg_str id;                       /* object id; len 0 = nobody: fits no owner and no entry */
-    const char (*groups)[EG_UUID_LEN];
-    size_t group_count;
+    const eg_principal *member;      /* whose groups count; NULL = there are none */
     bool groups_unknown;             /* then what is said of any group may be said of the asker: others' rights are narrowed by it */
 } eg_acl_who;
 

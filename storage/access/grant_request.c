@@ -54,7 +54,7 @@ eg_grant eg_grant_begin(eg_request *rq, eg_way way, const eg_principal *who, con
     eg_grant g = {.way = way, .bounds = bounds, .rule = rq->decided_by, .rule_size = sizeof rq->decided_by, .asked = &rq->access_asked};
     g.superuser = way == EG_WAY_KEY || way == EG_WAY_SAS;
     if (who && (way == EG_WAY_ROLE || way == EG_WAY_ACL)) {
-        g.who = (eg_acl_who){eg_str_of(who->object_id), (const char (*)[EG_UUID_LEN])who->groups, who->group_count, who->groups_unknown};
+        g.who = (eg_acl_who){eg_str_of(who->object_id), who, who->groups_unknown};
     }
     if (bounds && bounds->checked.len > 0) {
         /* The delegator's role lets it in, and then the lists must let this one in; one that lists alone let in vouches for nobody. */

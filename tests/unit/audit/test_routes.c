@@ -9,6 +9,7 @@
 
 #define JOB "etl/7"
 #define ALICE "aaaaaaaa-0000-4000-8000-000000000001"
+#define MIDDLE "cccccccc-0000-4000-8000-000000000003"
 #define BOB "bbbbbbbb-0000-4000-8000-000000000002"
 
 static unsigned responses;
@@ -72,6 +73,11 @@ static void fill(bench *b) {
     snprintf(alice->object_id, sizeof alice->object_id, ALICE);
     snprintf(alice->name, sizeof alice->name, "alice@example.org");
     snprintf(bob->object_id, sizeof bob->object_id, BOB);
+    eg_acting *acting = calloc(1, sizeof *acting); /* who acts for bob was given its token by another */
+    assert_non_null(acting);
+    acting->count = 2;
+    snprintf(acting->text, sizeof acting->text, "%s %s", ALICE, MIDDLE);
+    bob->acting = acting;
     json_t *details = json_pack("{s:s}", "args", "--secret-of-alice");
     char resource[32];
     for (int i = 0; i < 600; i++) {
@@ -109,6 +115,11 @@ static void finds_by_job_actor_time_outcome(void **state) {
         {"actor=" ALICE "&limit=1000", 300},
         {"actor=" BOB "&outcome=denied&limit=1000", 0},
         {"outcome=denied&limit=1000", 60},
+        {"acted_by=" MIDDLE "&limit=1000", 300}, /* for bob, and once removed */
+        {"acted_by=" MIDDLE "&actor=" ALICE "&limit=1000", 0},
+        {"acted_by=" MIDDLE "&job=etl%2F7&limit=1000", 100},
+        {"acted_by=" BOB "&limit=1000", 0},
+        {"acted_by=" MIDDLE "%20" ALICE "&limit=1000", 0}, /* one id, not their list */
         {"job=etl%2F7&actor=" BOB "&limit=1000", 100},
         {"from=2026-01-01T00:01:00Z&to=2026-01-01T00:02:00Z", 60},
         {"job=etl%2F7&from=2026-01-01T00:01:00Z&to=2026-01-01T00:02:00Z", 20},
@@ -172,7 +183,7 @@ static void bad_questions_are_refused(void **state) {
     bench *b = *state;
     bench_open(b);
     fill(b);
-    static const char *const bad[] = {"limit=0", "limit=1001", "limit=x", "limit=", "outcome=maybe", "from=yesterday", "to=5", "job=a&job=b", "after=zz", "after=00", "job=etl%2F7&after=00000000000000000000000000000000"};
+    static const char *const bad[] = {"limit=0", "limit=1001", "limit=x", "limit=", "outcome=maybe", "from=yesterday", "to=5", "job=a&job=b", "acted_by=", "acted_by=a&acted_by=b", "after=zz", "after=00", "job=etl%2F7&after=00000000000000000000000000000000"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         refused(b, bad[i]);
     }

@@ -128,15 +128,16 @@ static void assignments_agree(void **state) {
                                           "Microsoft.HDInsight/clusters/jobs/submit/action"};
     unsigned allowed = 0, denied = 0;
     for (int round = 0; round < 60; round++) {
-        eg_policy *pol = random_assignments(round % 3 == 0 ? 200 : pick(30)); /* 200: more than the scope's side looks at */
+        eg_policy *pol = random_assignments(round % 3 == 0 ? 200 : pick(30)); /* 200: more than the scope's side looks at, for whom has few groups */
         for (int k = 0; k < 60; k++) {
             char id[EG_UUID_LEN];
             id_of(pick(12), id);
             eg_principal *who = person(TENANT, id);
-            who->group_count = pick(4);
-            who->groups = calloc(4, sizeof *who->groups);
+            const bool in_many = pick(4) == 0; /* more groups than there are assignments at any scope; few of them have some */
+            who->group_count = in_many ? 300 : pick(4);
+            who->groups = calloc(300, sizeof *who->groups);
             for (size_t g = 0; g < who->group_count; g++) {
-                id_of(pick(12), who->groups[g]);
+                id_of(in_many && pick(150) ? 1000 + (unsigned)g : pick(12), who->groups[g]);
             }
             const unsigned action = pick(4);
             eg_access a = {.who = who, .resource_tenant = EG_LIT(TENANT), .action = eg_str_of(actions[action]), .data_action = action == 3, .scope = eg_str_of(scopes[pick(6)])};
