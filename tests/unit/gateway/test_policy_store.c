@@ -566,7 +566,7 @@ static void replaced_ones_last(void **state) {
     eg_policy_unref(last);
     eg_policy_store_sweep(b.store);
     for (int i = 0; i < 3; i++) {
-        grant(&b, "two", i % 2 ? BOB : ALICE, "Reader");
+        grant(&b, "three", i % 2 ? BOB : ALICE, "Reader");
     }
     close_bench(&b);
 }
