@@ -17,7 +17,7 @@ static void new_id(int64_t time_ns, char ret[EG_RECORD_ID_LEN]) {
     uint8_t raw[16];
     uint64_t ms = (uint64_t)(time_ns / 1000000);
     eg_put_u64(raw, ms << 16);
-    eg_random(raw + 6, 10);
+    eg_random_public(raw + 6, 10);
     /* 128 bits in 26 digits: the first digit has 3. */
     unsigned bits = 2;
     unsigned value = 0;

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define KEPT ((size_t)1 << 20)          /* of a transaction's memory, for the next one */
+#define KEPT ((size_t)2 << 20)          /* of a transaction's memory, for the next one */
 #define RESERVE_SHARE 8u
 #define RESERVE_MAX ((uint64_t)64 << 20)
 

@@ -133,7 +133,10 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
         const eg_blocks_of of = {r->create.base.account, place.container.root, r->create.base.path};
         EG_TRY(eg_blocks_drop(t, &of));
     }
-    return eg_path_create_apply(t, &r->create, p);
+    r->create.place = &place;
+    const eg_err e = eg_path_create_apply(t, &r->create, p);
+    r->create.place = NULL;
+    return e;
 }
 
 /* In the committer's thread: what is small goes into the log with the rows; of packs of the day one sync makes a whole group's durable. A segment that is gone was replaced and reclaimed meanwhile; a lost

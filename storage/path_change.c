@@ -145,7 +145,11 @@ eg_err eg_path_create_apply(eg_kv_txn *t, void *create, eg_problem *p) {
     eg_path_create *c = create;
     eg_place place;
     EG_TRY(eg_path_allowed(t, &c->base, EG_NEED_CREATE, p));
-    EG_TRY(eg_path_resolve(t, &c->base, c->base.path, &place, p));
+    if (c->place) {
+        place = *c->place;
+    } else {
+        EG_TRY(eg_path_resolve(t, &c->base, c->base.path, &place, p));
+    }
     if (place.blocked) {
         return eg_fail(p, EG_ERR_PATH_CONFLICT, "An element of the path is a file.");
     }

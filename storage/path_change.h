@@ -41,6 +41,7 @@ typedef struct eg_path_create {
     uint16_t umask;
     uint16_t parent_mode;     /* before umask, of directories made on the way */
     eg_kind existing;         /* out: what stands there, when EG_ERR_PATH_EXISTS */
+    const eg_place *place;    /* where base.path leads, when the same transaction has resolved it and changed no entry since; NULL = not known */
 } eg_path_create;
 /* A file takes the place of a file; a directory that is there stays, and so does what this same transaction id made. EG_ERR_PATH_EXISTS, EG_ERR_PATH_CONFLICT (an ancestor
  * is a file), EG_ERR_CONDITION_NOT_MET, EG_ERR_FILESYSTEM_NOT_FOUND. */

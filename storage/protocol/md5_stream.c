@@ -2,13 +2,21 @@
 #include "md5_stream.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
+
+/* Fetched once: by name it would be looked up, under a lock, for each stream. */
+static EVP_MD *md5;
+static pthread_once_t md5_once = PTHREAD_ONCE_INIT;
+
+static void fetch_md5(void) { md5 = EVP_MD_fetch(NULL, "MD5", NULL); }
 
 /* The context is OpenSSL's; the name keeps its type out of the header. */
 static EVP_MD_CTX *ctx_of(eg_md5_stream *m) { return (EVP_MD_CTX *)(void *)m; }
 
 eg_err eg_md5_stream_new(eg_md5_stream **ret) {
+    (void)pthread_once(&md5_once, fetch_md5);
     EVP_MD_CTX *c = EVP_MD_CTX_new();
-    if (!c || EVP_DigestInit_ex(c, EVP_md5(), NULL) != 1) {
+    if (!c || !md5 || EVP_DigestInit_ex(c, md5, NULL) != 1) {
         EVP_MD_CTX_free(c);
         return EG_ERR_CRYPTO;
     }
