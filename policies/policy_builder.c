@@ -204,7 +204,9 @@ static eg_err seal_assignments(eg_policy_builder *b, eg_problem *p) {
     if (b->upon) {
         return eg_policy_merge_assignments(b, p);
     }
-    qsort(b->pol->assignments, b->pol->assignment_count, sizeof *b->pol->assignments, eg_policy_assignment_order);
+    if (b->pol->assignment_count > 1) {
+        qsort(b->pol->assignments, b->pol->assignment_count, sizeof *b->pol->assignments, eg_policy_assignment_order);
+    }
     eg_pace_step(b->pace);
     return eg_policy_index_assignments(b->pol, &none) == EG_OK ? EG_OK : no_memory(p);
 }
