@@ -1,4 +1,4 @@
-/* The table of claim checks, a row of input for each way that a claim can be wrong. */
+/* The table of claim checks, a row of input for each way that a claim can be wrong. covers: claim_audience.c claim_groups.c claim_read.c claim_times.c */
 #include "token_maker.h"
 
 #include "identity/claims.h"
