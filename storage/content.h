@@ -109,10 +109,15 @@ typedef struct eg_content_flush {
     size_t plan_count;
     bool logged;
     eg_segment_store *segments;
+    eg_txn_op ops[2];     /* private */
 } eg_content_flush;
 /* Syncs the segments, then commits together with `record` (may be NULL). EG_ERR_FLUSH_POSITION when staged appends don't
  * reach from the file's length exactly to `position`; EG_ERR_BUSY when an append came in between. */
 eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) EG_MUST_CHECK;
+/* The same without waiting, of packed segments alone, as eg_commit_start. EG_ERR_BUSY: nothing was done, and it wants the other way. When it was told,
+ * eg_content_flush_done; after EG_ERR_NOT_FOUND (a pack went meanwhile) it may be started again. */
+eg_err eg_content_flush_start(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, void (*told)(void *ctx, eg_err e, const eg_problem *p), void *ctx) EG_MUST_CHECK;
+void eg_content_flush_done(eg_content_flush *f);
 
 /* An append and the flush of it in one commit: of a packed segment that begins where the file ends. Nothing of both when one is refused. */
 eg_err eg_content_append_flushed(eg_storage *s, eg_content_stage *stage, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) EG_MUST_CHECK;

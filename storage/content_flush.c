@@ -152,18 +152,43 @@ static eg_err sync_plan(void *flush) {
     return eg_segment_store_sync(f->segments, f->plan, f->plan_count);
 }
 
-/* Packs of the day are synced by the committer, once for all who flush at the time; what has files of its own here, so that nobody waits for it. */
-static eg_err sync_and_commit(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
-    eg_txn_op ops[2] = {{apply, f, .grows = true}};
-    if (eg_segment_all_packed(f->plan, f->plan_count)) {
-        ops[0].before = sync_plan;
-    } else {
-        EG_TRY(sync_plan(f));
-    }
+/* Packs of the day are synced by the committer, once for all who flush at the time; what has files of its own by who flushes, so that nobody waits for it. */
+static size_t make_ops(eg_content_flush *f, const eg_txn_op *record) {
+    const bool packed = eg_segment_all_packed(f->plan, f->plan_count);
+    f->ops[0] = (eg_txn_op){apply, f, .grows = true, .before = packed ? sync_plan : NULL};
     if (record) {
-        ops[1] = *record;
+        f->ops[1] = *record;
     }
-    return eg_commit(s->committer, ops, record ? 2 : 1, p);
+    return record ? 2 : 1;
+}
+
+static eg_err sync_and_commit(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, eg_problem *p) {
+    const size_t n = make_ops(f, record);
+    EG_TRY(f->ops[0].before ? EG_OK : sync_plan(f));
+    return eg_commit(s->committer, f->ops, n, p);
+}
+
+void eg_content_flush_done(eg_content_flush *f) {
+    free(f->plan);
+    f->plan = NULL;
+}
+
+eg_err eg_content_flush_start(eg_storage *s, eg_content_flush *f, const eg_txn_op *record, void (*told)(void *ctx, eg_err e, const eg_problem *p), void *ctx) {
+    eg_problem p = {0};
+    f->segments = s->segments;
+    f->plan = NULL;
+    f->plan_count = 0;
+    eg_err e = make_plan(s, f, &p);
+    if (e == EG_OK) {
+        const size_t n = make_ops(f, record);
+        e = f->ops[0].before ? eg_commit_start(s->committer, f->ops, n, told, ctx) : EG_ERR_BUSY;
+    } else {
+        e = EG_ERR_BUSY; /* the other way says what is wrong */
+    }
+    if (e != EG_OK) {
+        eg_content_flush_done(f);
+    }
+    return e;
 }
 
 /* A pack may go between plan and sync, when its segments were moved to another: then a second plan says where they are. */
@@ -177,8 +202,7 @@ eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op 
         if (e == EG_OK) {
             e = sync_and_commit(s, f, record, p);
         }
-        free(f->plan);
-        f->plan = NULL;
+        eg_content_flush_done(f);
     }
     return e == EG_ERR_NOT_FOUND ? eg_fail(p, eg_record_corrupt(), "A segment of the file is missing.") : e;
 }

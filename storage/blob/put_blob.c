@@ -4,6 +4,7 @@
 #include "blocks.h"
 #include "encryption.h"
 #include "grant_request.h"
+#include "later.h"
 #include "lifecycle.h"
 #include "metadata.h"
 #include "reclaim.h"
@@ -115,7 +116,7 @@ typedef struct put {
     eg_part part;
     eg_txn_op record;
     bool recorded;
-    eg_err result;
+    eg_later later;
 } put;
 
 /* The blob's key, and its content sealed under it. Until the record is made nothing was done that can't be done again. */
@@ -182,22 +183,10 @@ static eg_err answer(put *u, eg_err e) {
     return eg_respond_empty(rq, 201);
 }
 
-static void on_worker(void *arg) {
-    put *u = arg;
-    eg_request *rq = u->rq;
-    let_go(u);
-    const eg_err e = answer(u, u->result);
-    if (e != EG_OK) {
-        eg_respond_problem(rq, e, rq->problem.code == e ? &rq->problem : NULL);
-    }
-}
-
-/* In the committer's thread: the answer is the worker's to make. */
-static void told(void *ctx, eg_err e, const eg_problem *p) {
+static eg_err told(void *ctx, eg_err e) {
     put *u = ctx;
-    u->result = e;
-    u->rq->problem = *p;
-    u->rq->ops->on_worker(u->rq, on_worker, u);
+    let_go(u);
+    return answer(u, e);
 }
 
 /* What can be sealed and handed to the committer by the worker itself: a small blob of an account that is in use. Two threads that wake each other would cost more. */
@@ -220,7 +209,8 @@ eg_err eg_blob_put_end(eg_request *rq) {
     *u = (put){.rq = rq};
     eg_err e = prepare(u);
     if (e == EG_OK && rq->must_not_wait) {
-        e = eg_content_replace_start(u->d.store, &u->replace, &u->record, told, u);
+        u->later = (eg_later){.rq = rq, .answer = told, .ctx = u};
+        e = eg_content_replace_start(u->d.store, &u->replace, &u->record, eg_later_told, &u->later);
         if (e == EG_OK) {
             return e; /* told goes on */
         }

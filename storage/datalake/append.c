@@ -2,6 +2,7 @@
 #include "datalake.h"
 
 #include "encryption.h"
+#include "later.h"
 #include "lease_request.h"
 #include "md5_stream.h"
 #include "readers.h"
@@ -104,10 +105,11 @@ static eg_err stage(eg_request *rq, const eg_target *d, uint64_t position, const
     return e == EG_OK ? eg_lease_renewed(rq, &s.base) : e;
 }
 
-static eg_err flush(eg_request *rq, const eg_target *d, eg_content_flush *f, int status) {
+/* Of an append with flush=true that isn't one commit. */
+static eg_err flush_second(eg_request *rq, const eg_target *d, eg_content_flush *f) {
     eg_txn_op record;
-    EG_TRY(read_flush(rq, d, f, status == 202 ? EG_LEASE_STEP_FLUSH_SECOND : EG_LEASE_STEP_FLUSH));
-    const bool recorded = eg_target_record(rq, status, &record);
+    EG_TRY(read_flush(rq, d, f, EG_LEASE_STEP_FLUSH_SECOND));
+    const bool recorded = eg_target_record(rq, 202, &record);
     EG_TRY(eg_content_flush_run(d->store, f, recorded ? &record : NULL, &rq->problem));
     return flushed(rq, d, f);
 }
@@ -189,22 +191,71 @@ eg_err eg_dfs_append_end(eg_request *rq) {
     if (at_once) {
         EG_TRY(flushed(rq, &d, &f));
     } else if (also_flush) {
-        EG_TRY(flush(rq, &d, &f, 202));
+        EG_TRY(flush_second(rq, &d, &f));
     }
     return answer(rq, &file);
 }
 
-eg_err eg_dfs_flush(eg_request *rq) {
+/* A flush that the worker hands to the committer, in the request's arena until it is answered. */
+typedef struct flushing {
+    eg_request *rq;
     eg_target d;
-    eg_content_flush f = {0};
-    EG_TRY(eg_target_query_u64(rq, "position", &f.position));
+    eg_content_flush f;
     eg_inode file;
-    EG_TRY(eg_target_open(rq, &d));
-    EG_TRY(eg_target_find(rq, &d, &file));
-    EG_TRY(eg_encryption_require(rq, &file));
-    EG_TRY(flush(rq, &d, &f, 200));
-    EG_TRY(eg_lease_renewed(rq, &f.base));
+    eg_txn_op record;
+    eg_later later;
+    bool again;
+} flushing;
+
+static eg_err answer_flush(flushing *x) {
+    eg_request *rq = x->rq;
+    EG_TRY(flushed(rq, &x->d, &x->f));
+    EG_TRY(eg_lease_renewed(rq, &x->f.base));
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
-    EG_TRY(eg_encryption_echo(rq, &file));
+    EG_TRY(eg_encryption_echo(rq, &x->file));
     return eg_respond_empty(rq, 200);
+}
+
+static eg_err start_flush(flushing *x) {
+    return eg_content_flush_start(x->d.store, &x->f, &x->record, eg_later_told, &x->later);
+}
+
+static eg_err flush_told(void *ctx, eg_err e) {
+    flushing *x = ctx;
+    eg_content_flush_done(&x->f);
+    if (e == EG_ERR_NOT_FOUND && !x->again) {
+        x->again = true; /* the segments were moved to another pack meanwhile: a second plan says where they are */
+        return start_flush(x);
+    }
+    EG_TRY(e == EG_ERR_NOT_FOUND ? eg_fail(&x->rq->problem, eg_record_corrupt(), "A segment of the file is missing.") : e);
+    return answer_flush(x);
+}
+
+static eg_err flush_later(flushing *x) {
+    eg_request *rq = x->rq;
+    if (!rq->ops->on_worker) {
+        return EG_ERR_BUSY;
+    }
+    EG_TRY(read_flush(rq, &x->d, &x->f, EG_LEASE_STEP_FLUSH));
+    x->later = (eg_later){.rq = rq, .answer = flush_told, .ctx = x};
+    return eg_target_record(rq, 200, &x->record) ? start_flush(x) : EG_ERR_BUSY;
+}
+
+eg_err eg_dfs_flush(eg_request *rq) {
+    flushing *x = eg_arena_alloc(rq->arena, sizeof *x);
+    if (!x) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *x = (flushing){.rq = rq};
+    EG_TRY(eg_target_query_u64(rq, "position", &x->f.position));
+    EG_TRY(eg_target_open(rq, &x->d));
+    EG_TRY(eg_target_find(rq, &x->d, &x->file));
+    EG_TRY(eg_encryption_require(rq, &x->file));
+    if (rq->must_not_wait) {
+        return flush_later(x);
+    }
+    eg_txn_op *record = eg_target_record(rq, 200, &x->record) ? &x->record : NULL;
+    EG_TRY(read_flush(rq, &x->d, &x->f, EG_LEASE_STEP_FLUSH));
+    EG_TRY(eg_content_flush_run(x->d.store, &x->f, record, &rq->problem));
+    return answer_flush(x);
 }

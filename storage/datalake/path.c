@@ -2,6 +2,7 @@
 #include "datalake.h"
 
 #include "encryption.h"
+#include "later.h"
 #include "lease_request.h"
 #include "lifecycle.h"
 #include "permissions.h"
@@ -81,31 +82,57 @@ static eg_err fill_inode(eg_request *rq, eg_kind kind, eg_path_create *c) {
     return read_acl(rq, &c->made);
 }
 
-static eg_err create(eg_request *rq, eg_kind kind) {
+/* What is made, in the request's arena until it is answered. */
+typedef struct making {
+    eg_request *rq;
     eg_target d;
-    eg_path_create c = {0};
-    eg_file_key_plan key = {0};
-    EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
-    EG_TRY(eg_target_open(rq, &d));
-    EG_TRY(eg_segment_store_room(d.store->segments, &rq->problem));
-    EG_TRY(eg_target_change(rq, &d, &c.base));
-    EG_TRY(eg_lease_read_proposed(rq, &c.base));
-    EG_TRY(fill_inode(rq, kind, &c));
+    eg_path_create c;
+    eg_file_key_plan key;
     uint8_t expires[8];
-    EG_TRY(eg_expiry_read(rq, &c.made, expires));
-    if (kind == EG_KIND_FILE) {
-        EG_TRY(eg_encryption_make(rq, &d, &key, &c.made, &customer));
-    }
-    const eg_err e = eg_target_commit(rq, &d, (eg_txn_op){eg_path_create_apply, &c}, 201);
-    if (e == EG_ERR_PATH_EXISTS && c.existing != EG_KIND_NONE) {
-        (void)eg_response_header(rq, "x-ms-existing-resource-type", "%s", c.existing == EG_KIND_FILE ? "file" : "directory");
+} making;
+
+static eg_err made(void *ctx, eg_err e) {
+    making *m = ctx;
+    eg_request *rq = m->rq;
+    const eg_path_create *c = &m->c;
+    if (e == EG_ERR_PATH_EXISTS && c->existing != EG_KIND_NONE) {
+        (void)eg_response_header(rq, "x-ms-existing-resource-type", "%s", c->existing == EG_KIND_FILE ? "file" : "directory");
     }
     EG_TRY(e);
-    eg_reclaim_wake(d.store->reclaim);
-    EG_TRY(eg_target_etag(rq, &c.base.after));
+    eg_reclaim_wake(m->d.store->reclaim);
+    EG_TRY(eg_target_etag(rq, &c->base.after));
     (void)eg_response_header(rq, "x-ms-request-server-encrypted", "true");
-    EG_TRY(eg_encryption_echo(rq, &c.made));
+    EG_TRY(eg_encryption_echo(rq, &c->made));
     return eg_respond_empty(rq, 201);
+}
+
+static eg_err prepare(making *m, eg_kind kind) {
+    eg_request *rq = m->rq;
+    eg_path_create *c = &m->c;
+    EG_CLEANUP(eg_secret_free_p) eg_secret *customer = NULL;
+    EG_TRY(eg_target_open(rq, &m->d));
+    EG_TRY(eg_segment_store_room(m->d.store->segments, &rq->problem));
+    EG_TRY(eg_target_change(rq, &m->d, &c->base));
+    EG_TRY(eg_lease_read_proposed(rq, &c->base));
+    EG_TRY(fill_inode(rq, kind, c));
+    EG_TRY(eg_expiry_read(rq, &c->made, m->expires));
+    if (kind != EG_KIND_FILE) {
+        return EG_OK;
+    }
+    m->key.must_not_wait = rq->must_not_wait;
+    const eg_err e = eg_encryption_make(rq, &m->d, &m->key, &c->made, &customer);
+    c->made.customer_key = NULL; /* its digest stands in the attributes, and the empty file has no content under it */
+    return e;
+}
+
+static eg_err create(eg_request *rq, eg_kind kind) {
+    making *m = eg_arena_alloc(rq->arena, sizeof *m);
+    if (!m) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *m = (making){.rq = rq};
+    EG_TRY(prepare(m, kind));
+    return eg_target_commit_then(rq, &m->d, (eg_txn_op){eg_path_create_apply, &m->c}, 201, made, m);
 }
 
 eg_err eg_dfs_create_file(eg_request *rq) {
@@ -118,18 +145,34 @@ eg_err eg_dfs_create_file(eg_request *rq) {
 
 eg_err eg_dfs_create_directory(eg_request *rq) { return create(rq, EG_KIND_DIRECTORY); }
 
-eg_err eg_dfs_delete(eg_request *rq) {
+typedef struct deleting {
+    eg_request *rq;
     eg_target d;
-    eg_path_delete del = {0};
-    EG_TRY(eg_target_open(rq, &d));
-    EG_TRY(eg_target_change(rq, &d, &del.base));
-    EG_TRY(eg_target_query_bool(rq, "recursive", false, &del.recursive));
-    /* The whole subtree leaves in one step, so there is never a rest to continue with. The Blob API says 202 for it. */
-    const int status = rq->surface == EG_SURFACE_BLOB ? 202 : 200;
-    EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_delete_apply, &del}, status));
-    eg_reclaim_wake(d.store->reclaim);
-    if (del.deletion != 0) {
-        (void)eg_response_header(rq, "x-ms-deletion-id", "%llu", (unsigned long long)del.deletion);
+    eg_path_delete del;
+} deleting;
+
+/* The Blob API says 202 for it. */
+static int deleted_status(const eg_request *rq) { return rq->surface == EG_SURFACE_BLOB ? 202 : 200; }
+
+static eg_err deleted(void *ctx, eg_err e) {
+    const deleting *x = ctx;
+    EG_TRY(e);
+    eg_reclaim_wake(x->d.store->reclaim);
+    if (x->del.deletion != 0) {
+        (void)eg_response_header(x->rq, "x-ms-deletion-id", "%llu", (unsigned long long)x->del.deletion);
     }
-    return eg_respond_empty(rq, status);
+    return eg_respond_empty(x->rq, deleted_status(x->rq));
+}
+
+/* The whole subtree leaves in one step, so there is never a rest to continue with. */
+eg_err eg_dfs_delete(eg_request *rq) {
+    deleting *x = eg_arena_alloc(rq->arena, sizeof *x);
+    if (!x) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *x = (deleting){.rq = rq};
+    EG_TRY(eg_target_open(rq, &x->d));
+    EG_TRY(eg_target_change(rq, &x->d, &x->del.base));
+    EG_TRY(eg_target_query_bool(rq, "recursive", false, &x->del.recursive));
+    return eg_target_commit_then(rq, &x->d, (eg_txn_op){eg_path_delete_apply, &x->del}, deleted_status(rq), deleted, x);
 }

@@ -1,6 +1,7 @@
 /* Rename of files and directories, within a filesystem or from another of the account. */
 #include "datalake.h"
 
+#include "later.h"
 #include "lease_request.h"
 #include "reclaim.h"
 
@@ -76,34 +77,60 @@ static eg_err write_down(eg_request *rq, const eg_path_rename *r) {
     if (!source.ptr) {
         return EG_ERR_NO_MEMORY;
     }
+    json_decref(rq->record_details); /* of a first try on the worker */
     rq->record_details = json_pack("{s:s%}", "source", source.ptr, source.len);
     return rq->record_details ? EG_OK : EG_ERR_NO_MEMORY;
+}
+
+/* A rename, in the request's arena until it is answered. */
+typedef struct renaming {
+    eg_request *rq;
+    eg_target d;
+    eg_path_rename r;
+    eg_grant from;
+    eg_grant to;
+} renaming;
+
+static eg_err renamed(void *ctx, eg_err e) {
+    const renaming *x = ctx;
+    EG_TRY(e);
+    eg_reclaim_wake(x->d.store->reclaim);
+    EG_TRY(eg_target_etag(x->rq, &x->r.base.after));
+    return eg_respond_empty(x->rq, 201);
+}
+
+static eg_err prepare(renaming *x) {
+    eg_request *rq = x->rq;
+    eg_path_rename *r = &x->r;
+    eg_str query;
+    EG_TRY(eg_target_open(rq, &x->d));
+    EG_TRY(eg_target_change(rq, &x->d, &r->base));
+    EG_TRY(eg_conditions_read_source(rq, &r->source_conditions, &rq->problem));
+    EG_TRY(eg_lease_read_id(rq, "x-ms-source-lease-id", &r->has_source_lease, &r->source_lease));
+    EG_TRY(read_source(rq, &x->d, r, &query));
+    if (query.len > 0 && rq->must_not_wait) {
+        return EG_ERR_BUSY; /* a signed source may want a key of the keeper */
+    }
+    EG_TRY(read_mode(rq, &r->posix));
+    EG_TRY(eg_dfs_read_attributes(rq, r->set, r->attr));
+    const eg_source source = {x->d.account, r->source_container, r->source, query, leaving, EG_NEED_MOVE_FROM};
+    EG_TRY(eg_source_grant(rq, &source, &x->from));
+    x->to = eg_grant_at(rq, x->d.container, arriving);
+    r->source_grant = &x->from;
+    r->base.grant = &x->to;
+    EG_TRY(eg_dfs_transaction_id(rq, &r->transaction_id));
+    return write_down(rq, r);
 }
 
 eg_err eg_dfs_rename(eg_request *rq) {
     if (eg_request_header(rq, "x-ms-rename-source").len == 0) {
         return eg_target_not_built(rq, "Put Blob");
     }
-    eg_target d;
-    eg_path_rename r = {0};
-    eg_grant from;
-    eg_str query;
-    EG_TRY(eg_target_open(rq, &d));
-    EG_TRY(eg_target_change(rq, &d, &r.base));
-    EG_TRY(eg_conditions_read_source(rq, &r.source_conditions, &rq->problem));
-    EG_TRY(eg_lease_read_id(rq, "x-ms-source-lease-id", &r.has_source_lease, &r.source_lease));
-    EG_TRY(read_source(rq, &d, &r, &query));
-    EG_TRY(read_mode(rq, &r.posix));
-    EG_TRY(eg_dfs_read_attributes(rq, r.set, r.attr));
-    const eg_source source = {d.account, r.source_container, r.source, query, leaving, EG_NEED_MOVE_FROM};
-    EG_TRY(eg_source_grant(rq, &source, &from));
-    const eg_grant to = eg_grant_at(rq, d.container, arriving);
-    r.source_grant = &from;
-    r.base.grant = &to;
-    EG_TRY(eg_dfs_transaction_id(rq, &r.transaction_id));
-    EG_TRY(write_down(rq, &r));
-    EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_rename_apply, &r}, 201));
-    eg_reclaim_wake(d.store->reclaim);
-    EG_TRY(eg_target_etag(rq, &r.base.after));
-    return eg_respond_empty(rq, 201);
+    renaming *x = eg_arena_alloc(rq->arena, sizeof *x);
+    if (!x) {
+        return EG_ERR_NO_MEMORY;
+    }
+    *x = (renaming){.rq = rq};
+    EG_TRY(prepare(x));
+    return eg_target_commit_then(rq, &x->d, (eg_txn_op){eg_path_rename_apply, &x->r}, 201, renamed, x);
 }

@@ -6,6 +6,7 @@
 #include <embergate/actions.h>
 
 #define DATA (EG_ROUTE_BLOCKING | EG_ROUTE_DATA_ACTION | EG_ROUTE_JOB_TOKEN | EG_ROUTE_ACL)
+#define SHORT (DATA | EG_ROUTE_TRY_FIRST) /* of an account that is in use it waits for nothing but a commit, whose answer comes later */
 #define CONTROL EG_ROUTE_BLOCKING
 #define CONTROL_READ (EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN)
 #define ROOT "/"
@@ -40,33 +41,33 @@ static const eg_route routes[] = {
     ROW("PATCH", FS, "resource=filesystem", EG_ACTION_CONTAINER_WRITE, EG_RECORD_EACH, CONTROL, eg_dfs_container_set_properties, "storage.filesystem.set_properties"),
 
     /* The root directory. */
-    ROW("HEAD", FS, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_access_control, "storage.path.get_access"),
-    ROW("HEAD", FS, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_check_access, "storage.path.check_access"),
-    ROW("HEAD", FS, "action=getStatus", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_status, "storage.path.status"),
+    ROW("HEAD", FS, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_access_control, "storage.path.get_access"),
+    ROW("HEAD", FS, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_check_access, "storage.path.check_access"),
+    ROW("HEAD", FS, "action=getStatus", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_status, "storage.path.status"),
     ROW("HEAD", FS, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, no_properties, "storage.path.status"),
     ROW("PATCH", FS, "action=setAccessControlRecursive", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_recursive, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setAccessControl", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_control, "storage.path.set_access"),
     ROW("PATCH", FS, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),
-    ROW("PUT", FS, NULL, EG_ACTION_BLOB_MOVE, EG_RECORD_EACH, DATA, eg_dfs_rename, "storage.path.rename"),
-    ROW("DELETE", FS, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_dfs_delete, "storage.path.delete"),
+    ROW("PUT", FS, NULL, EG_ACTION_BLOB_MOVE, EG_RECORD_EACH, SHORT, eg_dfs_rename, "storage.path.rename"),
+    ROW("DELETE", FS, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, SHORT, eg_dfs_delete, "storage.path.delete"),
 
     /* Files and directories. */
-    ROW("PUT", PATH, "resource=file", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_file, "storage.file.create"),
-    ROW("PUT", PATH, "resource=directory", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_create_directory, "storage.directory.create"),
-    ROW("PUT", PATH, NULL, EG_ACTION_BLOB_MOVE, EG_RECORD_EACH, DATA, eg_dfs_rename, "storage.path.rename"),
+    ROW("PUT", PATH, "resource=file", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, SHORT, eg_dfs_create_file, "storage.file.create"),
+    ROW("PUT", PATH, "resource=directory", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, SHORT, eg_dfs_create_directory, "storage.directory.create"),
+    ROW("PUT", PATH, NULL, EG_ACTION_BLOB_MOVE, EG_RECORD_EACH, SHORT, eg_dfs_rename, "storage.path.rename"),
     {EG_SURFACE_DFS, "PATCH", PATH, "action=append", EG_ACTION_BLOB_WRITE, eg_target_container_scope, EG_RECORD_FIRST, DATA, EG_APPEND_MAX,
         eg_dfs_append_begin, eg_dfs_append_body, eg_dfs_append_end, "storage.file.append"},
-    ROW("PATCH", PATH, "action=flush", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_flush, "storage.file.flush"),
+    ROW("PATCH", PATH, "action=flush", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, SHORT, eg_dfs_flush, "storage.file.flush"),
     ROW("PATCH", PATH, "action=setProperties", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_properties, "storage.path.set_properties"),
     ROW("PATCH", PATH, "action=setAccessControlRecursive", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_recursive, "storage.path.set_access"),
     ROW("PATCH", PATH, "action=setAccessControl", EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_dfs_set_access_control, "storage.path.set_access"),
     ROW("PATCH", PATH, NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, not_built, "storage.path.other"),
     ROW("POST", PATH, NULL, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, eg_lease_path, "storage.path.lease"),
-    ROW("HEAD", PATH, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_access_control, "storage.path.get_access"),
-    ROW("HEAD", PATH, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_check_access, "storage.path.check_access"),
-    ROW("HEAD", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_status, "storage.path.status"),
+    ROW("HEAD", PATH, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_access_control, "storage.path.get_access"),
+    ROW("HEAD", PATH, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_check_access, "storage.path.check_access"),
+    ROW("HEAD", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_status, "storage.path.status"),
     ROW("GET", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_read, "storage.file.read"),
-    ROW("DELETE", PATH, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_dfs_delete, "storage.path.delete"),
+    ROW("DELETE", PATH, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, SHORT, eg_dfs_delete, "storage.path.delete"),
 };
 
 const eg_route *eg_storage_routes(size_t *ret_n) {

@@ -91,6 +91,9 @@ static void name_resource(eg_request *rq, eg_str container, eg_str path) {
 
 eg_err eg_target_open_account(eg_request *rq, eg_target *ret) {
     eg_target d = {.store = rq->room};
+    if (rq->must_not_wait && !eg_storage_account_loaded(d.store, rq->account)) {
+        return EG_ERR_BUSY;
+    }
     const eg_err version = eg_service_version(rq);
     (void)eg_response_header(rq, "x-ms-request-id", "%s", rq->request_id);
     const eg_str client_id = eg_request_header(rq, "x-ms-client-request-id");

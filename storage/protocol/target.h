@@ -22,7 +22,7 @@ eg_err eg_target_split(eg_request *rq, eg_str *ret_container, eg_str *ret_path) 
 /* Headers that ask for what isn't built: leases, customer-provided keys, … Never blocks. EG_ERR_STORAGE_NOT_BUILT. */
 eg_err eg_target_refuse_unbuilt(eg_request *rq) EG_MUST_CHECK;
 /* Refuses those, finds the account, names the resource for the
- * audit record and sets the headers that every answer has. Blocks on the keeper at an account's first use. */
+ * audit record and sets the headers that every answer has. Blocks on the keeper at an account's first use, but while rq->must_not_wait: EG_ERR_BUSY then. */
 eg_err eg_target_open(eg_request *rq, eg_target *ret) EG_MUST_CHECK;
 /* The same for routes without a container. */
 eg_err eg_target_open_account(eg_request *rq, eg_target *ret) EG_MUST_CHECK;

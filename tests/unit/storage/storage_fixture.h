@@ -290,7 +290,7 @@ static inline eg_err store_end(const eg_route *route, eg_request *rq) {
     rq->must_not_wait = true;
     const eg_err e = route->end(rq);
     if (e != EG_ERR_BUSY || a->answered) {
-        if (e == EG_OK && !a->answered) {
+        while (e == EG_OK && !a->answered) {
             sem_wait(&a->told);
             a->fn(a->arg);
         }
