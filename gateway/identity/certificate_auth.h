@@ -4,12 +4,6 @@
 
 #include "local_principal.h"
 
-typedef struct eg_certificate_auth eg_certificate_auth;
-
-/* NULL without memory. */
-eg_certificate_auth *eg_certificate_auth_new(void);
-void eg_certificate_auth_free(eg_certificate_auth *a);
-
 /* At the token endpoint: the client that the request names, by the certificate of its connection. EG_ERR_OAUTH_CLIENT, the same for a client that nobody knows,
  * one that is disabled or of another tenant, and a certificate that is another's or not valid now; EG_ERR_TOO_MANY_REQUESTS. */
 eg_err eg_certificate_client(eg_identity *i, eg_str tenant, eg_str client_id, const eg_peer *peer, eg_local_principal *ret, eg_problem *p) EG_MUST_CHECK;

@@ -125,8 +125,8 @@ eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_prob
     EG_TRY(eg_own_keys_open(o->keys, o->pool, o->clock, &i->own_keys, p));
     i->cache = eg_token_cache_new(o->cache_entries ? o->cache_entries : CACHE_ENTRIES);
     i->clients = eg_client_auth_new(o->kv, o->clock);
-    i->basic = eg_basic_auth_new();
-    i->certificates = eg_certificate_auth_new();
+    i->basic = eg_proof_memory_new();
+    i->certificates = eg_proof_memory_new();
     if (!i->cache || !i->clients || !i->basic || !i->certificates) {
         return EG_ERR_NO_MEMORY;
     }
@@ -153,8 +153,8 @@ void eg_identity_close(eg_identity *i) {
     eg_own_keys_free(i->own_keys);
     eg_token_cache_free(i->cache);
     eg_client_auth_free(i->clients);
-    eg_basic_auth_free(i->basic);
-    eg_certificate_auth_free(i->certificates);
+    eg_proof_memory_free(i->basic);
+    eg_proof_memory_free(i->certificates);
     free(i);
 }
 

@@ -2,13 +2,13 @@
 #ifndef EG_GATEWAY_IDENTITY_STATE_H
 #define EG_GATEWAY_IDENTITY_STATE_H
 
-#include "basic_auth.h"
 #include "certificate_auth.h"
 #include "claims.h"
 #include "client_auth.h"
 #include "group_lookup.h"
 #include "jwks_cache.h"
 #include "own_keys.h"
+#include "proof_memory.h"
 #include "token_cache.h"
 
 #include <stdatomic.h>
@@ -25,8 +25,8 @@ struct eg_identity {
     struct eg_compute *compute;
     eg_token_cache *cache;
     eg_client_auth *clients;
-    eg_basic_auth *basic;
-    eg_certificate_auth *certificates;
+    eg_proof_memory *basic;
+    eg_proof_memory *certificates;
     char certificate_url[EG_PUBLIC_URL_MAX]; /* "" = client certificates are asked for nowhere */
     bool bind_tokens;
     eg_pool *pool;

@@ -1,8 +1,5 @@
-/* Names and passwords: right ones pass, all others look the same; who is locked out, and what ends a password. */
-#include "identity_fixture.h"
-
-#include "identity/identity_state.h"
-#include "identity/local_admin.h"
+/* Names and passwords: right ones pass, all others look the same; who is locked out, and what ends a password. covers: proof_memory.c */
+#include "local_acts.h"
 
 #include <embergate/encoding.h>
 #include <semaphore.h>
@@ -11,29 +8,11 @@
 #define HERE "192.0.2.1"
 #define ELSEWHERE "192.0.2.2"
 
-static eg_err nothing(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)t;
-    (void)ctx;
-    (void)p;
-    return EG_OK;
-}
-
-static eg_txn_op no_record(void *ctx, const eg_local_principal *who) {
-    (void)ctx;
-    (void)who;
-    return (eg_txn_op){.apply = nothing};
-}
-
 static eg_err act(fixture *f, eg_local_act what, const char *name, const char *password) {
-    const eg_local_ask a = {.act = what, .tenant = EG_LIT(TENANT), .name = eg_str_of(name), .kind = EG_PRINCIPAL_USER, .record = no_record,
-                            .proof = eg_str_bytes(eg_str_of(password))};
     eg_local_principal r;
     eg_problem p = {0};
-    eg_buf secret;
-    eg_buf_init(&secret, 256);
-    eg_err e = eg_local_admin_change(f->identity, &a, &r, &secret, &p);
+    const eg_err e = local_act(f, (eg_local_ask){.act = what, .name = eg_str_of(name), .kind = EG_PRINCIPAL_USER, .proof = eg_str_bytes(eg_str_of(password))}, &r, &p);
     assert_null(strstr(p.message, "staple"));
-    eg_buf_done(&secret);
     return e;
 }
 

@@ -1,34 +1,16 @@
 /* Who a connection's certificate stands for, what a bound token is good with, and what ends both. covers: client_key.c */
-#include "identity_fixture.h"
+#include "local_acts.h"
 
 #include "identity/certificate_auth.h"
 #include "identity/client_key.h"
-#include "identity/identity_state.h"
-#include "identity/local_admin.h"
 
 #include <embergate/encoding.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-static eg_err nothing(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)t;
-    (void)ctx;
-    (void)p;
-    return EG_OK;
-}
-
-static eg_txn_op no_record(void *ctx, const eg_local_principal *who) {
-    (void)ctx;
-    (void)who;
-    return (eg_txn_op){.apply = nothing};
-}
-
 static eg_err act_of(fixture *f, eg_local_act what, const char *name, eg_str proof, eg_local_principal *ret) {
-    const eg_local_ask a = {.act = what, .tenant = EG_LIT(TENANT), .name = eg_str_of(name), .kind = EG_PRINCIPAL_SERVICE, .record = no_record, .proof = eg_str_bytes(proof)};
     eg_problem p = {0};
-    EG_CLEANUP(eg_buf_done) eg_buf secret;
-    eg_buf_init(&secret, 256);
-    return eg_local_admin_change(f->identity, &a, ret, &secret, &p);
+    return local_act(f, (eg_local_ask){.act = what, .name = eg_str_of(name), .kind = EG_PRINCIPAL_SERVICE, .proof = eg_str_bytes(proof)}, ret, &p);
 }
 
 static eg_err act(fixture *f, eg_local_act what, const char *name, const char *proof) {

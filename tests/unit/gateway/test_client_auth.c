@@ -1,6 +1,6 @@
 /* Client secrets: right ones pass, all others look the same, and failures are slowed down.
  * covers: local_principal.c local_admin.c */
-#include "identity_fixture.h"
+#include "local_acts.h"
 
 #include "identity/client_auth.h"
 #include "identity/local_admin.h"
@@ -47,19 +47,6 @@ static void a_disabled_client_is_forgotten(void **state) {
     assert_int_equal(eg_identity_disable_local(f->kv, f->committer, eg_str_of(f->client_id), &p), EG_OK);
     assert_int_equal(try_from(a, TENANT, f->client_id, f->secret, "192.0.2.1"), EG_ERR_OAUTH_CLIENT);
     eg_client_auth_free(a);
-}
-
-static eg_err nothing(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    (void)t;
-    (void)ctx;
-    (void)p;
-    return EG_OK;
-}
-
-static eg_txn_op no_record(void *ctx, const eg_local_principal *who) {
-    (void)ctx;
-    (void)who;
-    return (eg_txn_op){.apply = nothing};
 }
 
 static eg_err act(fixture *f, eg_local_act what, const char *name, eg_local_principal *ret, eg_buf *secret) {
