@@ -212,9 +212,9 @@ def test_records_name_both(world):
                 and [r for r in read if r["actor"]["oid"] == ann and r["acted_by"] == middle])
     assert soon(there)
     asked = w.gateway.json("GET", f"/audit/{w.tenant}/records?limit=1000&acted_by={middle}", w.gateway.token())[1]["records"]
-    assert asked and all(r["acted_by"] == middle for r in asked) and any(r["event"] == "storage.file.read" and r["actor"]["oid"] == ann for r in asked)
+    assert asked and all(middle in r["acted_by"].split() for r in asked) and any(r["event"] == "storage.file.read" and r["actor"]["oid"] == ann for r in asked)
     story = w.gateway.run("audit", "show", "--acted-by", middle, "--actor", ann).stdout
-    assert f" through {middle}" in story, story
+    assert " through " in story and middle in story, story
     assert "no such record" in w.gateway.run("audit", "show", "--acted-by", plain, check=False).stderr
     text = w.gateway.request("GET", f"/audit/{w.tenant}/records?limit=1000", w.gateway.token())[1].decode()
     assert got["access_token"] not in text and w.middle["client_secret"] not in text
