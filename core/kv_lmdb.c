@@ -174,12 +174,19 @@ void eg_kv_write_abort(eg_kv_txn *t) {
     }
 }
 
+/* After some failures, such as a full map, LMDB takes nothing more in a transaction. */
+static eg_err still_usable(const eg_kv_txn *t) {
+    MDB_stat st;
+    return eg_kv_of_lmdb(mdb_stat(t->txn, t->kv->dbis[EG_DB_META], &st));
+}
+
 /* What can't be taken back spoils the group. */
 eg_err eg_kv_change_end(eg_kv_txn *t, eg_err result) {
     eg_kv *kv = t->kv;
     const eg_err e = result == EG_OK ? t->err : result;
     if (e != EG_OK) {
-        const eg_err undone = eg_kv_undo_back(t, 0);
+        eg_err undone = eg_kv_undo_back(t, 0);
+        undone = undone == EG_OK ? still_usable(t) : undone;
         kv->changes.len = t->mark;
         eg_kv_digest_set(kv->digest, &t->sums);
         t->parent->err = undone == EG_OK ? EG_OK : t->err != EG_OK ? t->err : undone;

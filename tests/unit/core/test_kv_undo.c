@@ -173,6 +173,40 @@ static void a_sticky_error_ends_with_its_change(void **state) {
     eg_kv_close(kv);
 }
 
+/* LMDB takes nothing more in a transaction whose map is full: the group ends with that error, nothing of it is there, and the next one is as ever. */
+static void a_full_map_ends_the_group(void **state) {
+    enum { MAP = 1 << 20, ROW = 100000 };
+    eg_kv *kv = NULL;
+    eg_kv_options o = {.dir = in_dir(state, "kv"), .no_sync = true, .map_size = MAP};
+    uint8_t *zeros = calloc(2, MAP);
+    char room[16];
+    assert_int_equal(eg_kv_open(&o, &kv, NULL), EG_OK);
+    for (int at_once = 0; at_once < 2; at_once++) {
+        eg_kv_txn *group = NULL, *t = NULL;
+        eg_bytes v;
+        eg_err e = EG_OK;
+        assert_int_equal(eg_kv_write_begin(kv, &group), EG_OK);
+        assert_int_equal(eg_kv_change_begin(group, &t), EG_OK);
+        assert_int_equal(eg_kv_put(t, EG_DB_TEST, eg_str_bytes(EG_LIT("first")), eg_str_bytes(EG_LIT("1"))), EG_OK);
+        assert_int_equal(eg_kv_change_end(t, EG_OK), EG_OK);
+        assert_int_equal(eg_kv_change_begin(group, &t), EG_OK);
+        /* At once, so that nothing has to be taken back; or after some rows that then have to be. */
+        for (size_t i = 0; i < 2 * MAP / ROW && e == EG_OK; i++) {
+            e = eg_kv_put(t, EG_DB_TEST, key_of(i, room), (eg_bytes){zeros, at_once ? 2 * MAP : ROW});
+        }
+        assert_int_equal(e, EG_ERR_MAP_FULL);
+        assert_int_equal(eg_kv_change_end(t, e), EG_ERR_MAP_FULL);
+        assert_int_equal(eg_kv_change_begin(group, &t), EG_ERR_MAP_FULL);
+        assert_int_equal(eg_kv_write_commit(group), EG_ERR_MAP_FULL);
+        assert_int_equal(eg_kv_write_begin(kv, &group), EG_OK);
+        assert_int_equal(eg_kv_get(group, EG_DB_TEST, eg_str_bytes(EG_LIT("first")), &v), EG_ERR_NOT_FOUND);
+        assert_int_equal(eg_kv_put(group, EG_DB_TEST, eg_str_bytes(EG_LIT("after")), eg_str_bytes(EG_LIT("1"))), EG_OK);
+        assert_int_equal(eg_kv_write_commit(group), EG_OK);
+    }
+    free(zeros);
+    eg_kv_close(kv);
+}
+
 /* What can be taken back has a bound; the change that goes beyond it fails alone. */
 static void what_is_kept_is_bounded(void **state) {
     eg_kv *kv = open_store(state);
@@ -231,6 +265,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_failed_change_leaves_no_trace, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_sticky_error_ends_with_its_change, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_full_map_ends_the_group, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_is_kept_is_bounded, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_sanitizer_sees_what_is_kept_too_long, make_dir, remove_dir),
     };
