@@ -77,10 +77,7 @@ static eg_err policy_check(policy_options *o, eg_problem *p)
     EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
     const char *dir = o->operands[0] ? o->operands[0] : o->place.dir;
     const eg_err e = dir[0] ? eg_policy_load(dir, 1, &loaded, p) : eg_policy_place_load(&o->place, &loaded, NULL, p);
-    if (e != EG_OK) {
-        eg_cli_policy_line(dir, p);
-        return e;
-    }
+    EG_TRY(e);
     printf("%s: valid\n", o->operands[0] ? o->operands[0] : o->place.dir[0] ? o->place.dir : "the policies in force");
     return EG_OK;
 }

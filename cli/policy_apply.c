@@ -127,7 +127,7 @@ eg_err eg_cli_policy_apply(const eg_policy_orders *o, eg_problem *p)
         }
         const eg_err e = eg_policy_load(o->operands[0], 1, &checked, p);
         if (e != EG_OK) {
-            eg_cli_policy_line(o->operands[0], p);
+            eg_policy_line(o->operands[0], p);
             return e;
         }
         EG_TRY(eg_policy_read_dir(o->operands[0], (eg_policy_sink){take, &g}, p));

@@ -44,9 +44,6 @@ eg_err eg_cli_policy_assign_in(const eg_policy_orders *o, bool add, eg_problem *
 /* Sends {"puts","deletes"} (borrowed) with ticket, justification and author, or only tells what it would change; says what came of it. */
 eg_err eg_cli_policy_send(const eg_policy_orders *o, const char *verb, json_t *change, eg_problem *p) EG_MUST_CHECK;
 
-/* Puts the line into a problem that names file and key ("roleAssignments/a.json: properties.scope") of a directory. */
-void eg_cli_policy_line(const char *dir, eg_problem *p);
-
 /* policy_import.c */
 typedef struct eg_policy_import {
     const char *assignments, *groups, *roles, *rules, *initiatives, *rule_assignments;   /* files; NULL = none */

@@ -161,8 +161,12 @@ eg_err eg_policy_load_paced(const char *dir, uint64_t version, eg_pace *pace, eg
     EG_TRY(eg_policy_builder_new(&b, p));
     b->pace = pace;
     const file_sink to = {build, b};
-    EG_TRY(read_dir(dir, &to, p));
-    return eg_policy_builder_finish(b, version, ret, p);
+    eg_err e = read_dir(dir, &to, p);
+    e = e ? e : eg_policy_builder_finish(b, version, ret, p);
+    if (e != EG_OK && p) {
+        eg_policy_line(dir, p);
+    }
+    return e;
 }
 
 static eg_err add_all(eg_policy_builder *b, const eg_policy_documents *s, uint64_t version, eg_policy **ret, eg_problem *p) {

@@ -39,6 +39,10 @@ eg_err eg_policy_load(const char *dir, uint64_t version, eg_policy **ret, eg_pro
 /* The same, with rests between the documents. */
 eg_err eg_policy_load_paced(const char *dir, uint64_t version, eg_pace *pace, eg_policy **ret, eg_problem *p) EG_MUST_CHECK;
 
+/* Puts the line into a problem that names file and key of a directory: "roleAssignments/a.json: properties.scope" → "roleAssignments/a.json:7: properties.scope". eg_policy_load does
+ * it itself. */
+void eg_policy_line(const char *dir, eg_problem *p);
+
 /* One document: an object in Azure's shape. The text is borrowed until the next is asked for. */
 typedef struct eg_policy_document {
     eg_policy_kind kind;

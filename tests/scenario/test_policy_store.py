@@ -1,5 +1,5 @@
 """Policies in the store: applied in one transaction, in force when the command returns, looked back at, rolled back, approved by a second person.
-covers: policy.c policy_access.c policy_apply.c policy_versions.c policy_place.c policy_replay.c policy_import.c policy_line.c policy_desk.c policy_routes.c policy_offline.c policy_open.c"""
+covers: policy.c policy_access.c policy_apply.c policy_versions.c policy_place.c policy_replay.c policy_import.c policy_desk.c policy_routes.c policy_offline.c policy_open.c"""
 import json
 import os
 import re

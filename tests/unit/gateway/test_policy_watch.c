@@ -95,10 +95,12 @@ static void reloads(void **state) {
     assert_true(may(w, &second));
     assert_int_equal(second, first + 1);
     /* Broken: the old stays in force, and the problem is told. */
-    put("{\"name\":");
+    put("{\"name\":\n \"a\",\n \"unheard\": 1}");
     assert_true(becomes_state(w, EG_ERR_POLICY_INVALID));
     eg_policy_watch_state(w, &p);
-    assert_true(eg_str_starts(eg_str_of(p.where), "roleAssignments/a.json"));
+    assert_true(eg_str_starts(eg_str_of(p.where), "roleAssignments/a.json:3: unheard"));
+    put("{\"name\":");
+    assert_true(becomes_state(w, EG_ERR_POLICY_INVALID));
     assert_true(may(w, &third));
     assert_int_equal(third, second);
     /* Mended with the same text as before: the same decisions, the same version. */

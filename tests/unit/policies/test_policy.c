@@ -1,4 +1,4 @@
-/* Checks how a policy directory is read: what lies in the wrong place is refused, never overlooked. */
+/* Checks how a policy directory is read: what lies in the wrong place is refused, never overlooked, and a refusal names file, line and key. covers: policy_line.c */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +127,23 @@ static void one_bad_file_refuses_all(void **state) {
     loads(EG_ERR_POLICY_INVALID, "roleAssignments/half.json");
 }
 
+/* The line of the key, or of what it is missing in; of what is no JSON the message has the line. */
+static void a_refusal_names_the_line(void **state) {
+    (void)state;
+    static const struct { const char *text, *where; } rows[] = {
+        {"{\"value\": [\n {\"name\": \"a\",\n  \"properties\": {\"roleDefinitionId\": \"Reader\",\n   \"principalId\": \"nobody\",\n   \"scope\": \"" SUB "\"}}]}",
+         "roleAssignments/a.json:4: value[0].properties.principalId"},
+        {"{\"value\": [\n {\"name\": \"a\\\"]\",\n  \"properties\": {\"roleDefinitionId\": \"Reader\",\n   \"scope\": \"" SUB "\"}}]}", "roleAssignments/a.json:3: value[0].properties.principalId"},
+        {"\n\n{\"name\": \"a\", \"unheard\": [1, {\"x\": 2}],\n \"properties\": 5}", "roleAssignments/a.json:3: unheard"},
+        {"{\"name\": \"a\",\n \"properties\": 5}", "roleAssignments/a.json:2: properties"},
+        {"{\"name\": \"a\",,}", "roleAssignments/a.json: "},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        put("roleAssignments/a.json", rows[i].text);
+        loads(EG_ERR_POLICY_INVALID, rows[i].where);
+    }
+}
+
 static void absent(void **state) {
     (void)state;
     eg_policy *pol = NULL;
@@ -139,7 +156,7 @@ static void absent(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIR(whole_directory), IN_DIR(empty_directory_denies), IN_DIR(wrong_places), IN_DIR(links), IN_DIR(too_large), IN_DIR(one_bad_file_refuses_all),
+        IN_DIR(whole_directory), IN_DIR(empty_directory_denies), IN_DIR(wrong_places), IN_DIR(links), IN_DIR(too_large), IN_DIR(one_bad_file_refuses_all), IN_DIR(a_refusal_names_the_line),
         cmocka_unit_test(absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* Finds the line of a policy file that a refusal's key stands in: jansson keeps no places, and a person wants one. */
-#include "policy_place.h"
-
 #include <embergate/durable_file.h>
+#include <embergate/policy.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 #define FILE_MAX (4u << 20)
 
@@ -136,13 +136,13 @@ static size_t line_of(eg_str text, eg_str path)
     return line;
 }
 
-void eg_cli_policy_line(const char *dir, eg_problem *p)
+void eg_policy_line(const char *dir, eg_problem *p)
 {
     char path[1400], where[sizeof p->where];
     EG_CLEANUP(eg_buf_done) eg_buf text;
     const char *colon = strstr(p->where, ": ");
     eg_buf_init(&text, FILE_MAX);
-    if (!colon || p->code != EG_ERR_POLICY_INVALID) {
+    if (!colon || colon[2] == '\0' || p->code != EG_ERR_POLICY_INVALID) { /* of what is no JSON the message has the line */
         return;
     }
     (void)snprintf(path, sizeof path, "%s/%.*s", dir, (int)(colon - p->where), p->where);
