@@ -105,9 +105,9 @@ static void log_loaded(const eg_policy *policy) {
 }
 
 /* The directory becomes a version of the store first: what isn't recorded isn't put in force. The reference is taken on EG_OK. */
-static eg_err put_in_force(eg_policy_watch *w, eg_policy *taken, eg_problem *p) {
+static eg_err put_in_force(eg_policy_watch *w, eg_policy *taken, eg_pace *pace, eg_problem *p) {
     eg_policy *own = w->store ? eg_policy_ref(taken) : NULL;
-    const eg_err e = w->store ? eg_policy_store_mirror(w->store, w->dir, own, p) : EG_OK;
+    const eg_err e = w->store ? eg_policy_store_mirror(w->store, w->dir, own, pace, p) : EG_OK;
     if (e != EG_OK) {
         eg_policy_unref(own);
         return e;
@@ -160,7 +160,7 @@ static void reload(eg_policy_watch *w) {
         pthread_mutex_unlock(&w->lock);
         return;
     }
-    e = put_in_force(w, next, &p);
+    e = put_in_force(w, next, &pace, &p);
     if (e != EG_OK) {
         eg_policy_unref(next);
         w->unsettled = true; /* tried again at the next look */
@@ -215,7 +215,7 @@ static eg_err first_load(eg_policy_watch *w, eg_problem *p) {
     (void)look(w->dir, w->seen); /* before reading, so that what changes meanwhile is seen */
     EG_TRY(eg_policy_load(w->dir, w->version, &first, p));
     eg_policy_separate_duties(first, w->separate_duties);
-    const eg_err e = put_in_force(w, first, p);
+    const eg_err e = put_in_force(w, first, NULL, p); /* nobody is served yet */
     if (e != EG_OK) {
         eg_policy_unref(first);
     }

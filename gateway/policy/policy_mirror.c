@@ -37,8 +37,8 @@ static eg_err compare(eg_policy_store *s, const char *dir, const char *hex, eg_p
     return eg_policy_set_compare(set, t, p);
 }
 
-static eg_err mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_problem *p) {
-    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {0};
+static eg_err mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_pace *pace, eg_problem *p) {
+    EG_CLEANUP(eg_policy_set_done) eg_policy_set set = {.pace = pace};
     uint8_t digest[EG_SHA256_LEN];
     char hex[2 * EG_SHA256_LEN + 1];
     bool same = false;
@@ -56,9 +56,9 @@ static eg_err mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_p
     return eg_policy_store_commit(s, &commit, p);
 }
 
-eg_err eg_policy_store_mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_problem *p) {
+eg_err eg_policy_store_mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_pace *pace, eg_problem *p) {
     pthread_mutex_lock(&s->changing);
-    const eg_err e = mirror(s, dir, taken, p);
+    const eg_err e = mirror(s, dir, taken, pace, p);
     pthread_mutex_unlock(&s->changing);
     return e;
 }

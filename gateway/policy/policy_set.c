@@ -68,6 +68,7 @@ static eg_err compact(eg_policy_kind kind, const char *name, eg_str text, eg_buf
 
 eg_err eg_policy_set_put(eg_policy_set *s, eg_policy_kind kind, const char *name, eg_str text, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf plain, id;
+    eg_pace_step(s->pace);
     eg_buf_init(&plain, EG_POLICY_DOCUMENT_MAX);
     eg_buf_init(&id, EG_POLICY_ID_MAX + 1);
     EG_TRY(compact(kind, name, text, &plain, p));
@@ -132,6 +133,7 @@ eg_err eg_policy_set_compare(eg_policy_set *s, eg_kv_txn *t, eg_problem *p) {
         eg_policy_item *m = &s->v[i];
         const eg_policy_key key = eg_policy_document_key(m->kind, m->digest);
         eg_bytes now = {NULL, 0};
+        eg_pace_step(s->pace);
         eg_err found = e == EG_OK ? eg_kv_get(t, EG_DB_POLICY_DOCUMENT, eg_policy_key_bytes(&key), &now) : EG_ERR_NOT_FOUND;
         if (e == EG_OK && found != EG_OK && found != EG_ERR_NOT_FOUND) {
             e = eg_fail(p, found, "The policies can't be read: %s.", eg_err_code(found));
@@ -290,6 +292,7 @@ eg_err eg_policy_set_rest(eg_policy_set *s, eg_kv_txn *t, eg_problem *p) {
                 EG_TRY(eg_policy_document_id(&d, &id, p));
                 EG_TRY(eg_policy_set_delete(s, k, eg_buf_str(&id), p));
             }
+            eg_pace_step(s->pace);
             EG_TRY(advance(&w));
         }
     }

@@ -17,7 +17,7 @@ typedef struct eg_policy_set {
     eg_policy_item *v;
     size_t n, cap;
     size_t bytes;                        /* of all texts */
-    eg_pace *pace;                       /* of its loading; NULL = in one go */
+    eg_pace *pace;                       /* of all that is done with it; NULL = in one go */
 } eg_policy_set;
 
 void eg_policy_set_done(eg_policy_set *s);

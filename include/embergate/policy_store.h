@@ -100,8 +100,8 @@ eg_err eg_policy_document_scopes(const eg_policy_document *d, eg_arena *a, eg_st
 /* The tenant of a scope's subscription; len 0 = nobody's. */
 eg_str eg_policy_store_tenant_of(const eg_policy_store *s, eg_str scope);
 
-/* The directory that the files' snapshot was loaded from, taken over as a version when it differs. The reference is taken on EG_OK. */
-eg_err eg_policy_store_mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_problem *p) EG_MUST_CHECK;
+/* The directory that the files' snapshot was loaded from, taken over as a version when it differs. The reference is taken on EG_OK. pace may be NULL. */
+eg_err eg_policy_store_mirror(eg_policy_store *s, const char *dir, eg_policy *taken, eg_pace *pace, eg_problem *p) EG_MUST_CHECK;
 
 /* History, newest first: {"version","time","author","event","ticket","justification","digest","changes"}. `before` 0 = the newest. New references. */
 eg_err eg_policy_store_history(eg_policy_store *s, uint64_t before, size_t limit, json_t **ret) EG_MUST_CHECK;

@@ -151,13 +151,28 @@ static void write_file(const char *name, const char *text) {
     assert_int_equal(eg_file_replace(AT_FDCWD, path, 0600, eg_str_bytes(eg_str_of(text)), &p), EG_OK);
 }
 
+static unsigned rests;
+static int64_t no_time(void *ctx) { (void)ctx; return 0; }
+static void count_rest(void *ctx, int64_t ns) {
+    (void)ctx;
+    (void)ns;
+    rests++;
+}
+
+/* At a pace that rests whenever it is asked: reading and taking over both ask it. */
 static void mirror(bench *b) {
     char path[100];
     eg_problem p = {0};
     eg_policy *loaded = NULL;
+    eg_pace pace = {.rest_ns = 1, .rests_ns = INT64_MAX, .mono_ns = no_time, .rest = count_rest};
     snprintf(path, sizeof path, "%s/files", dir);
-    assert_int_equal(eg_policy_load(path, 1, &loaded, &p), EG_OK);
-    assert_int_equal(eg_policy_store_mirror(b->store, path, loaded, &p), EG_OK);
+    rests = 0;
+    assert_int_equal(eg_policy_load_paced(path, 1, &pace, &loaded, &p), EG_OK);
+    const unsigned by_reading = rests;
+    assert_true(by_reading > 0);
+    const uint64_t before = eg_policy_store_version(b->store);
+    assert_int_equal(eg_policy_store_mirror(b->store, path, loaded, &pace, &p), EG_OK);
+    assert_int_equal(rests > by_reading, eg_policy_store_version(b->store) > before); /* what is in the store already isn't read again */
 }
 
 static void a_directory_is_a_version_too(void **state) {
