@@ -100,6 +100,18 @@ def test_nothing_acknowledged_is_lost(trivial_gateway, seed, tmp_path):
     assert evidence.mine(g) == {}, "processes outlive embergate stop"
 
 
+def test_take_over_from_a_gateway_that_waits_for_its_keeper(trivial_gateway):
+    """A gateway that was just started when keeper and supervisor went: nobody starts a keeper for it any more, and it holds the store's lock."""
+    g = trivial_gateway
+    g.start()
+    for _ in range(6):
+        pids, since = g.pids(), os.path.getsize(g.log_path)
+        os.kill(pids["gateway"], signal.SIGKILL)
+        assert g.wait_for_log('"process.started"', since)
+        kill(g, [pids["keeper"], g.process.pid])
+        assert take_over(g) < TAKE_OVER_SECONDS
+
+
 def test_take_over_while_a_client_is_slow(trivial_gateway):
     """Whoever reads slowly does not keep the next server from its lock, port and sockets; the job is found again."""
     g = trivial_gateway
