@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -61,6 +63,17 @@ eg_err eg_pread_cached(int fd, void *p, size_t n, int64_t offset) {
     const struct iovec whole = {p, n};
     /* Less than all, an end that comes too early and a file system that can't tell are all for whoever may wait. */
     return preadv2(fd, &whole, 1, offset, RWF_NOWAIT) == (ssize_t)n ? EG_OK : EG_ERR_BUSY;
+}
+
+/* What the kernel would have to ask the disk for, and a kernel that can't tell, are for whoever may wait. */
+eg_err eg_open_cached(int dir_fd, const char *name, int *ret_fd) {
+    const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW, .resolve = RESOLVE_CACHED};
+    const long fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
+    if (fd < 0) {
+        return EG_ERR_BUSY;
+    }
+    *ret_fd = (int)fd;
+    return EG_OK;
 }
 
 eg_err eg_dir_sync(int dir_fd) {

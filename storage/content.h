@@ -130,8 +130,10 @@ eg_err eg_content_check(eg_kv_txn *t, const eg_account *a, const eg_inode *i) EG
 /* Reads [from, to) of a file; the caller holds it in eg_readers. */
 typedef struct eg_content_reader eg_content_reader;
 eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) EG_MUST_CHECK;
+/* The same without the keeper. EG_ERR_BUSY: the file's key isn't at hand. */
+eg_err eg_content_reader_new_cached(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) EG_MUST_CHECK;
 eg_err eg_content_reader_read(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) EG_MUST_CHECK;
-/* The same from an open segment and the page cache alone, possibly less. EG_ERR_BUSY: nothing was given, and the next bytes want the other way. */
+/* The same from what the kernel has in memory alone, possibly less. EG_ERR_BUSY: nothing was given, and the next bytes want the other way. */
 eg_err eg_content_reader_try(eg_content_reader *r, uint8_t *buf, size_t cap, size_t *ret_n) EG_MUST_CHECK;
 uint64_t eg_content_reader_given(const eg_content_reader *r);   /* bytes so far */
 void eg_content_reader_free(eg_content_reader *r);

@@ -4,8 +4,10 @@
 #include "file_key.h"
 #include "segment_store.h"
 
+#include <embergate/durable_file.h>
 #include <embergate/metrics.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct eg_content_reader {
     eg_storage *store;
@@ -19,7 +21,7 @@ struct eg_content_reader {
     eg_extent extent;
 };
 
-eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
+static eg_err make(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
     EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *r = calloc(1, sizeof *r);
     if (!r) {
         return EG_ERR_NO_MEMORY;
@@ -29,16 +31,45 @@ eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode 
     r->inode = i->id;
     r->at = r->from = span.from;
     r->to = span.to;
-    if (span.from < span.to) {
-        EG_TRY(eg_file_key_open(s, a, i, &r->key));
-    }
     *ret = r;
     r = NULL;
     return EG_OK;
 }
 
+eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
+    EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *r = NULL;
+    EG_TRY(make(s, a, i, span, &r));
+    EG_TRY(span.from < span.to ? eg_file_key_open(s, a, i, &r->key) : EG_OK);
+    *ret = r;
+    r = NULL;
+    return EG_OK;
+}
+
+eg_err eg_content_reader_new_cached(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
+    EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *r = NULL;
+    EG_TRY(make(s, a, i, span, &r));
+    EG_TRY(span.from < span.to ? eg_file_key_try(s, a, i, &r->key) : EG_OK);
+    *ret = r;
+    r = NULL;
+    return EG_OK;
+}
+
+/* With its header read once, opening the segment finds that in the page cache. */
+static eg_err open_file(eg_content_reader *r, const eg_segment_at *at, uint64_t offset, bool wait, int *ret_fd) {
+    uint8_t header[EG_SEGMENT_HEADER_LEN];
+    if (wait) {
+        return eg_segment_store_open_read(r->store->segments, at, ret_fd);
+    }
+    EG_TRY(eg_segment_store_open_cached(r->store->segments, at, ret_fd));
+    const eg_err e = eg_pread_cached(*ret_fd, header, sizeof header, (int64_t)offset);
+    if (e != EG_OK) {
+        close(*ret_fd);
+    }
+    return e;
+}
+
 /* Looks up the extent and opens its segment; the transaction ends here. EG_ERR_NOT_FOUND: there is no such file. */
-static eg_err open_once(eg_content_reader *r, eg_segment_at *ret) {
+static eg_err open_once(eg_content_reader *r, bool wait, eg_segment_at *ret) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(r->store->kv, &t));
     EG_TRY(eg_content_extent_at(t, r->account, &r->inode, r->at, &r->extent));
@@ -51,18 +82,22 @@ static eg_err open_once(eg_content_reader *r, eg_segment_at *ret) {
     }
     int fd;
     *ret = (eg_segment_at){ref.id, ref.file, 0};
-    EG_TRY(eg_segment_store_open_read(r->store->segments, ret, &fd));
+    EG_TRY(open_file(r, ret, ref.offset, wait, &fd));
     return eg_segment_reader_new(&ref, eg_file_key_bytes(r->key), fd, &r->segment);
 }
 
-/* A pack may go between the row and the opening, when its segments were moved: then the row says another one. */
-static eg_err open_segment(eg_content_reader *r) {
+/* A pack may go between the row and the opening, when its segments were moved: then the row says another one. Without waiting whatever fails is for the
+ * other way, which says what it is. */
+static eg_err open_segment(eg_content_reader *r, bool wait) {
     eg_segment_at last = {{{0}}, {{0}}, 0};
     eg_segment_reader_free(r->segment);
     r->segment = NULL;
+    if (!wait) {
+        return open_once(r, false, &last) == EG_OK ? EG_OK : EG_ERR_BUSY;
+    }
     for (;;) {
         eg_segment_at at = {{{0}}, {{0}}, 0};
-        const eg_err e = open_once(r, &at);
+        const eg_err e = open_once(r, true, &at);
         if (e != EG_ERR_NOT_FOUND) {
             return e;
         }
@@ -79,7 +114,7 @@ static bool is_open(const eg_content_reader *r) {
 
 static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, bool wait, size_t *ret_n) {
     if (!is_open(r)) {
-        EG_TRY(wait ? open_segment(r) : EG_ERR_BUSY);
+        EG_TRY(open_segment(r, wait));
     }
     const uint64_t within = r->at - r->extent.offset;
     const uint64_t in_extent = r->extent.length - within;

@@ -32,7 +32,7 @@ eg_err eg_file_key_check_customer(const eg_inode *i) {
     return kept.len == sizeof digest && eg_ct_eq(kept.ptr, digest, sizeof digest) ? EG_OK : EG_ERR_CUSTOMER_KEY_MISMATCH;
 }
 
-eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret) {
+static eg_err open_key(eg_storage *s, const eg_account *a, const eg_inode *i, bool wait, eg_file_key **ret) {
     EG_TRY(eg_file_key_check_customer(i));
     const eg_str scope = eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_SCOPE]);
     if (scope.len > 0) {
@@ -41,7 +41,11 @@ eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, e
         EG_TRY(e == EG_ERR_SCOPE_NOT_FOUND ? eg_record_corrupt() : e); /* scopes are never removed */
     }
     eg_file_key *data_key = NULL;
-    EG_TRY(eg_key_cache_get(s->key_cache, eg_str_of(a->tenant), &i->id, i->attr[EG_ATTR_WRAPPED_KEY], &data_key));
+    if (wait) {
+        EG_TRY(eg_key_cache_get(s->key_cache, eg_str_of(a->tenant), &i->id, i->attr[EG_ATTR_WRAPPED_KEY], &data_key));
+    } else if ((data_key = eg_key_cache_peek(s->key_cache, &i->id, i->attr[EG_ATTR_WRAPPED_KEY])) == NULL) {
+        return EG_ERR_BUSY;
+    }
     if (!i->customer_key) {
         *ret = data_key;
         return EG_OK;
@@ -50,6 +54,10 @@ eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, e
     eg_file_key_unref(data_key);
     return e;
 }
+
+eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret) { return open_key(s, a, i, true, ret); }
+
+eg_err eg_file_key_try(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret) { return open_key(s, a, i, false, ret); }
 
 eg_err eg_file_key_make(eg_storage *s, const eg_account *a, eg_file_key_plan *plan, eg_inode *made) {
     eg_scope scope;

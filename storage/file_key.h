@@ -23,6 +23,8 @@ eg_err eg_file_key_make(eg_storage *s, const eg_account *a, eg_file_key_plan *pl
 /* The key of a file that is there. Blocks on the keeper when its data key isn't cached. EG_ERR_CUSTOMER_KEY_MISSING, _MISMATCH or
  * _UNUSED when i->customer_key is not what the file was made with; EG_ERR_SCOPE_DISABLED. */
 eg_err eg_file_key_open(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret) EG_MUST_CHECK;
+/* The same without the keeper: EG_ERR_BUSY when its data key isn't cached. */
+eg_err eg_file_key_try(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret) EG_MUST_CHECK;
 /* The same check without the key itself. */
 eg_err eg_file_key_check_customer(const eg_inode *i) EG_MUST_CHECK;
 

@@ -145,6 +145,12 @@ eg_err eg_key_cache_keep(eg_key_cache *c, const eg_id *inode, eg_bytes wrapped, 
     return keep(c, inode, digest, taken, &k);
 }
 
+eg_file_key *eg_key_cache_peek(eg_key_cache *c, const eg_id *inode, eg_bytes wrapped) {
+    uint8_t digest[EG_SHA256_LEN];
+    eg_sha256(wrapped, digest);
+    return find(c, inode, digest);
+}
+
 eg_err eg_key_cache_get(eg_key_cache *c, eg_str tenant, const eg_id *inode, eg_bytes wrapped, eg_file_key **ret) {
     uint8_t digest[EG_SHA256_LEN];
     eg_sha256(wrapped, digest);

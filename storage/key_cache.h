@@ -21,6 +21,8 @@ eg_err eg_key_cache_keep(eg_key_cache *c, const eg_id *inode, eg_bytes wrapped, 
 /* What the keeper binds the data key of a file to. */
 #define EG_FILE_PURPOSE_MAX 40
 eg_str eg_file_key_purpose(const eg_id *inode, char buf[EG_FILE_PURPOSE_MAX]);
+/* The key if it is here, else NULL. Never blocks. */
+eg_file_key *eg_key_cache_peek(eg_key_cache *c, const eg_id *inode, eg_bytes wrapped);
 /* Blocks on the keeper when the key isn't here. */
 eg_err eg_key_cache_get(eg_key_cache *c, eg_str tenant, const eg_id *inode, eg_bytes wrapped, eg_file_key **ret) EG_MUST_CHECK;
 

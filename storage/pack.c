@@ -243,6 +243,12 @@ eg_err eg_packs_open_read(eg_packs *p, const eg_id *pack_id, int *ret_fd) {
     return EG_OK;
 }
 
+eg_err eg_packs_open_cached(eg_packs *p, const eg_id *pack_id, int *ret_fd) {
+    char name[33];
+    eg_hex(eg_id_bytes(pack_id), name);
+    return eg_open_cached(p->dir_fd, name, ret_fd);
+}
+
 /* Of an earlier process: nobody else waits for it. */
 static eg_err sync_old(eg_packs *p, const eg_id *id, uint64_t end) {
     int fd;

@@ -32,6 +32,7 @@ eg_err eg_packs_sync_all(eg_packs *p) EG_MUST_CHECK;
  * synced). Gone it also is when what lived in it was moved: look where that lies now. */
 eg_err eg_packs_sync(eg_packs *p, const eg_id *pack, uint64_t end) EG_MUST_CHECK;
 eg_err eg_packs_open_read(eg_packs *p, const eg_id *pack, int *ret_fd) EG_MUST_CHECK;   /* EG_ERR_NOT_FOUND */
+eg_err eg_packs_open_cached(eg_packs *p, const eg_id *pack, int *ret_fd) EG_MUST_CHECK; /* as eg_open_cached */
 
 /* Accounts, in memory alone: rows of fs.place are what counts, and the reclaimer adds them up at start. */
 void eg_packs_living_row(eg_packs *p, const eg_id *pack, uint64_t stored); /* a row names so many bytes of an earlier process's pack */

@@ -249,6 +249,15 @@ eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, 
     return EG_OK;
 }
 
+eg_err eg_segment_store_open_cached(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) {
+    char name[NAME_LEN];
+    if (eg_segment_packed(at)) {
+        return eg_packs_open_cached(s->packs, &at->file, ret_fd);
+    }
+    place_of(&at->file, name);
+    return eg_open_cached(s->dir_fd, name, ret_fd);
+}
+
 eg_packs *eg_segment_store_packs(eg_segment_store *s) { return s->packs; }
 
 /* A backup's lock on the file ends with it. On true none can begin before end_removal. */

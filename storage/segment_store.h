@@ -42,6 +42,8 @@ static inline bool eg_segment_all_packed(const eg_segment_at *at, size_t n) {
 }
 /* EG_ERR_NOT_FOUND: lost; or, of a pack, moved meanwhile: look where it lies again. */
 eg_err eg_segment_store_open_read(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) EG_MUST_CHECK;
+/* The same without the disk, as eg_open_cached. */
+eg_err eg_segment_store_open_cached(eg_segment_store *s, const eg_segment_at *at, int *ret_fd) EG_MUST_CHECK;
 /* Of a segment with a file of its own. What isn't there is EG_OK. EG_ERR_BUSY while somebody holds the files. */
 eg_err eg_segment_store_unlink(eg_segment_store *s, const eg_id *id) EG_MUST_CHECK;
 /* A backup holds the files by a shared lock on EG_SEGMENT_HOLD_FILE: no file that a row names, or named when it began, goes meanwhile. */

@@ -17,6 +17,8 @@ eg_err eg_write_all(int fd, eg_bytes b) EG_MUST_CHECK;
 eg_err eg_pread_all(int fd, void *p, size_t n, int64_t offset) EG_MUST_CHECK; /* EG_ERR_CORRUPT at an early end */
 /* The same from the page cache alone, so that it never waits for the disk. EG_ERR_BUSY: not all of it is there; p then holds anything. */
 eg_err eg_pread_cached(int fd, void *p, size_t n, int64_t offset) EG_MUST_CHECK;
+/* Opens a file for reading when the kernel has all of its path in memory. EG_ERR_BUSY: not so, or any other reason. */
+eg_err eg_open_cached(int dir_fd, const char *name, int *ret_fd) EG_MUST_CHECK;
 
 /* Zeros at [from, to) of a file, so that what is written there later changes neither its length nor where it lies: a sync of that is one write and no more. */
 eg_err eg_write_zeros(int fd, uint64_t from, uint64_t to) EG_MUST_CHECK;

@@ -19,7 +19,8 @@
 #define CONTROL(method, query, action, handler, event) ROW(method, CONTAINER, query, action, EG_RECORD_EACH, EG_ROUTE_BLOCKING, handler, event)
 #define CONTAINER_READ(method, query, handler) \
     ROW(method, CONTAINER, query, EG_ACTION_CONTAINER_READ, EG_RECORD_FIRST, EG_ROUTE_BLOCKING | EG_ROUTE_JOB_TOKEN, handler, "storage.filesystem.read")
-#define READ(method, query, handler, event) ROW(method, BLOB, query, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, handler, event)
+/* Of an account that is in use, and of content that the page cache has, they are the worker's. */
+#define READ(method, query, handler, event) ROW(method, BLOB, query, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA | EG_ROUTE_TRY_FIRST, handler, event)
 #define WRITE(query, handler, event) ROW("PUT", BLOB, query, EG_ACTION_BLOB_WRITE, EG_RECORD_EACH, DATA, handler, event)
 #define UPLOAD(query, action, mode, max, begin, body, end, event) \
     {EG_SURFACE_BLOB, "PUT", BLOB, query, action, eg_target_container_scope, mode, DATA, max, begin, body, end, event}
@@ -83,7 +84,7 @@ static const eg_route routes[] = {
     READ("HEAD", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
     READ("HEAD", NULL, eg_blob_head, "storage.path.status"),
     READ("GET", "comp=metadata", eg_blob_metadata_get, "storage.path.status"),
-    READ("GET", "comp=blocklist", eg_blob_block_list, "storage.path.status"),
+    ROW("GET", BLOB, "comp=blocklist", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_blob_block_list, "storage.path.status"), /* may be long */
     READ("GET", "comp", not_built, "storage.path.other"),
     READ("GET", NULL, eg_blob_get, "storage.file.read"),
     ROW("DELETE", BLOB, "snapshot", EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, DATA, eg_snapshot_delete, "storage.blob.delete_snapshot"),

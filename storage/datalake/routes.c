@@ -66,7 +66,7 @@ static const eg_route routes[] = {
     ROW("HEAD", PATH, "action=getAccessControl", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_access_control, "storage.path.get_access"),
     ROW("HEAD", PATH, "action=checkAccess", EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_check_access, "storage.path.check_access"),
     ROW("HEAD", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_status, "storage.path.status"),
-    ROW("GET", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, DATA, eg_dfs_read, "storage.file.read"),
+    ROW("GET", PATH, NULL, EG_ACTION_BLOB_READ, EG_RECORD_FIRST, SHORT, eg_dfs_read, "storage.file.read"),
     ROW("DELETE", PATH, NULL, EG_ACTION_BLOB_DELETE, EG_RECORD_EACH, SHORT, eg_dfs_delete, "storage.path.delete"),
 };
 

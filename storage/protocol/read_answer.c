@@ -179,10 +179,10 @@ static eg_err respond_with_sum(eg_request *rq, reading *r, const eg_inode *i, co
     return EG_OK;
 }
 
-static eg_err read_first(reading *r, uint64_t length) {
+static eg_err read_first(reading *r, uint64_t length, bool wait) {
     r->first_room = length < FIRST_PIECE ? (size_t)length : FIRST_PIECE;
     r->first = malloc(r->first_room + 1); /* not cleared: what is given of it was read */
-    return r->first ? eg_content_reader_read(r->reader, r->first, r->first_room, &r->first_len) : EG_ERR_NO_MEMORY;
+    return r->first ? (wait ? eg_content_reader_read : eg_content_reader_try)(r->reader, r->first, r->first_room, &r->first_len) : EG_ERR_NO_MEMORY;
 }
 
 /* Takes r when it answers. Headers are set after the first bytes were verified, so that an error has none of them. */
@@ -192,11 +192,15 @@ static eg_err respond(eg_request *rq, reading *r, const eg_inode *i) {
     sums w = {false, false};
     EG_TRY(find_span(rq, i, &span, &partial));
     EG_TRY(wanted_sums(rq, &span, partial, &w));
-    EG_TRY(eg_encryption_problem(rq, eg_content_reader_new(r->store, r->account, i, span, &r->reader)));
+    const bool wait = !rq->must_not_wait;
+    if (!wait && (w.md5 || w.crc64)) {
+        return EG_ERR_BUSY; /* up to 4 MiB are read for it */
+    }
+    EG_TRY(eg_encryption_problem(rq, (wait ? eg_content_reader_new : eg_content_reader_new_cached)(r->store, r->account, i, span, &r->reader)));
     if (w.md5 || w.crc64) {
         return respond_with_sum(rq, r, i, &span, &w);
     }
-    EG_TRY(read_first(r, span.to - span.from));
+    EG_TRY(read_first(r, span.to - span.from, wait));
     EG_TRY(describe(rq, r, i, &span, partial));
     const eg_body_source source = {(int64_t)(span.to - span.from), source_read, source_close, r, source_try};
     /* Without a content type here it can't fail, and the source is taken in any case. */

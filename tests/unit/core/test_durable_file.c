@@ -82,6 +82,13 @@ static void whole_reads_and_writes(void **state) {
     assert_int_equal(eg_write_all(full, eg_str_bytes(EG_LIT("x"))), EG_ERR_DISK_FULL);
     close(full);
     assert_int_equal(eg_dir_sync(-1), EG_ERR_IO);
+    assert_int_equal(eg_open_cached(-1, "nothing", &fd), EG_ERR_BUSY); /* what is wrong is said by the other way */
+    const eg_err opened = eg_open_cached(AT_FDCWD, "/dev/null", &fd); /* not every file system can tell */
+    assert_true(opened == EG_ERR_BUSY || opened == EG_OK);
+    if (opened == EG_OK) {
+        assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+        close(fd);
+    }
 }
 
 static void zeros_ahead(void **state) {

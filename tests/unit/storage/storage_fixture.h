@@ -140,6 +140,7 @@ typedef struct answer {
     sem_t told;                  /* a handler that answers later has asked to be called */
     void (*fn)(void *);
     void *arg;
+    bool at_once;                /* the worker had all that it needed */
     eg_principal *signer;        /* of a source */
 } answer;
 
@@ -290,6 +291,7 @@ static inline eg_err store_end(const eg_route *route, eg_request *rq) {
     rq->must_not_wait = true;
     const eg_err e = route->end(rq);
     if (e != EG_ERR_BUSY || a->answered) {
+        a->at_once = !a->fn;
         while (e == EG_OK && !a->answered) {
             sem_wait(&a->told);
             a->fn(a->arg);

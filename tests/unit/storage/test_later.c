@@ -1,6 +1,8 @@
 /* Small changes that the worker hands to the committer: answered when it tells, in the pool when something has to be waited for. covers: later.c */
 #include "storage_fixture.h"
 
+#include "key_cache.h"
+
 /* Whether the answer was made when the committer told; a refusal is in the response then. */
 static answer told(store *s, call c) {
     answer a = store_call(s, &c);
@@ -103,11 +105,52 @@ static void in_the_pool(void **state) {
     free(data);
 }
 
+/* Content that the page cache has is read by the worker; a sum of it, and a key that only the keeper has, want the pool. */
+static void reads(void **state) {
+    store *s = *state;
+    const size_t n = 300000;
+    uint8_t *data = store_pattern(n);
+    assert_int_equal(store_create(s, "/data/f"), EG_OK);
+    assert_int_equal(store_append(s, "/data/f", 0, data, 200000), EG_OK);
+    assert_int_equal(store_append(s, "/data/f", 200000, data + 200000, n - 200000), EG_OK);
+    assert_int_equal(store_flush(s, "/data/f", n), EG_OK);
+    answer a = store_read(s, "/data/f"); /* whatever has left the cache is there again */
+    answer_free(&a);
+    a = store_call(s, &(call){.method = "GET", .path = "/data/f", .headers = {"Range", "bytes=199990-200009"}});
+    assert_int_equal(a.status, 206);
+    assert_int_equal(a.body.len, 20);
+    assert_memory_equal(a.body.ptr, data + 199990, 20); /* over two segments */
+    assert_true(a.at_once);
+    answer_free(&a);
+    a = store_call(s, &(call){.method = "GET", .path = "/data/f", .headers = {"Range", "bytes=0-9", "x-ms-range-get-content-md5", "true"}});
+    assert_int_equal(a.status, 206);
+    assert_false(a.at_once);
+    answer_free(&a);
+    eg_key_cache_clear(s->storage->key_cache);
+    for (int i = 0; i < 2; i++) {
+        a = store_read(s, "/data/f");
+        assert_int_equal(a.body.len, n);
+        assert_memory_equal(a.body.ptr, data, n);
+        assert_int_equal(a.at_once, i == 1);
+        answer_free(&a);
+    }
+    a = store_call(s, &(call){.method = "HEAD", .path = "/data/f"});
+    assert_true(a.at_once);
+    assert_int_equal(a.response.head_length, n);
+    answer_free(&a);
+    a = store_read(s, "/data/nothing");
+    assert_int_equal(a.err, EG_ERR_PATH_NOT_FOUND);
+    assert_true(a.at_once);
+    answer_free(&a);
+    free(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changes, store_open, store_close),
         cmocka_unit_test_setup_teardown(refusals, store_open, store_close),
         cmocka_unit_test_setup_teardown(in_the_pool, store_open, store_close),
+        cmocka_unit_test_setup_teardown(reads, store_open, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

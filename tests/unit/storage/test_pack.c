@@ -143,8 +143,9 @@ static void moved_under_a_reader(void **state) {
         assert_int_equal(eg_content_reader_new(s->storage, store_account(s), &i, (eg_span){0, 1000}, &r), EG_OK);
         eg_kv_read_end(t);
     }
-    assert_int_equal(eg_content_reader_try(r, out, 10, &n), EG_ERR_BUSY); /* nothing is open yet */
-    assert_int_equal(eg_content_reader_read(r, out, 10, &n), EG_OK);
+    const eg_err tried = eg_content_reader_try(r, out, 10, &n); /* opens it, when the kernel has all of it in memory */
+    assert_true(tried == EG_OK || tried == EG_ERR_BUSY);
+    assert_int_equal(tried == EG_OK ? EG_OK : eg_content_reader_read(r, out, 10, &n), EG_OK);
     assert_int_equal(eg_relocate_count(s->storage, &never), EG_OK);
     delete_file(s, 0);
     delete_file(s, 1);
