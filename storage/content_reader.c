@@ -86,14 +86,15 @@ static eg_err open_once(eg_content_reader *r, bool wait, eg_segment_at *ret) {
     return eg_segment_reader_new(&ref, eg_file_key_bytes(r->key), fd, &r->segment);
 }
 
-/* A pack may go between the row and the opening, when its segments were moved: then the row says another one. Without waiting whatever fails is for the
- * other way, which says what it is. */
+/* A pack may go between the row and the opening, when its segments were moved: then the row says another one. Without waiting that is for the other way, as
+ * is all but damage, which is counted once. */
 static eg_err open_segment(eg_content_reader *r, bool wait) {
     eg_segment_at last = {{{0}}, {{0}}, 0};
     eg_segment_reader_free(r->segment);
     r->segment = NULL;
     if (!wait) {
-        return open_once(r, false, &last) == EG_OK ? EG_OK : EG_ERR_BUSY;
+        const eg_err e = open_once(r, false, &last);
+        return e == EG_OK || e == EG_ERR_CORRUPT ? e : EG_ERR_BUSY;
     }
     for (;;) {
         eg_segment_at at = {{{0}}, {{0}}, 0};
