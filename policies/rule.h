@@ -21,7 +21,7 @@ typedef enum eg_rule_effect { EG_EFFECT_NONE = 0, EG_EFFECT_DENY, EG_EFFECT_AUDI
 
 typedef enum eg_rule_kind { EG_RULE_ALL = 0, EG_RULE_ANY, EG_RULE_NOT, EG_RULE_TEST } eg_rule_kind;
 typedef enum eg_rule_compare { EG_RULE_EQUALS = 0, EG_RULE_IN, EG_RULE_LIKE, EG_RULE_CONTAINS, EG_RULE_EXISTS } eg_rule_compare;
-typedef enum eg_rule_place { EG_PLACE_TYPE = 0, EG_PLACE_NAME, EG_PLACE_ID, EG_PLACE_LOCATION, EG_PLACE_PROPERTY } eg_rule_place;
+typedef enum eg_rule_place { EG_PLACE_TYPE = 0, EG_PLACE_NAME, EG_PLACE_FULL_NAME, EG_PLACE_ID, EG_PLACE_LOCATION, EG_PLACE_PROPERTY } eg_rule_place;
 
 typedef struct eg_rule_node {
     eg_rule_kind kind;

@@ -39,6 +39,7 @@ static eg_str value_of(const eg_resource *r, const eg_rule_node *n) {
     switch (n->place) {
     case EG_PLACE_TYPE: return r->type;
     case EG_PLACE_NAME: return r->name;
+    case EG_PLACE_FULL_NAME: return r->full_name.ptr ? r->full_name : r->name;
     case EG_PLACE_ID: return r->id;
     case EG_PLACE_LOCATION: return r->location;
     case EG_PLACE_PROPERTY: break;

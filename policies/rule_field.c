@@ -4,10 +4,10 @@
 #include <stdio.h>
 
 static const struct { const char *name; eg_rule_place place; } fields[] = {
-    {"type", EG_PLACE_TYPE}, {"name", EG_PLACE_NAME}, {"fullName", EG_PLACE_NAME}, {"id", EG_PLACE_ID}, {"location", EG_PLACE_LOCATION},
+    {"type", EG_PLACE_TYPE}, {"name", EG_PLACE_NAME}, {"fullName", EG_PLACE_FULL_NAME}, {"id", EG_PLACE_ID}, {"location", EG_PLACE_LOCATION},
 };
 
-/* To add one: a row here, its value in gateway/pipeline/compliance.c, a line in docs/POLICIES.md. */
+/* To add one: a row here, its value in gateway/process/serve_policy.c or storage/scope_policy.c, a line in docs/POLICIES.md. */
 static const char *const aliases[] = {
     "Microsoft.Storage/storageAccounts/minimumTlsVersion",
     "Microsoft.Storage/storageAccounts/allowSharedKeyAccess",
@@ -18,6 +18,10 @@ static const char *const aliases[] = {
     "Microsoft.Storage/storageAccounts/isHnsEnabled",
     "Microsoft.Storage/storageAccounts/encryption.keySource",
     "Microsoft.Storage/storageAccounts/encryption.services.blob.enabled",
+    "Microsoft.Storage/storageAccounts/encryptionScopes/source",
+    "Microsoft.Storage/storageAccounts/encryptionScopes/state",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/defaultEncryptionScope",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/denyEncryptionScopeOverride",
     "Microsoft.HDInsight/clusters/encryptionInTransitProperties.isEncryptionInTransitEnabled",
     "Microsoft.HDInsight/clusters/diskEncryptionProperties.encryptionAtHost",
     "Microsoft.HDInsight/clusters/diskEncryptionProperties.keyName",

@@ -1,10 +1,11 @@
 /* What an administrator does with encryption scopes and the keys of accounts. */
 #include "reclaim.h"
-#include "scope.h"
+#include "scope_policy.h"
 
 #include <stdio.h>
 
 typedef struct change {
+    eg_storage *store;
     const eg_account *account;
     eg_scope scope;
     bool make;       /* must not be there yet; else must be */
@@ -36,11 +37,16 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
         x.created_ns = x.created_ns ? x.created_ns : c->now_ns;
     }
     x.modified_ns = c->now_ns;
+    if (x.name[0] && x.state == EG_SCOPE_ENABLED) { /* to disable one takes away alone */
+        eg_compliance_found unused;
+        EG_TRY(eg_scope_comply(c->store, c->account, &x, &unused, p));
+    }
     return eg_scope_put(t, c->account, &x);
 }
 
 static eg_err open_account(eg_storage *s, eg_str name, change *c, eg_problem *p) {
     const eg_err e = eg_storage_account(s, name, &c->account);
+    c->store = s;
     c->now_ns = eg_wall_ns(s->clock);
     return e == EG_OK ? e : eg_fail(p, e, "The storage account \"%.*s\" can't be opened: %s.", EG_FMT(name), eg_err_code(e));
 }

@@ -34,6 +34,7 @@ eg_err eg_storage_open(const eg_storage_options *o, eg_storage **ret, eg_problem
     s->keys = o->keys;
     s->clock = o->clock;
     s->usage = o->usage;
+    s->comply = o->comply;
     s->rules = o->rules;
     s->rule_count = o->rule_count;
     s->max_file_bytes = o->max_file_bytes ? o->max_file_bytes : EG_FILE_MAX_DEFAULT;

@@ -68,6 +68,7 @@ struct eg_storage {
     const eg_keys *keys;
     const eg_clock *clock;
     eg_usage_sink usage;
+    eg_compliance_gate comply;
     const eg_account_rules *rules;
     size_t rule_count;
     struct eg_pool *pool;        /* of authentication; NULL until it was asked for */

@@ -5,7 +5,7 @@
 
 typedef struct counts {
     uint64_t good, bad;        /* resources that comply, and that don't */
-    const char *last;          /* id of the resource that was counted last … */
+    size_t last;               /* number of the resource that was counted last … */
     bool last_bad;             /* … and as what */
 } counts;
 
@@ -41,8 +41,8 @@ static tally *row_at(summing *s, size_t index) {
 
 /* One resource counts once; it doesn't comply if it doesn't with any. Resources come one after the other. */
 static void count(counts *n, const eg_resource *r, bool compliant) {
-    if (n->last != r->id.ptr) {
-        n->last = r->id.ptr;
+    if (n->last != r->number) {
+        n->last = r->number;
         n->last_bad = false;
         n->good++;
     }

@@ -43,15 +43,23 @@ static eg_resource now_of(const eg_compliance_watch *w, const eg_policy *pol, co
     return r;
 }
 
+static void name_rule(const eg_compliance *c, char ret[192]) {
+    snprintf(ret, 192, "policyAssignment %.*s (%.*s)", EG_FMT(c->assignment_name), EG_FMT(c->definition_name));
+}
+
+static void put_in_words(const eg_resource *r, const eg_compliance *c, verdict *ret) {
+    name_rule(c, ret->rule);
+    snprintf(ret->message, sizeof ret->message, "Resource '%.*s' was disallowed by policy: \"%.*s\" (policy assignment '%.*s').%s%.*s", EG_FMT(r->name),
+             EG_FMT(c->definition_name), EG_FMT(c->assignment_name), c->message.len ? " " : "", EG_FMT(c->message));
+}
+
 static void judge(const eg_compliance_watch *w, const eg_policy *pol, const eg_watched_resource *m, verdict *ret) {
     eg_property room[EG_WATCHED_PROPERTIES_MAX + 3];
     const eg_resource r = now_of(w, pol, m, room);
     eg_compliance c;
     *ret = (verdict){""};
     if (eg_policy_resource_denied(pol, &r, &c)) {
-        snprintf(ret->rule, sizeof ret->rule, "policyAssignment %.*s (%.*s)", EG_FMT(c.assignment_name), EG_FMT(c.definition_name));
-        snprintf(ret->message, sizeof ret->message, "Resource '%.*s' was disallowed by policy: \"%.*s\" (policy assignment '%.*s').%s%.*s", EG_FMT(r.name),
-                 EG_FMT(c.definition_name), EG_FMT(c.assignment_name), c.message.len ? " " : "", EG_FMT(c.message));
+        put_in_words(&r, &c, ret);
     }
 }
 
@@ -135,12 +143,42 @@ eg_err eg_compliance_watch_check(eg_compliance_watch *w, eg_str resource_id, cha
     return EG_OK;
 }
 
+typedef struct judging {
+    const eg_resource *resource;
+    verdict denied;
+    char audited[192];
+} judging;
+
+/* The first of each. */
+static void judge_one(void *ctx, const eg_compliance *c) {
+    judging *j = ctx;
+    if (c->denies && !j->denied.rule[0]) {
+        put_in_words(j->resource, c, &j->denied);
+    } else if (!c->compliant && !c->denies && !j->audited[0]) {
+        name_rule(c, j->audited);
+    }
+}
+
+eg_err eg_compliance_watch_judge(void *watch, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p) {
+    const eg_compliance_watch *w = watch;
+    judging j = {.resource = r};
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_watch_get(w->o.policies);
+    eg_policy_compliance(pol, r, judge_one, &j);
+    *ret_found = (eg_compliance_found){""};
+    memcpy(ret_found->denied_by, j.denied.rule, sizeof ret_found->denied_by);
+    memcpy(ret_found->audited_by, j.audited, sizeof ret_found->audited_by);
+    return j.denied.rule[0] ? eg_fail(p, EG_ERR_DISALLOWED_POLICY, "%s", j.denied.message) : EG_OK;
+}
+
 eg_policy *eg_compliance_watch_policy(eg_compliance_watch *w) {
     return eg_policy_watch_get(w->o.policies);
 }
 
 typedef struct telling {
+    const eg_policy *policy;
+    eg_str scope;
     const eg_resource *resource;
+    size_t told;                 /* resources so far */
     eg_compliance_fn fn;
     void *ctx;
 } telling;
@@ -154,13 +192,25 @@ static bool lies_at(eg_str id, eg_str scope) {
     return scope.len == 0 || (id.len >= scope.len && eg_str_ieq((eg_str){id.ptr, scope.len}, scope) && (id.len == scope.len || id.ptr[scope.len] == '/'));
 }
 
+static void tell_resource(void *ctx, const eg_resource *r) {
+    telling *t = ctx;
+    eg_resource numbered = *r;
+    numbered.number = ++t->told;
+    t->resource = &numbered;
+    if (lies_at(r->id, t->scope)) {
+        eg_policy_compliance(t->policy, &numbered, tell_one, t);
+    }
+}
+
 void eg_compliance_watch_each(eg_compliance_watch *w, const eg_policy *pol, eg_str scope, eg_compliance_fn fn, void *ctx) {
+    telling t = {.policy = pol, .scope = scope, .fn = fn, .ctx = ctx};
     for (size_t i = 0; i < w->o.count; i++) {
+        const eg_watched_resource *m = &w->o.resources[i];
         eg_property room[EG_WATCHED_PROPERTIES_MAX + 3];
-        const eg_resource r = now_of(w, pol, &w->o.resources[i], room);
-        telling t = {&r, fn, ctx};
-        if (lies_at(r.id, scope)) {
-            eg_policy_compliance(pol, &r, tell_one, &t);
+        const eg_resource r = now_of(w, pol, m, room);
+        tell_resource(&t, &r);
+        if (m->account && w->o.scopes) {
+            w->o.scopes(w->o.ctx, r.name, tell_resource, &t);
         }
     }
 }

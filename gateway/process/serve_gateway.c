@@ -53,7 +53,7 @@ typedef struct gateway {
     eg_identity *identity;
     eg_policy_store *policies;
     eg_policy_watch *watch;
-    _Atomic(eg_compliance_watch *) compliance;
+    eg_compliance_slot compliance;
     eg_quotas *quotas;
     eg_ops *ops;
     eg_arm *arm;
@@ -145,7 +145,7 @@ static eg_err open_storage(gateway *g, eg_problem *p)
         rules[i] = (eg_account_rules){.account = a->name, .resource_id = id.ptr, .allow_shared_key = c->accounts[i].allow_shared_key, .minimum_tls = newest ? "TLSv1.3" : "TLSv1.2"};
     }
     eg_storage_options o = {.dir = g->plan->segments, .rules = rules, .rule_count = c->account_count, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system,
-                            .usage = eg_compute_usage_sink(g->compute)};
+                            .usage = eg_compute_usage_sink(g->compute), .comply = {eg_serve_judge, &g->compliance}};
     EG_TRY(eg_storage_open(&o, &g->storage, p));
     for (size_t i = 0; i < c->account_count; i++) {
         const eg_err e = eg_storage_ensure_account(g->storage, eg_str_of(c->accounts[i].name), eg_str_of(c->accounts[i].tenant), p);

@@ -145,6 +145,17 @@ static const char *key_source(void *ctx, eg_str account)
     return found;
 }
 
+static void scopes(void *ctx, eg_str account, void (*each)(void *each_ctx, const eg_resource *r), void *each_ctx)
+{
+    (void)!eg_storage_scope_resources(ctx, account, each, each_ctx); /* of an account whose keys were destroyed there is nothing to tell */
+}
+
+eg_err eg_serve_judge(void *ctx, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p)
+{
+    eg_compliance_watch *w = atomic_load((eg_compliance_slot *)ctx);
+    return w ? eg_compliance_watch_judge(w, r, ret_found, p) : eg_fail(p, EG_ERR_UNAVAILABLE, "The policies are not known yet.");
+}
+
 static void add(eg_watched_resource *m, const char *alias, const char *text) { m->properties[m->property_count++] = (eg_property){alias, eg_str_of(text)}; }
 static const char *word(bool truth) { return truth ? "true" : "false"; }
 
@@ -186,6 +197,6 @@ eg_err eg_serve_compliance(const eg_serve_plan *plan, eg_policy_watch *policies,
                                                     .name = eg_str_of(c->clusters[i].name), .location = EG_LIT("embergate")}};
         fill_cluster(c, &all[n++]);
     }
-    const eg_compliance_watch_options o = {.policies = policies, .clock = &eg_clock_system, .resources = all, .count = n, .key_source = key_source, .ctx = storage};
+    const eg_compliance_watch_options o = {.policies = policies, .clock = &eg_clock_system, .resources = all, .count = n, .key_source = key_source, .scopes = scopes, .ctx = storage};
     return eg_compliance_watch_new(&o, ret) == EG_OK ? EG_OK : no_memory(p);
 }

@@ -14,9 +14,11 @@ typedef struct eg_resource {
     eg_str id;               /* resource id */
     eg_str type;             /* "Microsoft.Storage/storageAccounts" */
     eg_str name;
+    eg_str full_name;        /* with the names of what it is part of: "lake/default/raw"; ptr NULL = the name */
     eg_str location;
     const eg_property *properties;
     size_t property_count;
+    size_t number;           /* among those that one look tells of */
 } eg_resource;
 
 /* What one assigned definition says of one resource. Texts live as long as the policy. */
@@ -41,6 +43,16 @@ typedef struct eg_compliance {
 void eg_policy_compliance(const eg_policy *pol, const eg_resource *r, void (*each)(void *ctx, const eg_compliance *c), void *ctx);
 /* The first that denies. false: none does. */
 bool eg_policy_resource_denied(const eg_policy *pol, const eg_resource *r, eg_compliance *ret);
+/* Which assignment and definition found a resource that does not comply; "" = none. */
+typedef struct eg_compliance_found {
+    char denied_by[192];
+    char audited_by[192];    /* Audit, or a Deny that is not enforced */
+} eg_compliance_found;
+/* Asked before a resource is made or used. EG_ERR_DISALLOWED_POLICY with words for who asked; another error when it is not known. Any thread; never blocks. */
+typedef struct eg_compliance_gate {
+    eg_err (*check)(void *ctx, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p); /* NULL = nobody judges */
+    void *ctx;
+} eg_compliance_gate;
 /* The account's networkAcls.defaultAction and publicNetworkAccess, as a document says them: "Allow" and "Enabled" without one. */
 void eg_policy_account_properties(const eg_policy *pol, eg_str account_id, const char **ret_default_action, const char **ret_public_access);
 

@@ -3,6 +3,7 @@
 #define EMBERGATE_STORAGE_H
 
 #include <embergate/clock.h>
+#include <embergate/compliance.h>
 #include <embergate/http.h>
 #include <embergate/json.h>
 #include <embergate/keys.h>
@@ -29,6 +30,7 @@ typedef struct eg_storage_options {
     eg_usage_sink usage;
     const eg_account_rules *rules; /* borrowed for the life of the store; an account without one allows no shared key */
     size_t rule_count;
+    eg_compliance_gate comply;  /* judges containers and encryption scopes when they are made and when something new is written into them */
     uint64_t max_file_bytes;    /* 0 = 5 TiB */
     uint64_t min_free_bytes;    /* below it writes answer EG_ERR_DISK_FULL; 0 = 256 MiB */
     bool look_only;             /* for eg_storage_check: nothing is reclaimed or removed */
@@ -56,11 +58,13 @@ bool eg_storage_has_room(eg_storage *s, eg_str account, uint64_t bytes);
 eg_err eg_storage_ensure_container(eg_storage *s, eg_str account, eg_str container, eg_problem *p) EG_MUST_CHECK;
 
 /* Encryption scopes of an account, for administrators. `key` names a customer-managed key of the tenant (which is there); "" makes the scope one of its own. */
-eg_err eg_storage_scope_add(eg_storage *s, eg_str account, eg_str scope, eg_str key, eg_problem *p) EG_MUST_CHECK;   /* EG_ERR_EXISTS */
+eg_err eg_storage_scope_add(eg_storage *s, eg_str account, eg_str scope, eg_str key, eg_problem *p) EG_MUST_CHECK;   /* EG_ERR_EXISTS, EG_ERR_DISALLOWED_POLICY */
 /* Disabled: what was sealed under it answers EG_ERR_SCOPE_DISABLED. EG_ERR_SCOPE_NOT_FOUND. */
 eg_err eg_storage_scope_enable(eg_storage *s, eg_str account, eg_str scope, bool enabled, eg_problem *p) EG_MUST_CHECK;
 /* Under which key new files of the scope (of the account without one: "") are sealed from now on; "" = the scope's or the tenant's own. */
 eg_err eg_storage_scope_key(eg_storage *s, eg_str account, eg_str scope, eg_str key, eg_problem *p) EG_MUST_CHECK;
+/* Each scope but the account itself, as a resource that policies judge; borrowed for the call. EG_OK also for an account that the configuration does not name: it is none. */
+eg_err eg_storage_scope_resources(eg_storage *s, eg_str account, void (*each)(void *ctx, const eg_resource *r), void *ctx) EG_MUST_CHECK;
 /* {"account","scopes":[{"name","state","keySource","key","created"}]}; the first, named "", is the account itself. */
 eg_err eg_storage_scope_list(eg_storage *s, eg_str account, eg_buf *ret_json, eg_problem *p) EG_MUST_CHECK;
 

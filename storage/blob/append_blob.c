@@ -114,6 +114,7 @@ static eg_err try_append(eg_request *rq, const eg_target *d, append *a, bool *re
     }
     EG_TRY(eg_encryption_customer_key(rq, &customer));
     EG_TRY(eg_encryption_check(rq, &now, customer));
+    EG_TRY(eg_encryption_may_seal(rq, d, &now));
     EG_TRY(eg_encryption_problem(rq, eg_file_key_open(d->store, d->account, &now, &key)));
     EG_TRY(eg_target_change(rq, d, &a->base));
     a->inode = now.id;

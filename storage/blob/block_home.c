@@ -45,6 +45,7 @@ eg_err eg_block_place_key(eg_request *rq, const eg_target *d, eg_block_place *p,
     } else {
         EG_TRY(eg_encryption_customer_key(rq, &p->customer));
         EG_TRY(eg_encryption_check(rq, &p->home, p->customer));
+        EG_TRY(eg_encryption_may_seal(rq, d, &p->home));
     }
     return eg_encryption_problem(rq, eg_file_key_open(d->store, d->account, &p->home, ret));
 }

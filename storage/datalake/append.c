@@ -182,6 +182,7 @@ eg_err eg_dfs_append_end(eg_request *rq) {
         return answer(rq, &file);
     }
     EG_TRY(check_file(rq, &file, position));
+    EG_TRY(eg_encryption_may_seal(rq, &d, &file));
     const uint64_t n = eg_body_length(rq);
     rq->record_bytes = n;
     eg_content_flush f = {.position = position + n};

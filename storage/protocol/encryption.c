@@ -1,7 +1,7 @@
 /* Reads the headers about encryption and answers them. */
 #include "encryption.h"
 
-#include "scope.h"
+#include "scope_policy.h"
 
 #include <embergate/encoding.h>
 
@@ -107,6 +107,26 @@ static eg_err find_root(eg_request *rq, const eg_target *d, eg_inode *ret) {
     return EG_OK;
 }
 
+/* The record names the definition that refused. */
+static eg_err denied_by(eg_request *rq, const eg_compliance_found *found, eg_err e) {
+    if (e == EG_ERR_DISALLOWED_POLICY) {
+        _Static_assert(sizeof rq->decided_by == sizeof found->denied_by, "both hold a rule's name");
+        memcpy(rq->decided_by, found->denied_by, sizeof rq->decided_by);
+    }
+    return e;
+}
+
+eg_err eg_encryption_may_seal(eg_request *rq, const eg_target *d, const eg_inode *i) {
+    const eg_str name = eg_bytes_str(i->attr[EG_ATTR_ENCRYPTION_SCOPE]);
+    eg_compliance_found found;
+    eg_scope x;
+    if (name.len == 0 || !d->store->comply.check) {
+        return EG_OK;
+    }
+    const eg_err e = eg_scope_use(d->store, d->account, name, &x);
+    return e != EG_OK ? eg_encryption_problem(rq, e) : denied_by(rq, &found, eg_scope_comply(d->store, d->account, &x, &found, &rq->problem));
+}
+
 eg_err eg_encryption_scope(eg_request *rq, const eg_target *d, eg_inode *made) {
     const eg_str asked = eg_request_header(rq, "x-ms-encryption-scope");
     eg_inode root;
@@ -120,6 +140,19 @@ eg_err eg_encryption_scope(eg_request *rq, const eg_target *d, eg_inode *made) {
         return eg_encryption_problem(rq, EG_ERR_SCOPE_OVERRIDE);
     }
     made->attr[EG_ATTR_ENCRYPTION_SCOPE] = eg_str_bytes(made->customer_key ? EG_LIT("") : asked.len > 0 ? asked : dflt);
+    eg_compliance_found found;
+    const eg_container_asked c = {d->container, dflt, deny};
+    return denied_by(rq, &found, eg_scope_comply_container(d->store, d->account, &c, &found, &rq->problem));
+}
+
+/* Of a container that is made. What is found and not refused stands in the record, as Azure has it in the activity log. */
+static eg_err comply_container(eg_request *rq, const eg_target *d, const eg_container_asked *c) {
+    eg_compliance_found found;
+    EG_TRY(denied_by(rq, &found, eg_scope_comply_container(d->store, d->account, c, &found, &rq->problem)));
+    if (found.audited_by[0] && !rq->record_details) {
+        rq->record_details = json_pack("{s:s}", "policyAudit", found.audited_by);
+        return rq->record_details ? EG_OK : EG_ERR_NO_MEMORY;
+    }
     return EG_OK;
 }
 
@@ -132,12 +165,15 @@ eg_err eg_encryption_container(eg_request *rq, const eg_target *d, eg_bytes *ret
         return bad(rq, "x-ms-deny-encryption-scope-override", "is neither true nor false");
     }
     if (scope.len == 0) {
-        return deny.len > 0 ? bad(rq, "x-ms-default-encryption-scope", "is missing") : EG_OK;
+        return deny.len > 0 ? bad(rq, "x-ms-default-encryption-scope", "is missing") : comply_container(rq, d, &(eg_container_asked){d->container, scope, false});
     }
     const eg_err e = eg_scope_use(d->store, d->account, scope, &x);
     if (e != EG_OK) {
         return eg_encryption_problem(rq, e);
     }
+    EG_TRY(comply_container(rq, d, &(eg_container_asked){d->container, scope, eg_str_ieq(deny, EG_LIT("true"))}));
+    eg_compliance_found found;
+    EG_TRY(denied_by(rq, &found, eg_scope_comply(d->store, d->account, &x, &found, &rq->problem)));
     const eg_str text = eg_arena_printf(rq->arena, "%s%.*s", eg_str_ieq(deny, EG_LIT("true")) ? "!" : "", EG_FMT(scope));
     *ret = eg_str_bytes(text);
     return text.ptr ? EG_OK : EG_ERR_NO_MEMORY;
@@ -159,6 +195,7 @@ eg_err eg_encryption_make(eg_request *rq, const eg_target *d, eg_file_key_plan *
     made->customer_key = *ret_customer;
     EG_TRY(eg_encryption_context(rq, made));
     EG_TRY(eg_encryption_scope(rq, d, made));
+    EG_TRY(eg_encryption_may_seal(rq, d, made));
     return eg_encryption_problem(rq, eg_file_key_make(d->store, d->account, plan, made));
 }
 

@@ -75,6 +75,7 @@ static eg_err run(eg_request *rq, const eg_target *d, taking *k) {
     EG_TRY(prepare(rq, d, k));
     k->current.customer_key = k->make.made.customer_key = customer;
     EG_TRY(eg_encryption_check(rq, &k->current, customer));
+    EG_TRY(eg_encryption_may_seal(rq, d, &k->make.made));
     EG_TRY(eg_encryption_problem(rq, open_keys(d, k)));
     EG_TRY(eg_target_commit(rq, d, (eg_txn_op){eg_snapshot_make_apply, &k->make}, 201));
     eg_snapshot_time_text(k->make.at_ns, name);

@@ -8,6 +8,8 @@ from azure.mgmt.authorization import AuthorizationManagementClient
 from azure.mgmt.policyinsights import PolicyInsightsClient
 from azure.mgmt.policyinsights.models import QueryOptions
 from azure.mgmt.resource.policy import PolicyClient
+from azure.storage.blob import BlobServiceClient, ContainerEncryptionScope
+from azure.storage.filedatalake import DataLakeServiceClient
 
 from server import finish, make_state_folder, new_store_gateway
 
@@ -110,6 +112,58 @@ def test_at_a_resource_and_left_out(lab):
     assert not list(states.list_query_results_for_resource("latest", lab.account)) and reads(lab) == 200
     c.policy_assignments.delete_by_id(f"{group}/providers/Microsoft.Authorization/policyAssignments/keys".lstrip("/"))
     assert list(c.policy_assignments.list()) == []
+
+
+def of_type(kind, field, **test):
+    return {"properties": {"mode": "All", "displayName": f"Not such {kind.rsplit('/', 1)[-1]}", "parameters": EFFECT, "policyRule": {
+        "if": {"allOf": [{"field": "type", "equals": f"Microsoft.Storage/storageAccounts/{kind}"}, {"field": f"Microsoft.Storage/storageAccounts/{kind}/{field}", **test}]},
+        "then": {"effect": "[parameters('effect')]"}}}}
+
+
+def test_containers_and_encryption_scopes(lab):
+    """A container has to have a default scope, and a scope a customer-managed key: refused when they are made, and when something new would be written."""
+    c, states = client(PolicyClient, lab), client(PolicyInsightsClient, lab).policy_states
+    name = lab.profile()["account"]
+    blobs = BlobServiceClient(lab.endpoint, credential=lab.credential(), connection_verify=lab.ca, retry_total=0)
+    lake = DataLakeServiceClient(lab.endpoint, credential=lab.credential(), connection_verify=lab.ca, retry_total=0)
+
+    def scope(verb, *more, check=True):
+        return lab.run("storage", "scope", verb, "--state", lab.state, "--account", name, *more, check=check)
+
+    scope("add", "--name", "plain")
+    lab.run("key", "make", "--state", lab.state, "--tenant", "contoso", "--key", "cmk")
+    blobs.get_blob_client("data", "old").upload_blob(b"x", encryption_scope="plain")
+    for assignment, made in (("scoped", of_type("blobServices/containers", "defaultEncryptionScope", exists=False)), ("own-keys", of_type("encryptionScopes", "source", notEquals="Microsoft.KeyVault"))):
+        definition_id = c.policy_definitions.create_or_update(assignment, made).id
+        c.policy_assignments.create(lab.account, assignment, {"properties": {"policyDefinitionId": definition_id, "parameters": {"effect": {"value": "Deny"}},
+                                                                            "nonComplianceMessages": [{"message": "Ask for a key."}]}})
+
+    def denied(call, *args, **kw):
+        with pytest.raises(HttpResponseError) as e:
+            call(*args, **kw)
+        return e.value.status_code == 403 and e.value.error_code == "RequestDisallowedByPolicy" and e.value.message
+
+    said = denied(blobs.create_container, "loose")
+    assert "Resource 'loose' was disallowed by policy" in said and "Not such containers" in said and "Ask for a key." in said
+    assert "Not such containers" in denied(lake.create_file_system, "loose")
+    assert "Not such containers" in denied(blobs.get_blob_client("data", "new").upload_blob, b"x")  # the container was made before
+    assert blobs.get_blob_client("data", "old").download_blob().readall() == b"x"
+    refused_scope = scope("add", "--name", "other", check=False)
+    assert refused_scope.returncode != 0 and "Not such encryptionScopes" in refused_scope.stderr, refused_scope
+    assert scope("enable", "--name", "plain", check=False).returncode != 0
+    scope("add", "--name", "finance", "--key", "cmk")
+    assert "Not such encryptionScopes" in denied(blobs.create_container, "loose", container_encryption_scope=ContainerEncryptionScope("plain"))
+    blobs.create_container("strict", container_encryption_scope=ContainerEncryptionScope("finance", prevent_encryption_scope_override=True))
+    blobs.get_blob_client("strict", "f").upload_blob(b"y")
+    assert blobs.get_blob_client("strict", "f").get_blob_properties().encryption_scope == "finance"
+    lake.create_file_system("loose", encryption_scope_options={"default_encryption_scope": "finance"})
+    assert "Not such encryptionScopes" in denied(blobs.get_blob_client("loose", "g").upload_blob, b"z", encryption_scope="plain")
+    rows = {r.resource_id.rsplit("/", 1)[1]: r for r in states.list_query_results_for_resource("latest", lab.account) if r.policy_assignment_name == "own-keys"}
+    assert rows["plain"].resource_type == "Microsoft.Storage/storageAccounts/encryptionScopes" and (rows["plain"].is_compliant, rows["finance"].is_compliant) == (False, True)
+    for assignment in ("scoped", "own-keys"):
+        c.policy_assignments.delete(lab.account, assignment)
+        c.policy_definitions.delete(assignment)
+    assert acts.eventually(lambda: blobs.get_blob_client("data", "new").upload_blob(b"x", overwrite=True) is not None)
 
 
 def test_an_initiative(lab):

@@ -27,6 +27,16 @@ static const char *key_source(void *ctx, eg_str account) {
     return eg_str_is(account, "lake") ? source : NULL;
 }
 
+/* One encryption scope of the account "lake". */
+static void scopes(void *ctx, eg_str account, void (*each)(void *each_ctx, const eg_resource *r), void *each_ctx) {
+    (void)ctx;
+    const eg_property properties[] = {{"Microsoft.Storage/storageAccounts/allowSharedKeyAccess", EG_LIT("true")}};
+    const eg_resource r = {.id = EG_LIT(LAKE "/encryptionScopes/finance"), .type = EG_LIT("Microsoft.Storage/storageAccounts"), .name = EG_LIT("finance"), .properties = properties, .property_count = 1};
+    if (eg_str_is(account, "lake")) {
+        each(each_ctx, &r);
+    }
+}
+
 static void assign(const char *effect, const char *mode) {
     char path[128], text[1024];
     eg_problem p = {0};
@@ -108,7 +118,57 @@ static void disabled_and_enabled(void **state) {
     eg_policy_watch_stop(policies);
 }
 
+static size_t numbers;
+
+static void add_number(void *ctx, const eg_resource *r, const eg_compliance *c) {
+    assert_true(c->denies && r->number == ++numbers);
+    ++*(size_t *)ctx;
+}
+
+/* What lies in an account is told of after it, and judged when somebody asks. */
+static void what_lies_in_an_account(void **state) {
+    (void)state;
+    eg_policy_watch *policies = NULL;
+    eg_compliance_watch *w = NULL;
+    eg_problem p = {0};
+    snprintf(dir, sizeof dir, "%s/eg-compliance-XXXXXX", P_tmpdir);
+    assert_non_null(mkdtemp(dir));
+    assign("Deny", "Default");
+    assert_int_equal(eg_policy_watch_start(&(eg_policy_watch_options){.dir = dir, .clock = &eg_clock_system, .poll_ms = 10}, &policies, &p), EG_OK);
+    eg_watched_resource lake = {.resource = {.id = EG_LIT(LAKE), .type = EG_LIT("Microsoft.Storage/storageAccounts"), .name = EG_LIT("lake")}, .account = true, .property_count = 1,
+                                .properties = {{"Microsoft.Storage/storageAccounts/allowSharedKeyAccess", EG_LIT("true")}}};
+    const eg_compliance_watch_options o = {.policies = policies, .clock = &eg_clock_system, .resources = &lake, .count = 1, .key_source = key_source, .scopes = scopes};
+    assert_int_equal(eg_compliance_watch_new(&o, &w), EG_OK);
+    eg_policy *pol = eg_compliance_watch_policy(w);
+    assert_int_equal(rows_beneath(w, pol, LAKE "/encryptionScopes/finance"), 1);
+    size_t n = 0;
+    eg_compliance_watch_each(w, pol, EG_LIT(LAKE), add_number, &n);
+    assert_int_equal(n, 2);
+    eg_policy_unref(pol);
+    EG_JSON_AUTO disabled = eg_compliance_watch_disabled(w);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(disabled, 1), "resourceId")), LAKE "/encryptionScopes/finance");
+    eg_property keys = {"Microsoft.Storage/storageAccounts/allowSharedKeyAccess", EG_LIT("true")};
+    const eg_resource asked = {.id = EG_LIT(LAKE "/x"), .type = EG_LIT("Microsoft.Storage/storageAccounts"), .name = EG_LIT("x"), .properties = &keys, .property_count = 1};
+    eg_compliance_found found;
+    assert_int_equal(eg_compliance_watch_judge(w, &asked, &found, &p), EG_ERR_DISALLOWED_POLICY);
+    assert_string_equal(found.denied_by, "policyAssignment keys (Storage accounts should prevent shared key access)");
+    assert_string_equal(found.audited_by, "");
+    assert_non_null(strstr(p.message, "Resource 'x' was disallowed by policy: \"Storage accounts should prevent shared key access\""));
+    keys.text = EG_LIT("false");
+    assert_int_equal(eg_compliance_watch_judge(w, &asked, &found, &p), EG_OK);
+    assert_string_equal(found.denied_by, "");
+    keys.text = EG_LIT("true");
+    assign("Audit", "Default");
+    for (int i = 0; i < 200 && !found.audited_by[0]; i++) {
+        wait_a_moment();
+        (void)!eg_compliance_watch_judge(w, &asked, &found, &p);
+    }
+    assert_string_equal(found.audited_by, "policyAssignment keys (Storage accounts should prevent shared key access)");
+    eg_compliance_watch_free(w);
+    eg_policy_watch_stop(policies);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(disabled_and_enabled)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(disabled_and_enabled), cmocka_unit_test(what_lies_in_an_account)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

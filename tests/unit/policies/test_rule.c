@@ -232,8 +232,39 @@ static void proved_and_told(void **state) {
     test_free(wider);
 }
 
+/* Of what lies in an account: its own types, aliases and full name. */
+static void scopes_and_containers(void **state) {
+    (void)state;
+    static const struct { const char *type, *field, *test, *source, *scope; bool denied; } rows[] = {
+        {STORAGE "/encryptionScopes", STORAGE "/encryptionScopes/source", "\"equals\":\"microsoft.storage\"", "Microsoft.Storage", NULL, true},
+        {STORAGE "/encryptionScopes", STORAGE "/encryptionScopes/source", "\"notEquals\":\"Microsoft.KeyVault\"", "Microsoft.KeyVault", NULL, false},
+        {STORAGE "/encryptionScopes", STORAGE "/encryptionScopes/state", "\"exists\":false", "Microsoft.Storage", NULL, true},
+        {STORAGE "/encryptionScopes", "fullName", "\"like\":\"lake/*\"", "Microsoft.Storage", NULL, true},
+        {STORAGE "/encryptionScopes", "name", "\"like\":\"lake/*\"", "Microsoft.Storage", NULL, false},
+        {STORAGE, STORAGE "/encryptionScopes/source", "\"equals\":\"Microsoft.Storage\"", "Microsoft.Storage", NULL, false},
+        {STORAGE "/blobServices/containers", STORAGE "/blobServices/containers/defaultEncryptionScope", "\"exists\":false", NULL, NULL, true},
+        {STORAGE "/blobServices/containers", STORAGE "/blobServices/containers/defaultEncryptionScope", "\"notIn\":[\"finance\"]", NULL, "finance", false},
+        {STORAGE "/blobServices/containers", STORAGE "/blobServices/containers/denyEncryptionScopeOverride", "\"notEquals\":true", NULL, "finance", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "{\"id\":\"" DEFINITION "\",\"name\":\"no-keys\",\"properties\":{\"policyRule\":{\"if\":{\"allOf\":[{\"field\":\"type\",\"equals\":\"%s\"},"
+                 "{\"field\":\"%s\",%s}]},\"then\":{\"effect\":\"Deny\"}}}}", rows[i].type, rows[i].field, rows[i].test);
+        eg_policy *pol = policy(text, assignment_text_);
+        const eg_property properties[] = {{rows[i].source ? STORAGE "/encryptionScopes/source" : STORAGE "/blobServices/containers/defaultEncryptionScope",
+                                           eg_str_of(rows[i].source ? rows[i].source : rows[i].scope)}};
+        const eg_resource r = {.id = EG_LIT(GROUP "/providers/" STORAGE "/lake/encryptionScopes/finance"), .name = EG_LIT("finance"), .full_name = EG_LIT("lake/finance"),
+                               .type = rows[i].source ? EG_LIT(STORAGE "/encryptionScopes") : EG_LIT(STORAGE "/blobServices/containers"), .properties = properties, .property_count = 1};
+        eg_compliance c;
+        if (eg_policy_resource_denied(pol, &r, &c) != rows[i].denied) {
+            fail_msg("row %zu", i);
+        }
+        eg_policy_unref(pol);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_complies), cmocka_unit_test(effects_and_modes), cmocka_unit_test(operators),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_complies), cmocka_unit_test(effects_and_modes), cmocka_unit_test(operators), cmocka_unit_test(scopes_and_containers),
                                        cmocka_unit_test(refused), cmocka_unit_test(deep), cmocka_unit_test(proved_and_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
