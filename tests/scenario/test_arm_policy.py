@@ -160,6 +160,17 @@ def test_containers_and_encryption_scopes(lab):
     assert "Not such encryptionScopes" in denied(blobs.get_blob_client("loose", "g").upload_blob, b"z", encryption_scope="plain")
     rows = {r.resource_id.rsplit("/", 1)[1]: r for r in states.list_query_results_for_resource("latest", lab.account) if r.policy_assignment_name == "own-keys"}
     assert rows["plain"].resource_type == "Microsoft.Storage/storageAccounts/encryptionScopes" and (rows["plain"].is_compliant, rows["finance"].is_compliant) == (False, True)
+    body = c.policy_assignments.get(lab.account, "scoped").as_dict()
+    c.policy_assignments.create(lab.account, "scoped", {"properties": {"policyDefinitionId": body["properties"]["policyDefinitionId"], "parameters": {"effect": {"value": "Audit"}}}})
+    blobs.create_container("audited")
+    rule = "policyAssignment scoped (Not such containers)"
+
+    def recorded():
+        found = lab.json("GET", f"/audit/{lab.profile()['tenant']}/records?limit=1000", lab.token())[1]["records"]
+        made = [r for r in found if r["event"] == "storage.filesystem.create" and r.get("rule") == rule]
+        audited = [r for r in found if r.get("details", {}).get("policyAudit") == rule]
+        return {r["outcome"] for r in made} == {"denied"} and [(r["event"], r["outcome"]) for r in audited] == [("storage.filesystem.create", "allowed")]
+    assert acts.eventually(recorded)
     for assignment in ("scoped", "own-keys"):
         c.policy_assignments.delete(lab.account, assignment)
         c.policy_definitions.delete(assignment)
