@@ -1,12 +1,13 @@
 /* The store's digest as the gateway has it: its key comes from the keeper, and each start looks at all rows. */
 #include "../storage/keeper_fixture.h"
 
+#include "../storage/exchange.h"
+
 #include "process/store_digest.h"
 
 #include <embergate/metrics.h>
 
 #include <string.h>
-#include <sys/mman.h>
 
 #define GIVEN "rights: may read"
 #define TAKEN "rights: may none"
@@ -56,24 +57,6 @@ static int64_t found_by_start(store *s) {
     return eg_metric_get(EG_METRIC_STORAGE_CORRUPT) - before;
 }
 
-/* The file of LMDB, changed where the row lies. */
-static void exchange(const store *s, const char *was, const char *now) {
-    char path[128];
-    struct stat st;
-    snprintf(path, sizeof path, "%s/data.mdb", s->dir);
-    const int fd = open(path, O_RDWR);
-    assert_int_equal(fstat(fd, &st), 0);
-    char *at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_ptr_not_equal(at, MAP_FAILED);
-    size_t times = 0;
-    for (char *x = at; (x = memmem(x, (size_t)(at + st.st_size - x), was, strlen(was))) != NULL; times++) {
-        memcpy(x, now, strlen(now));
-    }
-    assert_true(times > 0);
-    munmap(at, (size_t)st.st_size);
-    close(fd);
-}
-
 static void a_row_that_was_set_back_is_found_at_the_start(void **state) {
     const fixture *f = *state;
     store s = {0};
@@ -88,7 +71,9 @@ static void a_row_that_was_set_back_is_found_at_the_start(void **state) {
     assert_false(s.counted);
     assert_int_equal(found_by_start(&s), 0);
     close_store(&s);
-    exchange(&s, TAKEN, GIVEN);
+    char file[128];
+    snprintf(file, sizeof file, "%s/data.mdb", s.dir);
+    exchange_bytes(file, eg_str_bytes(EG_LIT(TAKEN)), eg_str_bytes(EG_LIT(GIVEN)));
     open_store(f, &s);
     assert_int_equal(found_by_start(&s), 1);
     close_store(&s);

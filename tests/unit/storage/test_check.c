@@ -2,12 +2,12 @@
 #include "storage_fixture.h"
 
 #include "blocks.h"
+#include "exchange.h"
 #include "id_map.h"
 #include "segment_store.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 
 typedef struct findings {
     char text[16384];
@@ -307,31 +307,14 @@ static void file_row(store *s, eg_buf *ret) {
     fail();
 }
 
-/* In LMDB's file, wherever the bytes stand. */
-static void exchange_bytes(store *s, eg_bytes was, eg_bytes now) {
-    char path[96];
-    struct stat st;
-    snprintf(path, sizeof path, "%s/kv/data.mdb", s->top);
-    const int fd = open(path, O_RDWR);
-    assert_int_equal(fstat(fd, &st), 0);
-    uint8_t *at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_ptr_not_equal(at, MAP_FAILED);
-    assert_int_equal(was.len, now.len);
-    size_t times = 0;
-    for (uint8_t *x = at; (x = memmem(x, (size_t)(at + st.st_size - x), was.ptr, was.len)) != NULL; times++) {
-        memcpy(x, now.ptr, now.len);
-    }
-    assert_true(times > 0);
-    munmap(at, (size_t)st.st_size);
-    close(fd);
-}
-
 /* Whose rights were taken away puts back the row that still gave them: it verifies, and it is found all the same. */
 static void an_older_row_of_rights(void **state) {
     store *s = *state;
     const call chmod = {.method = "PATCH", .path = "/data/f", .query = "action=setAccessControl", .headers = {"x-ms-permissions", "0600"}};
+    char path[96];
     eg_buf before;
     eg_buf after;
+    snprintf(path, sizeof path, "%s/kv/data.mdb", s->top);
     store_quiet(s);
     store_write(s, "/data/f", "one", 3);
     file_row(s, &before);
@@ -339,14 +322,14 @@ static void an_older_row_of_rights(void **state) {
     file_row(s, &after);
     expect_clean(s);
     store_stop(s);
-    exchange_bytes(s, eg_buf_bytes(&after), eg_buf_bytes(&before));
+    exchange_bytes(path, eg_buf_bytes(&after), eg_buf_bytes(&before));
     store_start(s);
     findings f;
     const eg_check_sums sums = check(s, &f);
     assert_int_equal(sums.faults, 1);
     assert_non_null(strstr(f.text, "older fs.inode"));
     store_stop(s);
-    exchange_bytes(s, eg_buf_bytes(&before), eg_buf_bytes(&after));
+    exchange_bytes(path, eg_buf_bytes(&before), eg_buf_bytes(&after));
     store_start(s);
     expect_clean(s);
     eg_buf_done(&before);
