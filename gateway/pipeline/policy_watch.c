@@ -6,6 +6,7 @@
 #include <embergate/metrics.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -31,6 +32,8 @@ struct eg_policy_watch {
     bool stop;
     eg_policy *policy;
     eg_problem refusal;        /* code EG_OK = the directory is in force */
+    pthread_cond_t looked;
+    uint64_t asked, begun, ended; /* looks: those somebody waits for, and how far the thread is */
     /* the thread's own */
     uint64_t version;
     uint8_t seen[EG_SHA256_LEN];
@@ -182,20 +185,31 @@ static void check(eg_policy_watch *w) {
     reload(w);
 }
 
+static struct timespec in_ms(unsigned ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
 static void *run(void *arg) {
     eg_policy_watch *w = arg;
     pthread_mutex_lock(&w->lock);
     while (!w->stop) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)w->poll_ms * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        (void)pthread_cond_clockwait(&w->woken, &w->lock, CLOCK_MONOTONIC, &until);
+        if (w->asked <= w->begun) {
+            const struct timespec until = in_ms(w->poll_ms);
+            (void)pthread_cond_clockwait(&w->woken, &w->lock, CLOCK_MONOTONIC, &until);
+        }
         if (!w->stop) {
+            w->begun++;
             pthread_mutex_unlock(&w->lock);
             check(w);
             pthread_mutex_lock(&w->lock);
+            w->ended = w->begun;
+            pthread_cond_broadcast(&w->looked);
         }
     }
     pthread_mutex_unlock(&w->lock);
@@ -206,6 +220,7 @@ static void done(eg_policy_watch *w) {
     eg_policy_unref(w->policy);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->woken);
+    pthread_cond_destroy(&w->looked);
     free(w->dir);
     free(w);
 }
@@ -230,6 +245,7 @@ eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch *
     *w = (eg_policy_watch){.clock = o->clock, .separate_duties = o->separate_duties, .poll_ms = o->poll_ms ? o->poll_ms : POLL_MS, .version = (uint64_t)eg_wall_s(o->clock), .unsettled = true};
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->woken, NULL);
+    pthread_cond_init(&w->looked, NULL);
     w->store = o->store;
     w->dir = o->dir ? strdup(o->dir) : NULL;
     eg_err e = EG_OK;
@@ -272,6 +288,24 @@ eg_policy *eg_policy_watch_get(eg_policy_watch *w) {
     eg_policy *p = eg_policy_ref(w->policy);
     pthread_mutex_unlock(&w->lock);
     return p;
+}
+
+eg_err eg_policy_watch_look(eg_policy_watch *w, unsigned wait_ms, eg_problem *p) {
+    if (!w->dir) {
+        return EG_OK; /* a change of the store's policies is in force when it returns */
+    }
+    const struct timespec until = in_ms(wait_ms);
+    pthread_mutex_lock(&w->lock);
+    const uint64_t wanted = w->begun + 1; /* one that runs already may have read before the caller wrote */
+    w->asked = wanted > w->asked ? wanted : w->asked;
+    pthread_cond_signal(&w->woken);
+    bool late = false;
+    while (w->ended < wanted && !late) {
+        late = pthread_cond_clockwait(&w->looked, &w->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT;
+    }
+    const bool done = w->ended >= wanted;
+    pthread_mutex_unlock(&w->lock);
+    return done ? eg_policy_watch_state(w, p) : eg_fail(p, EG_ERR_TIMEOUT, "The policies are still being read; what was written will be in force after that.");
 }
 
 eg_err eg_policy_watch_state(eg_policy_watch *w, eg_problem *p) {

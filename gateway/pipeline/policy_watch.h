@@ -20,6 +20,8 @@ eg_err eg_policy_watch_start(const eg_policy_watch_options *o, eg_policy_watch *
 void eg_policy_watch_stop(eg_policy_watch *w);   /* NULL is harmless */
 /* The policy in force; a reference for the caller. Any thread. */
 eg_policy *eg_policy_watch_get(eg_policy_watch *w);
+/* Looks at the directory now, as it lies there when this is called, and waits until what was found is in force; no more than `wait_ms`. The refusal with *p, or EG_ERR_TIMEOUT. Any thread. */
+eg_err eg_policy_watch_look(eg_policy_watch *w, unsigned wait_ms, eg_problem *p) EG_MUST_CHECK;
 /* What is wrong with the directory as it lies there now: EG_OK, or the refusal of the last attempt with *p (may be NULL). */
 eg_err eg_policy_watch_state(eg_policy_watch *w, eg_problem *p);
 

@@ -31,7 +31,8 @@
     X(PRINCIPAL, 33, "principal", 1024)               \
     X(PRINCIPAL_LIST, 34, "principal_list", 256)      \
     X(PRINCIPAL_PROOF, 35, "principal_proof", 65536 + 1024) \
-    X(POLICY_GRANT, 40, "policy_grant", 4096)
+    X(POLICY_GRANT, 40, "policy_grant", 4096)         \
+    X(POLICY_LOOK, 41, "policy_look", 0)
 
 enum {
 #define X(id, number, name, max) EG_ADMIN_MSG_##id = number,

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define HOLD_NS ((int64_t)20 * 1000000000)
+#define POLICY_LOOK_MS 20000 /* below what the command waits for an answer */
 
 struct eg_admin {
     eg_admin_options o;
@@ -338,6 +339,14 @@ static eg_err on_POLICY_GRANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, e
     const eg_policy_grant g = {.role = texts[0], .principal = texts[1], .principal_type = texts[2], .scope = texts[3]};
     EG_TRY(eg_policy_store_grant(a->o.policies, &g, "operator", p));
     return eg_ipc_put(reply, eg_str_bytes(f[1]));
+}
+
+/* What a command wrote into the policy directory is in force when it is answered. */
+static eg_err on_POLICY_LOOK(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    EG_TRY(take_all(in, NULL, 0));
+    EG_TRY(eg_policy_watch_look(((eg_admin *)ctx)->o.watch, POLICY_LOOK_MS, p));
+    return eg_ipc_put(reply, eg_str_bytes(EG_LIT("")));
 }
 
 static eg_err on_PRINCIPAL_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_principal_list(&((eg_admin *)ctx)->o, in, reply, p); }

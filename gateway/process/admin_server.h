@@ -8,6 +8,8 @@
 #include <embergate/identity.h>
 #include <embergate/storage.h>
 
+#include "../pipeline/policy_watch.h"
+
 typedef struct eg_admin eg_admin;
 
 typedef struct eg_admin_options {
@@ -18,6 +20,7 @@ typedef struct eg_admin_options {
     eg_compute *compute;
     eg_identity *identity;
     eg_policy_store *policies;
+    eg_policy_watch *watch;
     const eg_keys *keys;
     const char *origin;        /* of the server's own log, whose key signs */
     uint32_t backup_max_age_s; /* without a backup for so long it is said in the log and by a metric; 0 = never */

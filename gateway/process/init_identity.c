@@ -72,6 +72,14 @@ static eg_err grant_in_server(const char *state_dir, const eg_policy_grant *g, e
     return eg_admin_ask(&call, NULL, p);
 }
 
+/* A running server reads the directory five times a second: waits until it has read what was written. */
+static eg_err look_in_server(const char *state_dir, eg_problem *p)
+{
+    const eg_admin_call call = {.state_dir = state_dir, .type = EG_ADMIN_MSG_POLICY_LOOK};
+    const eg_err e = eg_admin_ask(&call, NULL, p);
+    return e == EG_OK ? e : eg_fail_hint(p, "the role assignments are written, and in force as soon as the server takes the directory: embergate policy check");
+}
+
 eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p)
 {
     char scope[128], policies[EG_STATE_PATH_MAX];
@@ -87,7 +95,7 @@ eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *
                : opened == EG_ERR_LOCKED ? grant_in_server(n->state_dir, &g, p)
                                            : eg_policy_store_grant(store.store, &g, "operator", p));
     }
-    return EG_OK;
+    return files && n->roles[0] && eg_state_holder(n->state_dir) > 0 ? look_in_server(n->state_dir, p) : EG_OK;
 }
 
 #define PUBLIC_KEY_MAX 65536

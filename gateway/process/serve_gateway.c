@@ -171,7 +171,7 @@ static eg_err open_admin(gateway *g, eg_problem *p)
         return no_memory(p);
     }
     const eg_admin_options o = {.listen_fd = g->plan->admin_fd, .allowed_uid = g->plan->user_us.uid, .storage = g->storage, .audit = g->audit, .compute = g->compute,
-                                .identity = g->identity, .policies = g->policies, .keys = g->keys, .origin = origin.ptr, .backup_max_age_s = g->plan->config->backup_max_age_s,
+                                .identity = g->identity, .policies = g->policies, .watch = g->watch, .keys = g->keys, .origin = origin.ptr, .backup_max_age_s = g->plan->config->backup_max_age_s,
                                 .erasures_dir = g->plan->erasures};
     return eg_admin_start(&o, &g->admin, p);
 }

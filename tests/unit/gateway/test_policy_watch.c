@@ -133,6 +133,33 @@ static void quick_changes_are_seen(void **state) {
     eg_policy_watch_stop(w);
 }
 
+/* Who asks it to look is answered when what lay there is in force: no waiting behind it. */
+static void looks_when_asked(void **state) {
+    (void)state;
+    eg_policy_watch *w = NULL;
+    eg_problem p = {0};
+    uint64_t version;
+    char other[sizeof reader];
+    memcpy(other, reader, sizeof reader);
+    memcpy(strstr(other, WHO), "b", 1);
+    assert_int_equal(eg_policy_watch_start(&(eg_policy_watch_options){.dir = dir, .clock = &eg_clock_system, .poll_ms = 3600000}, &w, &p), EG_OK);
+    for (int i = 0; i < 20; i++) {
+        put(reader);
+        assert_int_equal(eg_policy_watch_look(w, 60000, &p), EG_OK);
+        assert_true(may(w, &version));
+        put(other);
+        assert_int_equal(eg_policy_watch_look(w, 60000, &p), EG_OK);
+        assert_false(may(w, &version));
+    }
+    put("{\"name\":");
+    assert_int_equal(eg_policy_watch_look(w, 60000, &p), EG_ERR_POLICY_INVALID);
+    assert_true(eg_str_starts(eg_str_of(p.where), "roleAssignments/a.json"));
+    put(reader);
+    assert_int_equal(eg_policy_watch_look(w, 60000, &p), EG_OK);
+    assert_true(may(w, &version));
+    eg_policy_watch_stop(w);
+}
+
 static void first_load_must_succeed(void **state) {
     (void)state;
     eg_policy_watch *w = NULL;
@@ -146,6 +173,6 @@ static void first_load_must_succeed(void **state) {
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make, drop)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {IN_DIR(reloads), IN_DIR(quick_changes_are_seen), IN_DIR(first_load_must_succeed)};
+    const struct CMUnitTest tests[] = {IN_DIR(reloads), IN_DIR(quick_changes_are_seen), IN_DIR(looks_when_asked), IN_DIR(first_load_must_succeed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
