@@ -10,6 +10,8 @@
 #include "repeated.h"
 #include "request_body.h"
 
+#include <embergate/pool.h>
+
 #define PIECE ((size_t)65536)
 
 static eg_err check_file(eg_request *rq, const eg_inode *i, uint64_t position) {
@@ -217,18 +219,22 @@ static eg_err answer_flush(flushing *x) {
     return eg_respond_empty(rq, 200);
 }
 
-static eg_err start_flush(flushing *x) {
-    return eg_content_flush_start(x->d.store, &x->f, &x->record, eg_later_told, &x->later);
+/* A second plan may find what a worker can't wait for: it is made in the pool. */
+static void flush_again(void *arg) {
+    flushing *x = arg;
+    eg_problem p = {0};
+    const eg_err e = eg_content_flush_run(x->d.store, &x->f, &x->record, &p);
+    eg_later_told(&x->later, e, &p);
 }
 
 static eg_err flush_told(void *ctx, eg_err e) {
     flushing *x = ctx;
     eg_content_flush_done(&x->f);
     if (e == EG_ERR_NOT_FOUND && !x->again) {
-        x->again = true; /* the segments were moved to another pack meanwhile: a second plan says where they are */
-        return start_flush(x);
+        x->again = true; /* the segments were moved to another pack between plan and commit */
+        return x->d.store->pool ? eg_pool_submit(x->d.store->pool, flush_again, x) : EG_ERR_BUSY;
     }
-    EG_TRY(e == EG_ERR_NOT_FOUND ? eg_fail(&x->rq->problem, eg_record_corrupt(), "A segment of the file is missing.") : e);
+    EG_TRY(e);
     return answer_flush(x);
 }
 
@@ -239,7 +245,10 @@ static eg_err flush_later(flushing *x) {
     }
     EG_TRY(read_flush(rq, &x->d, &x->f, EG_LEASE_STEP_FLUSH));
     x->later = (eg_later){.rq = rq, .answer = flush_told, .ctx = x};
-    return eg_target_record(rq, 200, &x->record) ? start_flush(x) : EG_ERR_BUSY;
+    if (!eg_target_record(rq, 200, &x->record)) {
+        return EG_ERR_BUSY;
+    }
+    return eg_content_flush_start(x->d.store, &x->f, &x->record, eg_later_told, &x->later);
 }
 
 eg_err eg_dfs_flush(eg_request *rq) {

@@ -40,6 +40,7 @@ typedef struct store {
     uint64_t written_bytes;
     int records;
     bool synced;                 /* the store has a log, and everything is durable when it is answered */
+    bool record_waits;           /* the record of a request can't be made at once */
     const char *denied;          /* a scope that ends so is denied when a handler asks a second question */
 } store;
 
@@ -140,6 +141,7 @@ typedef struct answer {
     sem_t told;                  /* a handler that answers later has asked to be called */
     void (*fn)(void *);
     void *arg;
+    int tolds;                   /* how often it has asked */
     bool at_once;                /* the worker had all that it needed */
     eg_principal *signer;        /* of a source */
 } answer;
@@ -170,6 +172,7 @@ static inline void store_on_worker(eg_request *rq, void (*fn)(void *), void *arg
     answer *a = rq->pipeline;
     a->fn = fn;
     a->arg = arg;
+    a->tolds++;
     sem_post(&a->told);
 }
 
@@ -187,7 +190,8 @@ static inline eg_txn_op store_record_part(const eg_request *part, int status, eg
 
 static inline eg_txn_op store_record(eg_request *rq, int status) {
     (void)status;
-    return (eg_txn_op){store_record_apply, ((answer *)rq->pipeline)->s};
+    store *s = ((answer *)rq->pipeline)->s;
+    return s->record_waits && rq->must_not_wait ? (eg_txn_op){NULL} : (eg_txn_op){store_record_apply, s};
 }
 
 static inline bool store_query_has(const char *query, const char *want) {
