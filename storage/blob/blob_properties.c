@@ -77,7 +77,7 @@ eg_err eg_blob_content_xml(eg_buf *b, const eg_inode *i) {
             v = EG_LIT("application/octet-stream");
         }
         (void)eg_buf_addf(b, "<%s>", element);
-        (void)(eg_utf8_valid(v) ? eg_xml_text(b, v) : eg_buf_adds(b, "?"));
+        (void)eg_xml_text(b, v);
         (void)eg_buf_addf(b, "</%s>", element);
     }
     return b->err;

@@ -4,9 +4,9 @@
 
 #include <embergate/bytes.h>
 
-/* Quotes and escapes (RFC 8259 section 7). `s` is valid UTF-8. */
+/* Quotes and escapes (RFC 8259 section 7). In what isn't valid UTF-8 other bytes than ASCII become '?'. */
 eg_err eg_json_text(eg_buf *b, eg_str s);
-/* Text for XML 1.0: escapes markup; control characters that XML can't have become '?'. */
+/* Text for XML 1.0: escapes markup; characters that XML can't have become '?', and in what isn't valid UTF-8 all others than ASCII. */
 eg_err eg_xml_text(eg_buf *b, eg_str s);
 
 #endif

@@ -112,9 +112,8 @@ eg_err eg_metadata_xml(eg_buf *b, eg_str all) {
         uint8_t raw[EG_METADATA_MAX];
         size_t n = 0;
         if (eg_unbase64(value, raw, sizeof raw, &n) == EG_OK) {
-            const eg_str text = {(const char *)raw, n};
             (void)eg_buf_addf(b, "<%.*s>", EG_FMT(name));
-            (void)(eg_utf8_valid(text) ? eg_xml_text(b, text) : eg_buf_adds(b, "?"));
+            (void)eg_xml_text(b, (eg_str){(const char *)raw, n});
             (void)eg_buf_addf(b, "</%.*s>", EG_FMT(name));
         }
     }

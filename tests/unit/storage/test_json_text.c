@@ -27,6 +27,15 @@ static void json(void **state) {
     eg_buf_reset(&b);
     assert_int_equal(eg_json_text(&b, EG_LIT("")), EG_OK);
     assert_string_equal(b.ptr, "\"\"");
+    eg_buf_reset(&b);
+    assert_int_equal(eg_json_text(&b, EG_LIT("a\377\"\303")), EG_OK); /* a page must stay JSON, whatever somebody wrote */
+    assert_string_equal(b.ptr, "\"a?\\u0022?\"");
+    eg_buf_reset(&b);
+    char large[600];
+    memset(large, 0xff, sizeof large);
+    assert_int_equal(eg_json_text(&b, (eg_str){large, sizeof large}), EG_OK);
+    assert_int_equal(b.len, sizeof large + 2);
+    assert_ptr_equal(memchr(b.ptr, 0xff, b.len), NULL);
     eg_buf_done(&b);
     eg_buf_init(&b, 4);
     assert_int_equal(eg_json_text(&b, EG_LIT("long")), EG_ERR_LIMIT);
@@ -39,6 +48,12 @@ static void xml(void **state) {
     eg_buf_init(&b, 4096);
     assert_int_equal(eg_xml_text(&b, EG_LIT("<a b=\"c\">&\001\303\251")), EG_OK);
     assert_string_equal(b.ptr, "&lt;a b=&quot;c&quot;&gt;&amp;?\303\251");
+    eg_buf_reset(&b);
+    assert_int_equal(eg_xml_text(&b, EG_LIT("a\357\277\276b\357\277\277\357\277\275<")), EG_OK); /* U+FFFE, U+FFFF, U+FFFD */
+    assert_string_equal(b.ptr, "a?b?\357\277\275&lt;");
+    eg_buf_reset(&b);
+    assert_int_equal(eg_xml_text(&b, EG_LIT("<\303")), EG_OK);
+    assert_string_equal(b.ptr, "&lt;?");
     eg_buf_done(&b);
 }
 
