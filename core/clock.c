@@ -125,8 +125,9 @@ static void take_time(scan *s, struct tm *tm) {
     tm->tm_sec = take_number(s, 2);
 }
 
-/* Refuses what is no date, such as 31 February, by comparing with what the calendar makes of it. */
-static eg_err join(const struct tm *tm, int64_t shift_s, int64_t ns, int64_t *ret) {
+/* Refuses what is no date, such as 31 February, by comparing with what the calendar makes of it; *tm gets the day of the week. A time that an int64 of nanoseconds
+ * can't have is refused, or with `far` the last or the first that it can. */
+static eg_err join(struct tm *tm, int64_t shift_s, int64_t ns, bool far, int64_t *ret) {
     struct tm check = *tm;
     time_t t = timegm(&check);
     if (check.tm_mday != tm->tm_mday || check.tm_mon != tm->tm_mon || check.tm_hour != tm->tm_hour ||
@@ -135,8 +136,12 @@ static eg_err join(const struct tm *tm, int64_t shift_s, int64_t ns, int64_t *re
     }
     int64_t wall = 0;
     if (__builtin_mul_overflow((int64_t)t - shift_s, NS_PER_S, &wall) || __builtin_add_overflow(wall, ns, &wall)) {
-        return EG_ERR_INVALID;
+        if (!far) {
+            return EG_ERR_INVALID;
+        }
+        wall = t > 0 ? INT64_MAX : INT64_MIN;
     }
+    tm->tm_wday = check.tm_wday;
     *ret = wall;
     return EG_OK;
 }
@@ -183,12 +188,7 @@ eg_err eg_time_parse_http_date(eg_str text, int64_t *ret_wall_ns) {
         take_text(&s, " GMT");
     }
     int64_t wall = 0;
-    if (s.bad || s.rest.len != 0 || join(&tm, 0, 0, &wall) != EG_OK) {
-        return EG_ERR_INVALID;
-    }
-    struct tm check;
-    split(wall, &check);
-    if (check.tm_wday != weekday) {
+    if (s.bad || s.rest.len != 0 || join(&tm, 0, 0, true, &wall) != EG_OK || tm.tm_wday != weekday) {
         return EG_ERR_INVALID;
     }
     *ret_wall_ns = wall;
@@ -230,7 +230,7 @@ static int64_t take_offset(scan *s) {
     return west ? -shift : shift;
 }
 
-eg_err eg_time_parse_rfc3339(eg_str text, int64_t *ret_wall_ns) {
+static eg_err parse_rfc3339(eg_str text, bool far, int64_t *ret_wall_ns) {
     scan s = {text, false};
     struct tm tm = {0};
     tm.tm_year = take_number(&s, 4) - 1900;
@@ -245,5 +245,8 @@ eg_err eg_time_parse_rfc3339(eg_str text, int64_t *ret_wall_ns) {
     if (s.bad || s.rest.len != 0) {
         return EG_ERR_INVALID;
     }
-    return join(&tm, shift, ns, ret_wall_ns);
+    return join(&tm, shift, ns, far, ret_wall_ns);
 }
+
+eg_err eg_time_parse_rfc3339(eg_str text, int64_t *ret_wall_ns) { return parse_rfc3339(text, false, ret_wall_ns); }
+eg_err eg_time_parse_rfc3339_far(eg_str text, int64_t *ret_wall_ns) { return parse_rfc3339(text, true, ret_wall_ns); }

@@ -53,12 +53,15 @@ static void settle(const eg_change *c, eg_lease *l) {
     }
 }
 
-eg_err eg_change_check(eg_change *c, eg_inode *i, eg_problem *p) {
+eg_err eg_change_met(const eg_change *c, const eg_inode *i, eg_problem *p) {
     const eg_err e = eg_conditions_check(&c->conditions, i, p);
-    if (e == EG_ERR_PATH_EXISTS && !c->creates) {
-        return eg_fail(p, EG_ERR_CONDITION_NOT_MET, "The condition specified using HTTP conditional header(s) is not met.");
-    }
-    EG_TRY(e);
+    return e != EG_ERR_PATH_EXISTS || c->creates
+               ? e
+               : eg_fail(p, EG_ERR_CONDITION_NOT_MET, "The condition specified using HTTP conditional header(s) is not met.");
+}
+
+eg_err eg_change_check(eg_change *c, eg_inode *i, eg_problem *p) {
+    EG_TRY(eg_change_met(c, i, p));
     eg_lease l = {0};
     if (i && c->path.len == 0) {
         /* The root stands for its container, whose lease guards only against deletion. */

@@ -131,6 +131,7 @@ static eg_err apply(eg_kv_txn *t, void *ctx, eg_problem *p) {
             attributes = true;
         }
     }
+    EG_TRY(attributes ? eg_ns_inode_check_shown(&i) : EG_OK);
     if (changes || attributes) {
         i.change++;
         i.modified_ns = f->base.now_ns;

@@ -80,6 +80,18 @@ eg_err eg_ns_inode_put(eg_kv_txn *t, const eg_account *a, const eg_inode *i) {
     return e;
 }
 
+size_t eg_ns_inode_shown(const eg_inode *i) {
+    static const eg_attr shown[] = {EG_ATTR_OWNER, EG_ATTR_GROUP, EG_ATTR_ACL, EG_ATTR_PROPERTIES, EG_ATTR_TRANSACTION_ID, EG_ATTR_CONTENT_TYPE, EG_ATTR_CONTENT_ENCODING,
+        EG_ATTR_CONTENT_LANGUAGE, EG_ATTR_CONTENT_DISPOSITION, EG_ATTR_CACHE_CONTROL, EG_ATTR_CONTENT_MD5, EG_ATTR_COPY, EG_ATTR_ENCRYPTION_CONTEXT};
+    size_t n = 0;
+    for (size_t k = 0; k < sizeof shown / sizeof shown[0]; k++) {
+        n += i->attr[shown[k]].len;
+    }
+    return n;
+}
+
+eg_err eg_ns_inode_check_shown(const eg_inode *i) { return eg_ns_inode_shown(i) <= EG_SHOWN_MAX ? EG_OK : EG_ERR_METADATA_TOO_LARGE; }
+
 bool eg_ns_inode_expired(const eg_inode *i, int64_t forward_ns) {
     const eg_bytes at = i->attr[EG_ATTR_EXPIRES];
     return at.len == 8 && (int64_t)eg_get_u64(at.ptr) <= forward_ns;

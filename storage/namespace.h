@@ -40,6 +40,8 @@ typedef enum eg_attr {
 #define EG_ATTR_MAX 4096           /* bytes of one attribute, as long as a header may be */
 #define EG_PROPERTIES_MAX 14000    /* of EG_ATTR_PROPERTIES: 8 KiB of metadata in base64 */
 #define EG_INODE_ROW_MAX 32768
+/* Bytes of all that HEAD and GET say of a path: with what else stands there it must fit the head of an answer, 16 KiB (gateway/door/door_limits.h). */
+#define EG_SHOWN_MAX ((size_t)13 << 10)
 
 typedef struct eg_inode {
     eg_id id;
@@ -92,6 +94,9 @@ eg_err eg_ns_empty(eg_kv_txn *t, const eg_id *directory, bool *ret) EG_MUST_CHEC
 /* Inodes. A missing one is EG_ERR_CORRUPT: somebody named it. Attributes are borrowed from the transaction. */
 eg_err eg_ns_inode_get(eg_kv_txn *t, const eg_account *a, const eg_id *id, eg_inode *ret) EG_MUST_CHECK;
 eg_err eg_ns_inode_put(eg_kv_txn *t, const eg_account *a, const eg_inode *i) EG_MUST_CHECK;
+/* Bytes of its attributes that are told as headers; and whether a client's change leaves them bounded: EG_ERR_METADATA_TOO_LARGE. */
+size_t eg_ns_inode_shown(const eg_inode *i);
+eg_err eg_ns_inode_check_shown(const eg_inode *i) EG_MUST_CHECK;
 /* EG_ATTR_EXPIRES: the file's time is over at `forward_ns`. */
 bool eg_ns_inode_expired(const eg_inode *i, int64_t forward_ns);
 /* Attributes copied into the arena, so that they outlive the transaction. */

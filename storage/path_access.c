@@ -65,7 +65,10 @@ static eg_err write_inode(eg_kv_txn *t, const eg_path_access *c, eg_inode *i, eg
         if (c->group.len > 0) {
             i->attr[EG_ATTR_GROUP] = eg_str_bytes(c->group);
         }
+        e = eg_ns_inode_check_shown(i);
         i->change++;
+    }
+    if (e == EG_OK) {
         e = eg_ns_inode_put(t, c->base.account, i);
     }
     eg_buf_done(&text);
@@ -127,7 +130,7 @@ static eg_err change_one(eg_kv_txn *t, eg_access_step *s, eg_str path, const eg_
         e = write_inode(t, c, &i, NULL);
     }
     s->seen++;
-    if (e == EG_ERR_DENIED_DATA || e == EG_ERR_HTTP_HEADER) {
+    if (e == EG_ERR_DENIED_DATA || e == EG_ERR_HTTP_HEADER || e == EG_ERR_METADATA_TOO_LARGE) {
         return count_failure(s, path, &i, e);
     }
     EG_TRY(e);

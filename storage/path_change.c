@@ -86,6 +86,9 @@ static eg_err put_new(eg_kv_txn *t, const eg_path_create *c, const eg_id *parent
         e = inherit(c, &above, &made, &text);
     }
     if (e == EG_OK) {
+        e = eg_ns_inode_check_shown(&made);
+    }
+    if (e == EG_OK) {
         e = eg_ns_inode_put(t, a, &made);
     }
     eg_buf_done(&text);
@@ -232,6 +235,7 @@ eg_err eg_path_update_apply(eg_kv_txn *t, void *update, eg_problem *p) {
     if (u->set_mode) {
         i.mode = u->mode;
     }
+    EG_TRY(eg_ns_inode_check_shown(&i));
     i.change++;
     i.modified_ns = u->touch ? u->base.now_ns : i.modified_ns;
     EG_TRY(eg_ns_inode_put(t, u->base.account, &i));
@@ -255,6 +259,7 @@ eg_err eg_container_create_apply(eg_kv_txn *t, void *change, eg_problem *p) {
     root.attr[EG_ATTR_ENCRYPTION_SCOPE] = c->encryption_scope;
     root.attr[EG_ATTR_PROPERTIES] = c->properties;
     const eg_container made = {.root = root.id, .created_ns = c->now_ns};
+    EG_TRY(eg_ns_inode_check_shown(&root));
     EG_TRY(eg_ns_inode_put(t, c->account, &root));
     EG_TRY(eg_ns_container_put(t, c->account, c->container, &made));
     c->after = root;

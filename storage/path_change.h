@@ -28,6 +28,8 @@ typedef struct eg_change {
 /* For every change of something that has a path, inside its transaction and before its first write: conditions and lease.
  * i: NULL when nothing stands there. Sets the lease attribute of *i to what it is after the change: a lease that ran out is gone. */
 eg_err eg_change_check(eg_change *c, eg_inode *i, eg_problem *p) EG_MUST_CHECK;
+/* The conditions alone. EG_ERR_CONDITION_NOT_MET; EG_ERR_PATH_EXISTS of what is created. */
+eg_err eg_change_met(const eg_change *c, const eg_inode *i, eg_problem *p) EG_MUST_CHECK;
 /* The same attribute again, for an inode that was read anew after the check. */
 void eg_change_keep_lease(const eg_change *c, eg_inode *i);
 /* After the last write of the change: makes a lease that it acquired findable. */

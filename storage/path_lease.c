@@ -7,11 +7,7 @@ eg_err eg_path_lease_apply(eg_kv_txn *t, void *lease, eg_problem *p) {
     eg_place place;
     eg_inode i;
     EG_TRY(eg_path_find(t, c, &place, &i, p));
-    const eg_err e = eg_conditions_check(&c->conditions, &i, p);
-    if (e == EG_ERR_PATH_EXISTS) {
-        return eg_fail(p, EG_ERR_CONDITION_NOT_MET, "The condition specified using HTTP conditional header(s) is not met.");
-    }
-    EG_TRY(e);
+    EG_TRY(eg_change_met(c, &i, p));
     eg_lease l;
     uint8_t row[EG_LEASE_ROW_LEN];
     EG_TRY(eg_lease_decode(i.attr[EG_ATTR_LEASE], &l));

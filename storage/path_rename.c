@@ -134,6 +134,7 @@ static eg_err keep(eg_kv_txn *t, eg_path_rename *r, eg_inode *moved) {
             set = true;
         }
     }
+    EG_TRY(set ? eg_ns_inode_check_shown(moved) : EG_OK);
     moved->change += set;
     if (r->transaction_id.len > 0) {
         moved->attr[EG_ATTR_TRANSACTION_ID] = eg_str_bytes(r->transaction_id);

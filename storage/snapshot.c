@@ -148,7 +148,7 @@ eg_err eg_snapshot_make_apply(eg_kv_txn *t, void *make, eg_problem *p) {
     eg_lease l;
     EG_TRY(eg_lease_decode(i.attr[EG_ATTR_LEASE], &l));
     EG_TRY(eg_lease_check_read(&l, m->base.has_lease ? &m->base.lease : NULL, m->base.forward_ns, EG_LEASE_OF_PATH, p));
-    EG_TRY(eg_conditions_check(&m->base.conditions, &i, p));
+    EG_TRY(eg_change_met(&m->base, &i, p));
     if (!eg_id_eq(&i.id, &m->current->id) || i.change != m->current->change) {
         return eg_fail(p, EG_ERR_BUSY, "The file changed while a snapshot of it was taken.");
     }
@@ -172,6 +172,7 @@ eg_err eg_snapshot_make_apply(eg_kv_txn *t, void *make, eg_problem *p) {
     m->made.mode = m->current->mode;
     m->made.attr[EG_ATTR_SNAPSHOT] = k;
     m->made.attr[EG_ATTR_LEASE] = m->made.attr[EG_ATTR_EXPIRES] = (eg_bytes){NULL, 0};
+    EG_TRY(eg_ns_inode_check_shown(&m->made));
     const eg_content_source from = {m->current, m->current_key};
     EG_TRY(eg_content_clone(t, a, &from, &m->made, m->key));
     EG_TRY(eg_ns_inode_put(t, a, &m->made));

@@ -108,7 +108,7 @@ static eg_err read_times(eg_request *rq, int64_t now, int64_t *ret_start, int64_
     if ((start.len > 0 && eg_sas_time(start, ret_start) != EG_OK) || eg_sas_time(element(body, "<Expiry>", "</Expiry>"), ret_expiry) != EG_OK) {
         return eg_fail(&rq->problem, EG_ERR_INVALID, "The body must be KeyInfo with the times Start and Expiry.");
     }
-    if (*ret_expiry <= now || *ret_expiry <= *ret_start || *ret_expiry - now > EG_DELEGATION_NS_MAX || *ret_expiry - *ret_start > EG_DELEGATION_NS_MAX) {
+    if (*ret_expiry <= now || *ret_expiry <= *ret_start || *ret_expiry - now > EG_DELEGATION_NS_MAX || *ret_start < *ret_expiry - EG_DELEGATION_NS_MAX) {
         return eg_fail(&rq->problem, EG_ERR_INVALID, "The expiry time must lie behind the start time and within 7 days.");
     }
     return EG_OK;

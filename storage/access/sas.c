@@ -236,7 +236,7 @@ eg_err eg_sas_time(eg_str s, int64_t *ret_ns) {
     } else if (s.len >= 20 && s.len < sizeof z && s.ptr[s.len - 1] == 'Z') {
         n = snprintf(z, sizeof z, "%.*s", EG_FMT(s));
     }
-    return n < 0 ? EG_ERR_INVALID : eg_time_parse_rfc3339((eg_str){z, (size_t)n}, ret_ns) == EG_OK ? EG_OK : EG_ERR_INVALID;
+    return n < 0 ? EG_ERR_INVALID : eg_time_parse_rfc3339_far((eg_str){z, (size_t)n}, ret_ns) == EG_OK ? EG_OK : EG_ERR_INVALID;
 }
 
 static bool read_v4(eg_str s, uint32_t *ret) {

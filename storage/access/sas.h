@@ -51,7 +51,7 @@ typedef struct eg_sas_request {
 eg_err eg_sas_string(const eg_sas *s, const eg_sas_request *r, unsigned form, eg_buf *ret) EG_MUST_CHECK;
 /* Times, address, protocol; `policy` was put into *s before. EG_ERR_AUTH_FAILED, EG_ERR_SAS_SOURCE_IP, EG_ERR_SAS_PROTOCOL. */
 eg_err eg_sas_check(const eg_sas *s, const eg_sas_request *r, eg_problem *p) EG_MUST_CHECK;
-/* "2026-01-02", "2026-01-02T03:04Z", "2026-01-02T03:04:05[.1234567]Z". EG_ERR_INVALID. */
+/* "2026-01-02", "2026-01-02T03:04Z", "2026-01-02T03:04:05[.1234567]Z"; far ones as eg_time_parse_rfc3339_far. EG_ERR_INVALID. */
 eg_err eg_sas_time(eg_str s, int64_t *ret_ns) EG_MUST_CHECK;
 /* What it is narrowed to. EG_ERR_AUTH_FAILED when sr and sdd don't fit the request. */
 eg_err eg_sas_bounds_of(const eg_sas *s, const eg_sas_request *r, eg_sas_bounds *ret) EG_MUST_CHECK;

@@ -23,8 +23,8 @@ static eg_err check_delegation(const eg_sas_use *u) {
     if (!eg_str_ieq(f[EG_SAS_SKTID], rq->tenant) || !eg_uuid_valid(f[EG_SAS_SKOID])) {
         return refuse(rq, "The user delegation key is of another tenant.");
     }
-    if (eg_sas_time(f[EG_SAS_SKT], &from) != EG_OK || eg_sas_time(f[EG_SAS_SKE], &until) != EG_OK || until - from > EG_DELEGATION_NS_MAX ||
-        u->at.now_ns < from || u->at.now_ns >= until) {
+    if (eg_sas_time(f[EG_SAS_SKT], &from) != EG_OK || eg_sas_time(f[EG_SAS_SKE], &until) != EG_OK || u->at.now_ns < from ||
+        u->at.now_ns >= until || from < until - EG_DELEGATION_NS_MAX) { /* in this order nothing overflows */
         return refuse(rq, "Signature not valid in the specified key time frame.");
     }
     if (f[EG_SAS_SKDUTID].len > 0 && !eg_str_ieq(f[EG_SAS_SKDUTID], rq->tenant)) {

@@ -134,6 +134,12 @@ eg_err eg_blob_block_list(eg_request *rq) {
     eg_block_place at = {.exists = false};
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_block_place_find(rq, &d, EG_NEED_READ, &at));
+    eg_str snapshot;
+    const eg_err of = eg_request_query(rq, "snapshot", &snapshot);
+    if (of != EG_ERR_NOT_FOUND && !(of == EG_OK && snapshot.len == 0)) {
+        EG_TRY(eg_target_find(rq, &d, &at.current)); /* what waits for a list is of the blob alone */
+        at.has_home = false;
+    }
     if (!at.exists && !at.has_home) {
         return eg_fail(&rq->problem, EG_ERR_PATH_NOT_FOUND, "The specified blob does not exist.");
     }

@@ -55,6 +55,7 @@ eg_err eg_dfs_container_properties(eg_request *rq) {
     eg_inode root;
     d.path = EG_LIT("");
     EG_TRY(eg_target_find(rq, &d, &root));
+    EG_TRY(eg_target_check_container(rq, &root));
     EG_TRY(eg_target_etag(rq, &root));
     (void)eg_response_header(rq, "x-ms-namespace-enabled", "true");
     EG_TRY(eg_lease_headers(rq, &root));

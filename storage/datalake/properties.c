@@ -38,7 +38,7 @@ eg_err eg_dfs_read_attributes(eg_request *rq, bool set[EG_ATTR_COUNT], eg_bytes 
     }
     const eg_str properties = eg_request_header(rq, "x-ms-properties");
     if (properties.len > EG_PROPERTIES_MAX || (properties.len > 0 && !eg_metadata_ok(properties))) {
-        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-properties is not a list of name=base64 pairs.");
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-properties is not a list of at most %d name=base64 pairs with different names.", EG_METADATA_NAMES_MAX);
     }
     if (properties.ptr) {
         set[EG_ATTR_PROPERTIES] = true;
@@ -96,7 +96,7 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
     const eg_str properties = eg_bytes_str(i->attr[EG_ATTR_PROPERTIES]);
     if (properties.len > 0) {
         EG_TRY(eg_response_header(rq, "x-ms-properties", "%.*s", EG_FMT(properties)));
-        if (properties.len <= EG_ATTR_MAX) { /* both forms at once must fit an answer's head */
+        if (properties.len <= EG_ATTR_MAX && eg_ns_inode_shown(i) + properties.len <= EG_SHOWN_MAX) { /* both forms at once must fit an answer's head */
             EG_TRY(eg_metadata_headers(rq, properties));
         }
     }

@@ -22,13 +22,26 @@ static bool name_ok(eg_str name) {
     return true;
 }
 
+/* Whether one of those before it has the same name; as headers they would be one. */
+static bool named_before(eg_str all, size_t upto, eg_str name) {
+    for (eg_str rest = {all.ptr, upto}; rest.ptr && upto > 0;) {
+        eg_str pair = eg_str_cut(&rest, ',');
+        if (eg_str_ieq(eg_str_cut(&pair, '='), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool eg_metadata_ok(eg_str all) {
     uint8_t raw[EG_METADATA_MAX];
+    size_t names = 0;
     for (eg_str rest = all; rest.ptr;) {
         eg_str value = eg_str_cut(&rest, ',');
         const eg_str name = eg_str_cut(&value, '=');
         size_t n;
-        if (!value.ptr || !name_ok(name) || eg_unbase64(value, raw, sizeof raw, &n) != EG_OK) {
+        if (!value.ptr || ++names > EG_METADATA_NAMES_MAX || !name_ok(name) || named_before(all, (size_t)(name.ptr - all.ptr), name) ||
+            eg_unbase64(value, raw, sizeof raw, &n) != EG_OK) {
             return false;
         }
     }
@@ -56,6 +69,7 @@ static bool seen_before(const eg_request *rq, size_t upto, eg_str name) {
 
 static eg_err collect(eg_request *rq, const char *skip, eg_buf *all) {
     size_t bytes = 0;
+    size_t names = 0;
     for (size_t i = 0; i < rq->header_count; i++) {
         const eg_str name = meta_name(&rq->headers[i]);
         const eg_str value = rq->headers[i].value;
@@ -69,6 +83,9 @@ static eg_err collect(eg_request *rq, const char *skip, eg_buf *all) {
         bytes += name.len + value.len;
         if (bytes > EG_METADATA_MAX) {
             return eg_fail(&rq->problem, EG_ERR_METADATA_TOO_LARGE, "The size of the metadata exceeds %d bytes.", EG_METADATA_MAX);
+        }
+        if (++names > EG_METADATA_NAMES_MAX) {
+            return eg_fail(&rq->problem, EG_ERR_METADATA_TOO_LARGE, "There are more than %d names in the metadata.", EG_METADATA_NAMES_MAX);
         }
         (void)eg_buf_addf(all, "%s%.*s=", all->len ? "," : "", EG_FMT(name));
         (void)eg_base64(eg_str_bytes(value), all);
@@ -91,7 +108,8 @@ eg_err eg_metadata_of_headers(eg_request *rq, const char *skip, eg_str *ret) {
 }
 
 eg_err eg_metadata_headers(eg_request *rq, eg_str all) {
-    for (eg_str rest = all; rest.ptr && all.len > 0;) {
+    size_t names = 0; /* what was stored before they were counted must not make a file unreadable */
+    for (eg_str rest = all; rest.ptr && all.len > 0 && names < EG_METADATA_NAMES_MAX; names++) {
         eg_str value = eg_str_cut(&rest, ',');
         const eg_str name = eg_str_cut(&value, '=');
         uint8_t raw[EG_METADATA_MAX];

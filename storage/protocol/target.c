@@ -14,8 +14,30 @@ eg_err eg_target_not_built(eg_request *rq, const char *what) {
     return eg_fail(&rq->problem, EG_ERR_STORAGE_NOT_BUILT, "%s is not supported by this server.", what);
 }
 
+static bool starts(eg_str name, eg_str with) { return name.len > with.len && eg_str_ieq((eg_str){name.ptr, with.len}, with); }
+
+/* Fields of which each says something about what is asked for. Metadata has a refusal of its own. */
+static bool stands_once(eg_str name) {
+    return (starts(name, EG_LIT("x-ms-")) && !starts(name, EG_LIT("x-ms-meta-"))) || starts(name, EG_LIT("If-")) || eg_str_ieq(name, EG_LIT("Range")) ||
+        eg_str_ieq(name, EG_LIT("Content-MD5")) || eg_str_ieq(name, EG_LIT("X-HTTP-Method-Override"));
+}
+
+/* A handler would take the first, somebody before us perhaps the last: one meaning, or a refusal. */
+static eg_err refuse_twice(eg_request *rq) {
+    for (size_t i = 1; i < rq->header_count; i++) {
+        const eg_str name = rq->headers[i].name;
+        for (size_t k = 0; k < i; k++) {
+            if (rq->headers[k].name.len == name.len && eg_str_ieq(rq->headers[k].name, name) && stands_once(name)) {
+                return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header %.*s stands twice.", EG_FMT(name));
+            }
+        }
+    }
+    return EG_OK;
+}
+
 /* Headers that ask for more than is built: answered with 501, never ignored. */
 eg_err eg_target_refuse_unbuilt(eg_request *rq) {
+    EG_TRY(refuse_twice(rq));
     static const struct {
         const char *header;
         const char *what;
@@ -194,7 +216,7 @@ eg_err eg_target_find(eg_request *rq, const eg_target *d, eg_inode *ret) {
     return EG_OK;
 }
 
-eg_err eg_target_check_read(eg_request *rq, const eg_inode *i) {
+static eg_err check_read(eg_request *rq, const eg_inode *i, eg_lease_of of) {
     eg_conditions c;
     eg_lease l;
     bool has = false;
@@ -207,8 +229,11 @@ eg_err eg_target_check_read(eg_request *rq, const eg_inode *i) {
     EG_TRY(met);
     EG_TRY(eg_lease_read_id(rq, "x-ms-lease-id", &has, &id));
     EG_TRY(eg_lease_decode(i->attr[EG_ATTR_LEASE], &l));
-    return eg_lease_check_read(&l, has ? &id : NULL, eg_storage_forward_ns(rq->room), EG_LEASE_OF_PATH, &rq->problem);
+    return eg_lease_check_read(&l, has ? &id : NULL, eg_storage_forward_ns(rq->room), of, &rq->problem);
 }
+
+eg_err eg_target_check_read(eg_request *rq, const eg_inode *i) { return check_read(rq, i, EG_LEASE_OF_PATH); }
+eg_err eg_target_check_container(eg_request *rq, const eg_inode *root) { return check_read(rq, root, EG_LEASE_OF_CONTAINER); }
 
 eg_err eg_target_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) {
     eg_str v;

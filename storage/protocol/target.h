@@ -42,6 +42,8 @@ eg_err eg_target_find(eg_request *rq, const eg_target *d, eg_inode *ret) EG_MUST
 /* What a read checks: its conditions (a failed If-None-Match or If-Modified-Since is EG_ERR_NOT_MODIFIED, after ETag and
  * Last-Modified were set), and a lease id if it names one. */
 eg_err eg_target_check_read(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
+/* The same of a container, whose lease has codes of its own. */
+eg_err eg_target_check_container(eg_request *rq, const eg_inode *root) EG_MUST_CHECK;
 /* A query value: "true" or "false"; absent is `dflt`. */
 eg_err eg_target_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) EG_MUST_CHECK;
 eg_err eg_target_query_u64(eg_request *rq, const char *name, uint64_t *ret) EG_MUST_CHECK; /* EG_ERR_QUERY_MISSING */

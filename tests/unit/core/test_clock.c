@@ -56,6 +56,33 @@ static void http_date_refusals(void **state) {
     assert_true(back == 5);
 }
 
+/* What the clock's 64 bits can't have is its end or its beginning where that was asked for, and never less than another day. */
+static void far_away(void **state) {
+    (void)state;
+    const struct {
+        const char *http, *rfc3339;
+        int64_t want;
+    } rows[] = {
+        {"Fri, 31 Dec 9999 23:59:59 GMT", "9999-12-31T23:59:59.9999999Z", INT64_MAX},
+        {"Mon, 01 Jan 0001 00:00:00 GMT", "0001-01-01T00:00:00Z", INT64_MIN},
+        {"Sat, 12 Apr 2262 00:00:00 GMT", "2262-04-12T00:00:00Z", INT64_MAX},
+        {"Tue, 21 Sep 1677 00:00:00 GMT", "1677-09-21T00:00:00+00:00", INT64_MIN},
+        {"Fri, 11 Apr 2262 00:00:00 GMT", "2262-04-11T00:00:00Z", 9223286400LL * 1000000000},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t back = 5;
+        assert_int_equal(eg_time_parse_http_date(eg_str_of(rows[i].http), &back), EG_OK);
+        assert_true(back == rows[i].want);
+        back = 5;
+        assert_int_equal(eg_time_parse_rfc3339_far(eg_str_of(rows[i].rfc3339), &back), EG_OK);
+        assert_true(back == rows[i].want);
+    }
+    int64_t back = 5;
+    assert_int_equal(eg_time_parse_http_date(EG_LIT("Thu, 31 Dec 9999 23:59:59 GMT"), &back), EG_ERR_INVALID); /* it is a Friday */
+    assert_int_equal(eg_time_parse_rfc3339_far(EG_LIT("9999-02-30T00:00:00Z"), &back), EG_ERR_INVALID);
+    assert_true(back == 5);
+}
+
 static void the_system_clock_moves(void **state) {
     (void)state;
     int64_t before = eg_mono_ns(&eg_clock_system);
@@ -65,6 +92,6 @@ static void the_system_clock_moves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rfc3339_round_trip), cmocka_unit_test(rfc3339_refusals), cmocka_unit_test(http_date_round_trip),
-                                       cmocka_unit_test(http_date_refusals), cmocka_unit_test(the_system_clock_moves)};
+                                       cmocka_unit_test(http_date_refusals), cmocka_unit_test(far_away), cmocka_unit_test(the_system_clock_moves)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,6 +260,9 @@ static void delegations(void **state) {
         {TENANT, from, past, "b", "", EG_ERR_AUTH_FAILED},
         {TENANT, until, until, "b", "", EG_ERR_AUTH_FAILED},
         {TENANT, from, until, "q", "", EG_ERR_AUTH_FAILED},
+        {TENANT, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "b", "", EG_ERR_AUTH_FAILED},
+        {TENANT, "1700-01-01T00:00:00Z", "2262-01-01T00:00:00Z", "b", "", EG_ERR_AUTH_FAILED},
+        {TENANT, from, "0001-01-01T00:00:00Z", "b", "", EG_ERR_AUTH_FAILED},
     };
     store_rules[0].allow_shared_key = false; /* a delegation needs none */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -293,6 +296,14 @@ static void delegations(void **state) {
     assert_non_null(strstr(a.body.ptr, "<SignedOid>" WHO "</SignedOid>"));
     assert_non_null(strstr(a.body.ptr, "<Value>"));
     answer_free(&a);
+    static const char *const wrong[] = {"<KeyInfo><Start>1700-01-01T00:00:00Z</Start><Expiry>%s</Expiry></KeyInfo>", "<KeyInfo><Start>0001-01-01T00:00:00Z</Start><Expiry>%s</Expiry></KeyInfo>",
+        "<KeyInfo><Expiry>9999-12-31T23:59:59Z</Expiry></KeyInfo>", "<KeyInfo><Expiry>0001-01-01</Expiry></KeyInfo>"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char asked[160];
+        char *at = strstr(wrong[i], "%s");
+        snprintf(asked, sizeof asked, "%.*s%s%s", (int)(at ? at - wrong[i] : (long)strlen(wrong[i])), wrong[i], at ? until : "", at ? at + 2 : "");
+        assert_int_equal(store_do(s, (call){.method = "POST", .path = "/", .query = "restype=service&comp=userdelegationkey", .surface = EG_SURFACE_BLOB, .body = asked, .body_len = strlen(asked)}), EG_ERR_INVALID);
+    }
     char for_users[256];
     snprintf(for_users, sizeof for_users, "<KeyInfo><Expiry>%s</Expiry><DelegatedUserTid>" TENANT "</DelegatedUserTid></KeyInfo>", until);
     a = store_call(s, &(call){.method = "POST", .path = "/", .query = "restype=service&comp=userdelegationkey", .surface = EG_SURFACE_BLOB, .body = for_users, .body_len = strlen(for_users)});

@@ -8,6 +8,7 @@
 
 #include "metadata.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static int setup(void **state) {
@@ -33,6 +34,39 @@ static void first_form(void **state) {
     assert_false(eg_metadata_ok(EG_LIT("2a=MQ==")));
     assert_false(eg_metadata_ok(EG_LIT("a b=MQ==")));
     assert_false(eg_metadata_ok(EG_LIT("a=MQ==,")));
+    assert_false(eg_metadata_ok(EG_LIT("ab=MQ==,c=,AB=MQ=="))); /* one header */
+    assert_true(eg_metadata_ok(EG_LIT("ab=MQ==,a=,abc=,b=")));
+}
+
+/* "n0=,n1=,…" */
+static eg_str names(size_t n, char *ret, size_t cap) {
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        at += (size_t)snprintf(ret + at, cap - at, "%sn%zu=MQ==", i ? "," : "", i);
+    }
+    return (eg_str){ret, at};
+}
+
+/* Each becomes a header of an answer, which has a bound: also where a file has more, written before they were counted. */
+static void many(void **state) {
+    eg_request *rq = *state;
+    char text[4096];
+    assert_true(eg_metadata_ok(names(EG_METADATA_NAMES_MAX, text, sizeof text)));
+    assert_false(eg_metadata_ok(names(EG_METADATA_NAMES_MAX + 1, text, sizeof text)));
+    assert_int_equal(eg_metadata_headers(rq, names(300, text, sizeof text)), EG_OK);
+    assert_int_equal(rq->response.header_count, EG_METADATA_NAMES_MAX);
+    eg_header headers[EG_METADATA_NAMES_MAX + 1];
+    char name[EG_METADATA_NAMES_MAX + 1][24];
+    for (size_t i = 0; i <= EG_METADATA_NAMES_MAX; i++) {
+        snprintf(name[i], sizeof name[i], "x-ms-meta-n%zu", i);
+        headers[i] = (eg_header){eg_str_of(name[i]), EG_LIT("v")};
+    }
+    eg_str all;
+    rq->headers = headers;
+    rq->header_count = EG_METADATA_NAMES_MAX;
+    assert_int_equal(eg_metadata_of_headers(rq, NULL, &all), EG_OK);
+    rq->header_count++;
+    assert_int_equal(eg_metadata_of_headers(rq, NULL, &all), EG_ERR_METADATA_TOO_LARGE);
 }
 
 static void there_and_back(void **state) {
@@ -90,6 +124,7 @@ static void refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_form),
+        cmocka_unit_test_setup_teardown(many, setup, teardown),
         cmocka_unit_test_setup_teardown(there_and_back, setup, teardown),
         cmocka_unit_test_setup_teardown(refusals, setup, teardown),
     };

@@ -136,6 +136,9 @@ static void checks(void **state) {
         {ACCOUNT_SAS, "10.0.0.5", -3650, EG_ERR_AUTH_FAILED},
         {"sv=2020-12-06&sr=c&sp=r&se=2030-01-01&spr=http&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_ERR_SAS_PROTOCOL},
         {"sv=2020-12-06&sr=c&sp=r&se=2030-01-01&spr=https,http&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_OK},
+        {"sv=2020-12-06&sr=c&sp=r&st=0001-01-01T00:00:00Z&se=9999-12-31T23:59:59Z&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_OK}, /* for ever, as many write it */
+        {"sv=2020-12-06&sr=c&sp=r&st=9999-12-31&se=9999-12-31&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_ERR_AUTH_FAILED},
+        {"sv=2020-12-06&sr=c&sp=r&se=0001-01-01&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_ERR_AUTH_FAILED},
         {"sv=2020-12-06&sr=c&sp=r&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_ERR_AUTH_FAILED},
         {"sv=2020-12-06&sr=c&se=2030-01-01&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_ERR_AUTH_FAILED},
         {"sv=2020-12-06&sr=c&sp=r&se=soon&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", "10.0.0.5", 0, EG_ERR_AUTH_FAILED},
