@@ -109,6 +109,10 @@ void eg_policy_compliance(const eg_policy *pol, const eg_resource *r, void (*eac
     }
 }
 
+bool eg_policy_judges(const eg_policy *pol) {
+    return pol->assigned_count > 0;
+}
+
 typedef struct first { eg_compliance c; bool found; } first;
 
 static void keep_first(void *ctx, const eg_compliance *c) {

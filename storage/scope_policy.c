@@ -47,15 +47,21 @@ static eg_err make_container(const char *account_id, const eg_account *a, const 
     return n > 0 && (size_t)n < sizeof ret->id ? EG_OK : EG_ERR_INVALID;
 }
 
+/* As id_of; NULL also where nothing can be found: no definition is assigned, or nobody judges. */
+static const char *judged_id(const eg_storage *s, const eg_account *a) {
+    const eg_compliance_gate *g = &s->comply;
+    return g->check && (!g->judges || g->judges(g->ctx)) ? id_of(s, a) : NULL;
+}
+
 static eg_err ask(const eg_storage *s, const made *m, eg_compliance_found *ret_found, eg_problem *p) {
     return s->comply.check(s->comply.ctx, &m->resource, ret_found, p);
 }
 
 eg_err eg_scope_comply(eg_storage *s, const eg_account *a, const eg_scope *x, eg_compliance_found *ret_found, eg_problem *p) {
-    const char *id = id_of(s, a);
+    const char *id = judged_id(s, a);
     made m;
     *ret_found = (eg_compliance_found){""};
-    if (!s->comply.check || !id) {
+    if (!id) {
         return EG_OK;
     }
     EG_TRY(make_scope(id, a, x, &m));
@@ -63,10 +69,10 @@ eg_err eg_scope_comply(eg_storage *s, const eg_account *a, const eg_scope *x, eg
 }
 
 eg_err eg_scope_comply_container(eg_storage *s, const eg_account *a, const eg_container_asked *c, eg_compliance_found *ret_found, eg_problem *p) {
-    const char *id = id_of(s, a);
+    const char *id = judged_id(s, a);
     made m;
     *ret_found = (eg_compliance_found){""};
-    if (!s->comply.check || !id) {
+    if (!id) {
         return EG_OK;
     }
     EG_TRY(make_container(id, a, c, &m));

@@ -170,6 +170,12 @@ eg_err eg_compliance_watch_judge(void *watch, const eg_resource *r, eg_complianc
     return j.denied.rule[0] ? eg_fail(p, EG_ERR_DISALLOWED_POLICY, "%s", j.denied.message) : EG_OK;
 }
 
+bool eg_compliance_watch_judges(void *watch) {
+    const eg_compliance_watch *w = watch;
+    EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = eg_policy_watch_get(w->o.policies);
+    return eg_policy_judges(pol);
+}
+
 eg_policy *eg_compliance_watch_policy(eg_compliance_watch *w) {
     return eg_policy_watch_get(w->o.policies);
 }

@@ -41,6 +41,8 @@ void eg_compliance_watch_tick(eg_compliance_watch *w);
 eg_err eg_compliance_watch_check(eg_compliance_watch *w, eg_str resource_id, char *rule, eg_problem *p) EG_MUST_CHECK;
 /* Judges a resource that is not among those that are watched, by the policies of this moment. eg_compliance_gate.check, whose ctx is the watch. */
 eg_err eg_compliance_watch_judge(void *watch, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p) EG_MUST_CHECK;
+/* eg_compliance_gate.judges, likewise. */
+bool eg_compliance_watch_judges(void *watch);
 /* The policies that are in force; a reference. */
 eg_policy *eg_compliance_watch_policy(eg_compliance_watch *w);
 /* Calls fn for each resource, encryption scopes too, that is `scope` or lies beneath it, with each definition that concerns it. What fn is given is borrowed, of the policy as long as it lives. */

@@ -132,7 +132,7 @@ static eg_err init_storage(const init_plan *plan, eg_problem *p)
     e = e != EG_OK ? e : eg_committer_start(kv, &committer);
     e = e != EG_OK ? e : eg_keeper_open_local(keeper, &keys, p);
     bool counted = false;
-    e = e != EG_OK ? e : eg_store_digest_start(kv, committer, keys, 0, &counted, p);
+    e = e != EG_OK ? e : eg_store_digest_start(kv, committer, keys, NULL, &counted, p);
     eg_storage_options so = {.dir = segments, .kv = kv, .committer = committer, .keys = keys, .clock = &eg_clock_system};
     e = e != EG_OK ? e : eg_storage_open(&so, &storage, p);
     e = e != EG_OK ? e : eg_storage_ensure_account(storage, eg_str_of(plan->o.account), eg_str_of(plan->tenants[0].id), p);

@@ -70,14 +70,8 @@ typedef struct gateway {
 
 static eg_err no_memory(eg_problem *p) { return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory"); }
 
-/* In steps: when the supervisor was killed nobody starts a keeper any more, and who waits for one is in the way of the next server. */
-static eg_err start_digest(gateway *g, eg_problem *p) {
-    eg_err e = EG_ERR_KEEPER;
-    for (unsigned left = KEEPER_START_S; e == EG_ERR_KEEPER && left > 0 && (left == KEEPER_START_S || getppid() == g->supervisor); left--) {
-        e = eg_store_digest_start(g->kv, g->committer, g->keys, 1, &g->digest_counted, p);
-    }
-    return e;
-}
+/* When the supervisor was killed nobody starts a keeper any more, and who waits for one is in the way of the next server. */
+static bool has_supervisor(void *ctx) { return getppid() == ((const gateway *)ctx)->supervisor; }
 
 static eg_err open_core(gateway *g, eg_problem *p)
 {
@@ -91,8 +85,7 @@ static eg_err open_core(gateway *g, eg_problem *p)
     EG_TRY(eg_kv_open(&ko, &g->kv, p));
     EG_TRY(eg_committer_start(g->kv, &g->committer));
     EG_TRY(eg_keeper_client_new(g->plan->keeper_socket, &g->keys));
-    EG_TRY(start_digest(g, p));
-    return EG_OK;
+    return eg_store_digest_start(g->kv, g->committer, g->keys, &(eg_keeper_wait){KEEPER_START_S, has_supervisor, g}, &g->digest_counted, p);
 }
 
 static eg_err open_audit(gateway *g, eg_problem *p)
@@ -145,7 +138,7 @@ static eg_err open_storage(gateway *g, eg_problem *p)
         rules[i] = (eg_account_rules){.account = a->name, .resource_id = id.ptr, .allow_shared_key = c->accounts[i].allow_shared_key, .minimum_tls = newest ? "TLSv1.3" : "TLSv1.2"};
     }
     eg_storage_options o = {.dir = g->plan->segments, .rules = rules, .rule_count = c->account_count, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system,
-                            .usage = eg_compute_usage_sink(g->compute), .comply = {eg_serve_judge, &g->compliance}};
+                            .usage = eg_compute_usage_sink(g->compute), .comply = {eg_serve_judge, eg_serve_judges, &g->compliance}};
     EG_TRY(eg_storage_open(&o, &g->storage, p));
     for (size_t i = 0; i < c->account_count; i++) {
         const eg_err e = eg_storage_ensure_account(g->storage, eg_str_of(c->accounts[i].name), eg_str_of(c->accounts[i].tenant), p);

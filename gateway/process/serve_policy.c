@@ -156,6 +156,12 @@ eg_err eg_serve_judge(void *ctx, const eg_resource *r, eg_compliance_found *ret_
     return w ? eg_compliance_watch_judge(w, r, ret_found, p) : eg_fail(p, EG_ERR_UNAVAILABLE, "The policies are not known yet.");
 }
 
+bool eg_serve_judges(void *ctx)
+{
+    eg_compliance_watch *w = atomic_load((eg_compliance_slot *)ctx);
+    return !w || eg_compliance_watch_judges(w);
+}
+
 static void add(eg_watched_resource *m, const char *alias, const char *text) { m->properties[m->property_count++] = (eg_property){alias, eg_str_of(text)}; }
 static const char *word(bool truth) { return truth ? "true" : "false"; }
 

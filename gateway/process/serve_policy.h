@@ -27,4 +27,7 @@ typedef _Atomic(eg_compliance_watch *) eg_compliance_slot;
 /* eg_compliance_gate.check, whose ctx is a slot. EG_ERR_UNAVAILABLE while it is empty. */
 eg_err eg_serve_judge(void *slot, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p) EG_MUST_CHECK;
 
+/* eg_compliance_gate.judges: true while it is empty, so that it is asked and refuses. */
+bool eg_serve_judges(void *slot) EG_MUST_CHECK;
+
 #endif

@@ -98,7 +98,7 @@ static eg_err open_all(const eg_config *c, opened *o, eg_problem *p)
     EG_TRY(eg_committer_start(o->kv, &o->committer));
     EG_TRY(eg_keeper_open_local(keeper, &o->keys, p));
     bool counted = false;
-    EG_TRY(eg_store_digest_start(o->kv, o->committer, o->keys, 0, &counted, p));
+    EG_TRY(eg_store_digest_start(o->kv, o->committer, o->keys, NULL, &counted, p));
     const eg_storage_options so = {
         .dir = segments, .kv = o->kv, .committer = o->committer, .keys = o->keys, .clock = &eg_clock_system, .look_only = true};
     return eg_storage_open(&so, &o->storage, p);

@@ -14,19 +14,19 @@
 #define RETRY_MS 100
 #define REST_NS 1000000 /* behind about 0.3 ms of work */
 
-static eg_err ask(const eg_keys *keys, unsigned wait_s, eg_secret **ret) {
+static eg_err ask(const eg_keys *keys, const eg_keeper_wait *wait, eg_secret **ret) {
     const struct timespec pause = {0, RETRY_MS * 1000000};
     eg_err e = keys->installation_key(keys->ctx, EG_LIT("store digest"), ret);
-    for (unsigned left = wait_s * 1000 / RETRY_MS; e == EG_ERR_KEEPER && left > 0; left--) {
+    for (unsigned left = wait ? wait->seconds * 1000 / RETRY_MS : 0; e == EG_ERR_KEEPER && left > 0 && (!wait->go_on || wait->go_on(wait->ctx)); left--) {
         (void)nanosleep(&pause, NULL);
         e = keys->installation_key(keys->ctx, EG_LIT("store digest"), ret);
     }
     return e;
 }
 
-eg_err eg_store_digest_start(eg_kv *kv, eg_committer *committer, const eg_keys *keys, unsigned wait_s, bool *ret_counted, eg_problem *p) {
+eg_err eg_store_digest_start(eg_kv *kv, eg_committer *committer, const eg_keys *keys, const eg_keeper_wait *wait, bool *ret_counted, eg_problem *p) {
     EG_CLEANUP(eg_secret_free_p) eg_secret *key = NULL;
-    const eg_err e = ask(keys, wait_s, &key);
+    const eg_err e = ask(keys, wait, &key);
     if (e != EG_OK) {
         return eg_fail(p, e, "The keeper doesn't give the key of the store's digest: %s.", eg_err_code(e));
     }

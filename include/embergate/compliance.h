@@ -41,6 +41,8 @@ typedef struct eg_compliance {
 
 /* Calls `each` for every assigned definition that applies to a resource of this type, name and place; effect Disabled never does. */
 void eg_policy_compliance(const eg_policy *pol, const eg_resource *r, void (*each)(void *ctx, const eg_compliance *c), void *ctx);
+/* Whether any definition is assigned: without one nothing is found of any resource. */
+bool eg_policy_judges(const eg_policy *pol);
 /* The first that denies. false: none does. */
 bool eg_policy_resource_denied(const eg_policy *pol, const eg_resource *r, eg_compliance *ret);
 /* Which assignment and definition found a resource that does not comply; "" = none. */
@@ -51,6 +53,7 @@ typedef struct eg_compliance_found {
 /* Asked before a resource is made or used. EG_ERR_DISALLOWED_POLICY with words for who asked; another error when it is not known. Any thread; never blocks. */
 typedef struct eg_compliance_gate {
     eg_err (*check)(void *ctx, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p); /* NULL = nobody judges */
+    bool (*judges)(void *ctx); /* false: check would find nothing now. Cheaper than making a resource; NULL = true */
     void *ctx;
 } eg_compliance_gate;
 /* The account's networkAcls.defaultAction and publicNetworkAccess, as a document says them: "Allow" and "Enabled" without one. */

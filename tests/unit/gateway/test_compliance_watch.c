@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SUB "/subscriptions/5b7e4a6a-0000-4000-8000-000000000001"
 #define LAKE SUB "/resourceGroups/lab/providers/Microsoft.Storage/storageAccounts/lake"
@@ -164,6 +165,13 @@ static void what_lies_in_an_account(void **state) {
         (void)!eg_compliance_watch_judge(w, &asked, &found, &p);
     }
     assert_string_equal(found.audited_by, "policyAssignment keys (Storage accounts should prevent shared key access)");
+    /* Without an assignment there is nothing to judge by. */
+    char path[128];
+    snprintf(path, sizeof path, "%s/policyAssignments/keys.json", dir);
+    assert_true(eg_compliance_watch_judges(w));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(eg_policy_watch_look(policies, 60000, &p), EG_OK);
+    assert_false(eg_compliance_watch_judges(w));
     eg_compliance_watch_free(w);
     eg_policy_watch_stop(policies);
 }

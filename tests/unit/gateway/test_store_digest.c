@@ -34,7 +34,7 @@ static void open_store(const fixture *f, store *s) {
     assert_int_equal(eg_kv_open(&o, &s->kv, &p), EG_OK);
     assert_int_equal(eg_committer_start(s->kv, &s->committer), EG_OK);
     assert_int_equal(eg_keeper_open_local(f->dir, &s->keys, &p), EG_OK);
-    assert_int_equal(eg_store_digest_start(s->kv, s->committer, s->keys, 0, &s->counted, &p), EG_OK);
+    assert_int_equal(eg_store_digest_start(s->kv, s->committer, s->keys, NULL, &s->counted, &p), EG_OK);
     snprintf(dir, sizeof dir, "%s/audit", f->top);
     const eg_audit_options a = {.dir = dir, .kv = s->kv, .committer = s->committer, .keys = s->keys, .clock = &eg_clock_system, .origin = "test/digest"};
     assert_int_equal(eg_audit_open(&a, &s->audit, &p), EG_OK);
@@ -79,6 +79,8 @@ static void a_row_that_was_set_back_is_found_at_the_start(void **state) {
     close_store(&s);
 }
 
+static bool twice(void *ctx) { return ++*(int *)ctx <= 2; }
+
 static void no_keeper_no_start(void **state) {
     const fixture *f = *state;
     char dir[96];
@@ -93,7 +95,10 @@ static void no_keeper_no_start(void **state) {
     assert_int_equal(eg_committer_start(kv, &committer), EG_OK);
     snprintf(dir, sizeof dir, "%s/no.sock", f->top);
     assert_int_equal(eg_keeper_client_new(dir, &keys), EG_OK);
-    assert_int_equal(eg_store_digest_start(kv, committer, keys, 1, &counted, &p), EG_ERR_KEEPER);
+    assert_int_equal(eg_store_digest_start(kv, committer, keys, &(eg_keeper_wait){.seconds = 1}, &counted, &p), EG_ERR_KEEPER);
+    int looked = 0; /* who is told that nobody starts a keeper any more doesn't wait for an hour */
+    assert_int_equal(eg_store_digest_start(kv, committer, keys, &(eg_keeper_wait){3600, twice, &looked}, &counted, &p), EG_ERR_KEEPER);
+    assert_int_equal(looked, 3);
     assert_non_null(strstr(p.message, "keeper"));
     eg_keeper_client_free(keys);
     eg_committer_stop(committer);

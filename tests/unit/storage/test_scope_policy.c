@@ -12,6 +12,7 @@ typedef struct judge {
     const char *alias, *text;
     const char *audited;   /* what it says it found instead of refusing; NULL = it refuses */
     bool unknown;          /* policies are not there yet */
+    bool idle;             /* no definition is assigned */
     size_t asked;
     char id[512], full_name[128];
 } judge;
@@ -35,7 +36,9 @@ static eg_err check(void *ctx, const eg_resource *r, eg_compliance_found *ret_fo
     return EG_OK;
 }
 
-static void let(store *s, judge *j) { s->storage->comply = (eg_compliance_gate){check, j}; }
+static bool judges(void *ctx) { return !((const judge *)ctx)->idle; }
+
+static void let(store *s, judge *j) { s->storage->comply = (eg_compliance_gate){check, judges, j}; }
 
 static eg_err scope_add(store *s, const char *scope, const char *key) {
     eg_problem p = {0};
@@ -141,6 +144,13 @@ static void containers_are_judged(void **state) {
     assert_int_equal(container(s, "/unnamed", NULL, false), EG_OK);
     s->storage->rule_count = rules;
     assert_int_equal(j.asked, 0);
+    /* Where no definition is assigned nothing is asked. */
+    j.idle = true;
+    assert_int_equal(container(s, "/idle", NULL, false), EG_OK);
+    assert_int_equal(file(s, "/idle/f", "finance"), EG_OK);
+    assert_int_equal(j.asked, 0);
+    j.idle = false;
+    assert_int_equal(file(s, "/idle/g", NULL), EG_ERR_DISALLOWED_POLICY);
 }
 
 typedef struct told {
