@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define PLANNED_AT_ONCE 64u     /* appends, by a worker: each is looked up twice and verified */
+
 static eg_err wrong_position(eg_problem *p) {
     return eg_fail(p, EG_ERR_FLUSH_POSITION, "The uploaded data is not contiguous or the position query parameter value is not equal "
         "to the length of the file after appending the uploaded data.");
@@ -36,12 +38,15 @@ static eg_err find_file(eg_kv_txn *t, eg_content_flush *f, eg_inode *ret, eg_pro
     return f->position < ret->length ? wrong_position(p) : EG_OK;
 }
 
-/* What has to be synced before the commit. */
-static eg_err make_plan(eg_storage *s, eg_content_flush *f, eg_problem *p) {
+/* What has to be synced before the commit. EG_ERR_BUSY: more than `most` appends wait. */
+static eg_err make_plan(eg_storage *s, eg_content_flush *f, uint64_t most, eg_problem *p) {
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(s->kv, &t));
     eg_inode i;
     EG_TRY(find_file(t, f, &i, p));
+    if (i.staged > most) {
+        return EG_ERR_BUSY;
+    }
     f->plan = calloc(i.staged ? i.staged : 1, sizeof *f->plan);
     if (!f->plan) {
         return EG_ERR_NO_MEMORY;
@@ -179,7 +184,7 @@ eg_err eg_content_flush_start(eg_storage *s, eg_content_flush *f, const eg_txn_o
     f->segments = s->segments;
     f->plan = NULL;
     f->plan_count = 0;
-    eg_err e = make_plan(s, f, &p);
+    eg_err e = make_plan(s, f, PLANNED_AT_ONCE, &p);
     if (e == EG_OK) {
         const size_t n = make_ops(f, record);
         e = f->ops[0].before ? eg_commit_start(s->committer, f->ops, n, told, ctx) : EG_ERR_BUSY;
@@ -199,7 +204,7 @@ eg_err eg_content_flush_run(eg_storage *s, eg_content_flush *f, const eg_txn_op 
     f->plan = NULL;
     for (int attempt = 0; attempt < 2 && e == EG_ERR_NOT_FOUND; attempt++) {
         f->plan_count = 0;
-        e = make_plan(s, f, p);
+        e = make_plan(s, f, EG_STAGED_MAX, p);
         if (e == EG_OK) {
             e = sync_and_commit(s, f, record, p);
         }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define OPENINGS_AT_ONCE 8u     /* of segments, by a worker: whoever made a file of one-byte appends shall not hold up the others on it */
+
 struct eg_content_reader {
     eg_storage *store;
     const eg_account *account;
@@ -133,6 +135,8 @@ static eg_err read_some(eg_content_reader *r, uint8_t *buf, size_t cap, bool wai
 }
 
 static eg_err read_all(eg_content_reader *r, uint8_t *buf, size_t cap, bool wait, size_t *ret_n) {
+    const uint64_t began = r->at;
+    unsigned opened = 0;
     size_t given = 0;
     eg_err e = EG_OK;
     if (atomic_load(&r->account->destroyed)) {
@@ -140,6 +144,11 @@ static eg_err read_all(eg_content_reader *r, uint8_t *buf, size_t cap, bool wait
     }
     while (e == EG_OK && given < cap && r->at < r->to) {
         size_t n = 0;
+        opened += is_open(r) ? 0 : 1;
+        if (!wait && opened > OPENINGS_AT_ONCE) {
+            r->at = began; /* the pool reads them at one go */
+            return EG_ERR_BUSY;
+        }
         e = read_some(r, buf + given, cap - given, wait, &n);
         given += e == EG_OK ? n : 0;
     }

@@ -285,6 +285,35 @@ static void moved_under_a_flush(void **state) {
     assert_true(met);
 }
 
+/* Content of many small appends costs an opening and a look-up each: neither its flush nor its reading is the worker's, who has others waiting. */
+static void fragments(void **state) {
+    store *s = *state;
+    enum { N = 200 };
+    uint8_t *data = store_pattern(N);
+    assert_int_equal(store_create(s, "/data/f"), EG_OK);
+    for (uint64_t i = 0; i < N; i++) {
+        assert_int_equal(store_append(s, "/data/f", i, data + i, 1), EG_OK);
+    }
+    answer a = store_call(s, &(call){.method = "PATCH", .path = "/data/f", .query = "action=flush&position=200"});
+    assert_int_equal(a.err, EG_OK);
+    assert_int_equal(a.status, 200);
+    assert_null(a.fn);
+    answer_free(&a);
+    for (int i = 0; i < 2; i++) { /* the second with everything in memory */
+        a = store_read(s, "/data/f");
+        assert_int_equal(a.body.len, N);
+        assert_memory_equal(a.body.ptr, data, N);
+        assert_false(a.at_once);
+        answer_free(&a);
+    }
+    a = store_call(s, &(call){.method = "GET", .path = "/data/f", .headers = {"Range", "bytes=100-105"}});
+    assert_int_equal(a.status, 206);
+    assert_memory_equal(a.body.ptr, data + 100, 6);
+    assert_true(a.at_once);
+    answer_free(&a);
+    free(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(changes, store_open, store_close),
@@ -294,6 +323,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(first_of_an_account, store_open, store_close),
         cmocka_unit_test_setup_teardown(a_record_that_waits, store_open, store_close),
         cmocka_unit_test_setup_teardown(moved_under_a_flush, store_open, store_close),
+        cmocka_unit_test_setup_teardown(fragments, store_open, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
