@@ -8,7 +8,7 @@ static const struct {
     char first;                /* byte of the keys that are meant; 0 = all of the table */
     const char *what;          /* of a row that doesn't verify: what is lost with it */
 } beside[] = {
-    {EG_DB_FS_SCOPE, EG_ROW_SCOPE, "fs.scope", 0, "what is sealed under an encryption scope, or for a whole account, can't be opened"},
+    {EG_DB_FS_SCOPE, EG_ROW_SCOPE, "fs.scope", 's', "what is sealed under an encryption scope, or for a whole account, can't be opened"},
     {EG_DB_FS_LEASE, EG_ROW_LEASE, "fs.lease", 0, "a directory above something leased could be deleted or renamed"},
     {EG_DB_FS_BLOCK_LIST, EG_ROW_BLOCK_LIST, "fs.block_list", 0, "the block list of a blob is not to be had"},
     {EG_DB_FS_SNAPSHOT, EG_ROW_SNAPSHOT, "fs.snapshot", 0, "a snapshot can't be found"},

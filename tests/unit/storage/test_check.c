@@ -272,6 +272,17 @@ static void rows_beside(void **state) {
     }
 }
 
+/* What is to be wrapped anew, beside the scopes: it bears no MAC, and the digest has it. */
+static void a_rotation_beside_the_scopes(void **state) {
+    store *s = *state;
+    static const uint8_t row[30] = {1, 2};
+    const eg_bytes key = eg_str_bytes(EG_LIT("r/" TENANT "/"));
+    store_quiet(s);
+    store_write(s, "/data/f", "one", 3);
+    raw_put(s, (raw_row){EG_DB_FS_SCOPE, key, {row, sizeof row}});
+    expect_clean(s);
+}
+
 static void an_older_row(void **state) {
     store *s = *state;
     eg_buf key;
@@ -400,6 +411,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_unnamed_file, store_open, store_close),
         cmocka_unit_test_setup_teardown(rows_beside, store_open, store_close),
         cmocka_unit_test_setup_teardown(rows, store_open, store_close),
+        cmocka_unit_test_setup_teardown(a_rotation_beside_the_scopes, store_open, store_close),
         cmocka_unit_test_setup_teardown(an_older_row, store_open, store_close),
         cmocka_unit_test(many_ids),
     };
