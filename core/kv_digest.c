@@ -7,17 +7,20 @@
 
 #include <stdlib.h>
 
-#define VERSION 1
+#define VERSION 2
+#define OLD_VERSION 1          /* of a digest that covers the first OLD_COVERED alone */
+#define OLD_COVERED 20u
 #define SALT_LEN 16
 #define ROWS_AT_ONCE 1024u
 #define SUMS_LEN (EG_KV_DIGEST_DBS * 16)
 #define ROW_LEN (1 + SALT_LEN + EG_SEALED_OVERHEAD + SUMS_LEN)
 
-/* The place in this list is in the format: only ever add at the end. What the offline commands write without the keeper isn't here. */
+/* The place in this list is in the format: only ever add at the end, with another version. The audit log proves itself, so it isn't here. */
 static const eg_kv_db covered[] = {
     EG_DB_FS_ACCOUNT, EG_DB_FS_ENTRY,    EG_DB_FS_INODE, EG_DB_FS_EXTENT, EG_DB_FS_STAGED, EG_DB_FS_SEGMENT, EG_DB_FS_ORPHAN, EG_DB_FS_PLACE,
     EG_DB_FS_BLOCK,   EG_DB_FS_BLOCK_LIST, EG_DB_FS_SNAPSHOT, EG_DB_FS_DELETED, EG_DB_FS_LEASE, EG_DB_FS_SCOPE, EG_DB_BATCH,  EG_DB_BATCH_NAME,
-    EG_DB_CLUSTER,    EG_DB_USAGE,       EG_DB_CREDENTIAL, EG_DB_IDEMPOTENCY,
+    EG_DB_CLUSTER,    EG_DB_USAGE,       EG_DB_CREDENTIAL, EG_DB_IDEMPOTENCY, EG_DB_PRINCIPAL, EG_DB_REVOKED, EG_DB_POLICY_DOCUMENT, EG_DB_POLICY_VERSION,
+    EG_DB_POLICY_CHANGE, EG_DB_POLICY_PENDING,
 };
 #define COVERED (sizeof covered / sizeof covered[0])
 _Static_assert(COVERED <= EG_KV_DIGEST_DBS, "the row has room for more");
@@ -27,7 +30,8 @@ static const uint8_t place_of[EG_DB_COUNT] = {
     [EG_DB_FS_ACCOUNT] = 1, [EG_DB_FS_ENTRY] = 2,    [EG_DB_FS_INODE] = 3,       [EG_DB_FS_EXTENT] = 4,   [EG_DB_FS_STAGED] = 5,   [EG_DB_FS_SEGMENT] = 6,
     [EG_DB_FS_ORPHAN] = 7,  [EG_DB_FS_PLACE] = 8,    [EG_DB_FS_BLOCK] = 9,       [EG_DB_FS_BLOCK_LIST] = 10, [EG_DB_FS_SNAPSHOT] = 11, [EG_DB_FS_DELETED] = 12,
     [EG_DB_FS_LEASE] = 13,  [EG_DB_FS_SCOPE] = 14,   [EG_DB_BATCH] = 15,         [EG_DB_BATCH_NAME] = 16, [EG_DB_CLUSTER] = 17,    [EG_DB_USAGE] = 18,
-    [EG_DB_CREDENTIAL] = 19, [EG_DB_IDEMPOTENCY] = 20,
+    [EG_DB_CREDENTIAL] = 19, [EG_DB_IDEMPOTENCY] = 20, [EG_DB_PRINCIPAL] = 21,   [EG_DB_REVOKED] = 22,    [EG_DB_POLICY_DOCUMENT] = 23, [EG_DB_POLICY_VERSION] = 24,
+    [EG_DB_POLICY_CHANGE] = 25, [EG_DB_POLICY_PENDING] = 26,
 };
 
 struct eg_kv_digest {
@@ -74,12 +78,14 @@ void eg_kv_digest_set(eg_kv_digest *d, const eg_kv_sums *to) {
     }
 }
 
-/* Sealed, so that nobody learns from two of them what one row adds. A key of its own for each: random nonces alone would run out. */
-static eg_err with_key(const eg_kv_digest *d, const uint8_t salt[SALT_LEN], eg_bytes in, eg_buf *ret,
+/* Sealed, so that nobody learns from two of them what one row adds. A key of its own for each: random nonces alone would run out. `head` is version and salt; the
+ * version is bound, else who writes the disk could have what a newer one covers counted anew. */
+static eg_err with_key(const eg_kv_digest *d, const uint8_t head[1 + SALT_LEN], eg_bytes in, eg_buf *ret,
                        eg_err (*use)(eg_bytes key32, eg_bytes ad, eg_bytes in, eg_buf *ret)) {
     uint8_t key[EG_SHA256_LEN];
-    eg_hmac_sha256(eg_secret_bytes(d->seal_key), (eg_bytes){salt, SALT_LEN}, key);
-    const eg_err e = use((eg_bytes){key, sizeof key}, eg_str_bytes(EG_LIT("embergate store digest v1")), in, ret);
+    const eg_str ad = head[0] == OLD_VERSION ? EG_LIT("embergate store digest v1") : EG_LIT("embergate store digest v2");
+    eg_hmac_sha256(eg_secret_bytes(d->seal_key), (eg_bytes){head + 1, SALT_LEN}, key);
+    const eg_err e = use((eg_bytes){key, sizeof key}, eg_str_bytes(ad), in, ret);
     eg_cleanse(key, sizeof key);
     return e;
 }
@@ -92,16 +98,17 @@ static eg_err encode(const eg_kv_digest *d, eg_buf *ret) {
     }
     eg_random(head + 1, SALT_LEN);
     EG_TRY(eg_buf_add(ret, head, sizeof head));
-    return with_key(d, head + 1, (eg_bytes){plain, sizeof plain}, ret, eg_seal);
+    return with_key(d, head, (eg_bytes){plain, sizeof plain}, ret, eg_seal);
 }
 
 static eg_err decode(const eg_kv_digest *d, eg_bytes row, eg_kv_sums *ret) {
-    if (row.len != ROW_LEN || row.ptr[0] != VERSION) {
-        return row.len > 0 && row.ptr[0] != VERSION ? EG_ERR_FORMAT_VERSION : EG_ERR_CORRUPT;
+    const bool known = row.len > 0 && (row.ptr[0] == VERSION || row.ptr[0] == OLD_VERSION);
+    if (row.len != ROW_LEN || !known) {
+        return row.len > 0 && !known ? EG_ERR_FORMAT_VERSION : EG_ERR_CORRUPT;
     }
     EG_CLEANUP(eg_buf_done) eg_buf plain;
     eg_buf_init(&plain, SUMS_LEN);
-    EG_TRY(with_key(d, row.ptr + 1, (eg_bytes){row.ptr + 1 + SALT_LEN, row.len - 1 - SALT_LEN}, &plain, eg_open_sealed));
+    EG_TRY(with_key(d, row.ptr, (eg_bytes){row.ptr + 1 + SALT_LEN, row.len - 1 - SALT_LEN}, &plain, eg_open_sealed));
     for (size_t i = 0; i < EG_KV_DIGEST_DBS; i++) {
         ret->of[i][0] = eg_get_u64((const uint8_t *)plain.ptr + 16 * i);
         ret->of[i][1] = eg_get_u64((const uint8_t *)plain.ptr + 16 * i + 8);
@@ -139,9 +146,9 @@ static eg_err sum_database(const eg_kv_digest *d, eg_kv_txn *t, eg_kv_db db, con
     return e == EG_ERR_NOT_FOUND ? EG_OK : e;
 }
 
-static eg_err sum_all(const eg_kv_digest *d, eg_kv_txn *t, const eg_kv_digest_sink *sink, eg_kv_sums *ret) {
-    *ret = (eg_kv_sums){0};
-    for (size_t i = 0; i < COVERED; i++) {
+static eg_err sum_from(const eg_kv_digest *d, size_t first, eg_kv_txn *t, const eg_kv_digest_sink *sink, eg_kv_sums *ret) {
+    for (size_t i = first; i < COVERED; i++) {
+        ret->of[i][0] = ret->of[i][1] = 0;
         EG_TRY(sum_database(d, t, covered[i], sink, ret));
     }
     return EG_OK;
@@ -149,7 +156,7 @@ static eg_err sum_all(const eg_kv_digest *d, eg_kv_txn *t, const eg_kv_digest_si
 
 eg_err eg_kv_digest_check(eg_kv_txn *t, const eg_kv_digest_sink *sink) {
     const eg_kv_digest *d = t->kv->digest;
-    eg_kv_sums promised, found;
+    eg_kv_sums promised, found = {0};
     eg_bytes row;
     if (!d) {
         return EG_ERR_INVALID;
@@ -157,7 +164,7 @@ eg_err eg_kv_digest_check(eg_kv_txn *t, const eg_kv_digest_sink *sink) {
     const eg_err e = eg_kv_get(t, EG_DB_META, row_key, &row);
     EG_TRY(e == EG_ERR_NOT_FOUND ? EG_ERR_CORRUPT : e);
     EG_TRY(decode(d, row, &promised));
-    EG_TRY(sum_all(d, t, sink, &found));
+    EG_TRY(sum_from(d, 0, t, sink, &found));
     for (size_t i = 0; i < COVERED; i++) {
         if (memcmp(promised.of[i], found.of[i], sizeof found.of[i]) != 0) {
             sink->differs(sink->ctx, eg_kv_db_names[covered[i]]);
@@ -200,22 +207,10 @@ typedef struct beginning {
     bool counted;
 } beginning;
 
-/* In the committer's thread: the sums have to begin between two transactions. */
-static eg_err begin(eg_kv_txn *t, void *ctx, eg_problem *p) {
-    beginning *b = ctx;
+/* What nobody has summed until now is believed: all rows of a store without a digest, those of the databases that an older version didn't cover. */
+static eg_err count(eg_kv_txn *t, beginning *b, size_t first) {
     eg_kv *kv = t->kv;
-    eg_bytes row;
-    const eg_err e = eg_kv_get(t, EG_DB_META, row_key, &row);
-    if (e == EG_OK) {
-        const eg_err opened = decode(b->digest, row, &b->digest->stored);
-        b->digest->now = b->digest->stored;
-        return opened == EG_OK ? EG_OK : eg_fail(p, opened, "The store's digest doesn't open: it is damaged, or the keeper's master key is another's.");
-    }
-    EG_TRY(e == EG_ERR_NOT_FOUND ? EG_OK : e);
-    if (kv->has_digest) {
-        return eg_fail(p, EG_ERR_CORRUPT, "The store's digest is gone: somebody took it away. Restore a backup.");
-    }
-    EG_TRY(sum_all(b->digest, t, NULL, &b->digest->now));
+    EG_TRY(sum_from(b->digest, first, t, NULL, &b->digest->now));
     b->digest->unsure = true; /* also the sums of nothing are written */
     kv->digest = b->digest;
     const eg_err written = eg_kv_digest_write(t);
@@ -223,6 +218,33 @@ static eg_err begin(eg_kv_txn *t, void *ctx, eg_problem *p) {
     b->counted = true;
     return written == EG_OK ? eg_kv_say_digest(t) : written;
 }
+
+static eg_err go_on(eg_kv_txn *t, beginning *b, eg_bytes row, eg_problem *p) {
+    const bool old = row.len > 0 && row.ptr[0] == OLD_VERSION;
+    const eg_err e = decode(b->digest, row, &b->digest->stored);
+    if (e != EG_OK) {
+        return eg_fail(p, e, "The store's digest doesn't open: it is damaged, or the keeper's master key is another's.");
+    }
+    b->digest->now = b->digest->stored;
+    return old ? count(t, b, OLD_COVERED) : EG_OK;
+}
+
+/* In the committer's thread: the sums have to begin between two transactions. */
+static eg_err begin(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    beginning *b = ctx;
+    eg_bytes row;
+    const eg_err e = eg_kv_get(t, EG_DB_META, row_key, &row);
+    if (e == EG_OK) {
+        return go_on(t, b, row, p);
+    }
+    EG_TRY(e == EG_ERR_NOT_FOUND ? EG_OK : e);
+    if (t->kv->has_digest) {
+        return eg_fail(p, EG_ERR_CORRUPT, "The store's digest is gone: somebody took it away. Restore a backup.");
+    }
+    return count(t, b, 0);
+}
+
+bool eg_kv_has_digest(const eg_kv *kv) { return kv->has_digest; }
 
 eg_err eg_kv_digest_start(eg_kv *kv, eg_committer *committer, const eg_secret *key, bool *ret_counted, eg_problem *p) {
     beginning b = {0};

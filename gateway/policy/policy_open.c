@@ -2,7 +2,6 @@
 #include "policy_open.h"
 
 #include <embergate/clock.h>
-#include <stdio.h>
 
 static eg_err add(eg_arena *a, const char *subscription, const char *tenant, eg_policy_subscription *to, size_t *n) {
     to[*n] = (eg_policy_subscription){eg_arena_str(a, eg_str_of(subscription)), eg_arena_str(a, eg_str_of(tenant))};
@@ -35,18 +34,14 @@ eg_err eg_policy_open(const eg_policy_open_options *o, eg_policy_store **ret, eg
 
 eg_err eg_policy_offline_open(const eg_config *c, eg_policy_offline *ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_offline_done) eg_policy_offline o = {.arena = eg_arena_new(4u << 20)};
-    char db[4096];
-    const int n = snprintf(db, sizeof db, "%s/gateway/db", c->state_dir);
     if (strcmp(c->policies_source, "files") == 0) {
         return eg_fail(p, EG_ERR_POLICY_FILES, "The policies of this gateway are files in its policy directory (policies.source: files): change them there.");
     }
-    if (!o.arena || n < 0 || (size_t)n >= sizeof db) {
+    if (!o.arena) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
     }
-    const eg_kv_options ko = {.dir = db, .map_size = (uint64_t)c->limits.store_mib << 20};
-    EG_TRY(eg_kv_open(&ko, &o.kv, p));
-    EG_TRY(eg_committer_start(o.kv, &o.committer));
-    const eg_policy_open_options so = {.config = c, .arena = o.arena, .kv = o.kv, .committer = o.committer};
+    EG_TRY(eg_offline_store_open(c->state_dir, c->limits.store_mib, &o.under, p));
+    const eg_policy_open_options so = {.config = c, .arena = o.arena, .kv = o.under.kv, .committer = o.under.committer};
     EG_TRY(eg_policy_open(&so, &o.store, p));
     *ret = o;
     o = (eg_policy_offline){0};
@@ -55,12 +50,7 @@ eg_err eg_policy_offline_open(const eg_config *c, eg_policy_offline *ret, eg_pro
 
 void eg_policy_offline_done(eg_policy_offline *o) {
     eg_policy_store_close(o->store);
-    if (o->committer) {
-        eg_committer_stop(o->committer);
-    }
-    if (o->kv) {
-        eg_kv_close(o->kv);
-    }
+    eg_offline_store_done(&o->under);
     eg_arena_free(o->arena);
     *o = (eg_policy_offline){0};
 }

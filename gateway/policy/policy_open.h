@@ -3,6 +3,7 @@
 #define GATEWAY_POLICY_POLICY_OPEN_H
 
 #include "../config/config.h"
+#include "../process/offline_store.h"
 
 #include <embergate/policy_store.h>
 
@@ -18,8 +19,7 @@ eg_err eg_policy_open(const eg_policy_open_options *o, eg_policy_store **ret, eg
 /* The store of a state directory that nobody serves, with what it needs. EG_ERR_LOCKED, EG_ERR_POLICY_FILES. */
 typedef struct eg_policy_offline {
     eg_arena *arena;
-    eg_kv *kv;
-    eg_committer *committer;
+    eg_offline_store under;
     eg_policy_store *store;
 } eg_policy_offline;
 eg_err eg_policy_offline_open(const eg_config *c, eg_policy_offline *ret, eg_problem *p) EG_MUST_CHECK;

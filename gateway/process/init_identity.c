@@ -3,6 +3,7 @@
 
 #include "../policy/policy_open.h"
 #include "admin_protocol.h"
+#include "offline_store.h"
 #include "state_dir.h"
 
 #include <embergate/durable_file.h>
@@ -15,21 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-typedef struct open_store {
-    eg_kv *kv;
-    eg_committer *committer;
-} open_store;
-
-static void open_store_done(open_store *s)
-{
-    if (s->committer) {
-        eg_committer_stop(s->committer);
-    }
-    if (s->kv) {
-        eg_kv_close(s->kv);
-    }
-}
 
 static const eg_config_account *account_of(const eg_config *c, const char *tenant)
 {
@@ -159,15 +145,12 @@ eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_probl
     if (eg_state_holder(n->state_dir) > 0) {
         return add_running(c, n, p);
     }
-    char db[EG_STATE_PATH_MAX], client_id[EG_UUID_LEN], object_id[EG_UUID_LEN];
-    EG_TRY(eg_state_path(n->state_dir, "gateway/db", db, p));
+    char client_id[EG_UUID_LEN], object_id[EG_UUID_LEN];
     EG_CLEANUP(eg_buf_done) eg_buf secret;
     eg_buf_init(&secret, 256);
     {
-        EG_CLEANUP(open_store_done) open_store s = {0};
-        eg_kv_options ko = {.dir = db};
-        EG_TRY(eg_kv_open(&ko, &s.kv, p));
-        EG_TRY(eg_committer_start(s.kv, &s.committer));
+        EG_CLEANUP(eg_offline_store_done) eg_offline_store s = {0};
+        EG_TRY(eg_offline_store_open(n->state_dir, 0, &s, p));
         EG_TRY(eg_identity_add_local(s.kv, s.committer, eg_str_of(n->tenant), eg_str_of(n->name), n->kind && strcmp(n->kind, "user") == 0 ? EG_PRINCIPAL_USER : EG_PRINCIPAL_SERVICE, client_id, object_id, &secret, p));
         EG_TRY(n->public_key ? add_key(s.committer, n->public_key, client_id, p) : EG_OK);
     }

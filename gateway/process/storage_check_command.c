@@ -1,8 +1,8 @@
 /* `embergate storage check`: verifies everything that a stopped server's state directory stores, and names what is wrong. */
 #include "init.h"
 
+#include "offline_store.h"
 #include "state_dir.h"
-#include "store_digest.h"
 
 #include <embergate/json.h>
 #include <embergate/keys.h>
@@ -14,8 +14,7 @@
 
 /* What is open while the check runs. */
 typedef struct opened {
-    eg_kv *kv;
-    eg_committer *committer;
+    eg_offline_store under;
     eg_keys *keys;
     eg_storage *storage;
 } opened;
@@ -26,10 +25,7 @@ static void opened_done(opened *o)
     if (o->keys) {
         eg_keeper_local_free(o->keys);
     }
-    eg_committer_stop(o->committer);
-    if (o->kv) {
-        eg_kv_close(o->kv);
-    }
+    eg_offline_store_done(&o->under);
 }
 
 typedef struct telling {
@@ -86,21 +82,13 @@ static void progress(void *ctx, uint64_t done, uint64_t total)
 
 static eg_err open_all(const eg_config *c, opened *o, eg_problem *p)
 {
-    char db[EG_STATE_PATH_MAX], segments[EG_STATE_PATH_MAX], keeper[EG_STATE_PATH_MAX];
-    EG_TRY(eg_state_path(c->state_dir, "gateway/db", db, p));
+    char segments[EG_STATE_PATH_MAX], keeper[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(c->state_dir, "gateway/segments", segments, p));
     EG_TRY(eg_state_path(c->state_dir, "keeper", keeper, p));
-    eg_unix_user us;
-    EG_TRY(eg_unix_user_find("", &us, p));
-    EG_TRY(eg_unix_user_own_tree(keeper, &us, p)); /* the keeper opens only what belongs to its own user; given back below */
-    const eg_kv_options ko = {.dir = db};
-    EG_TRY(eg_kv_open(&ko, &o->kv, p));
-    EG_TRY(eg_committer_start(o->kv, &o->committer));
+    EG_TRY(eg_offline_store_open(c->state_dir, 0, &o->under, p));
     EG_TRY(eg_keeper_open_local(keeper, &o->keys, p));
-    bool counted = false;
-    EG_TRY(eg_store_digest_start(o->kv, o->committer, o->keys, NULL, &counted, p));
     const eg_storage_options so = {
-        .dir = segments, .kv = o->kv, .committer = o->committer, .keys = o->keys, .clock = &eg_clock_system, .look_only = true};
+        .dir = segments, .kv = o->under.kv, .committer = o->under.committer, .keys = o->keys, .clock = &eg_clock_system, .look_only = true};
     return eg_storage_open(&so, &o->storage, p);
 }
 

@@ -96,9 +96,11 @@ eg_err eg_kv_cursor_del(eg_kv_cursor *c); /* what next() last gave; in a write t
 void eg_kv_cursor_close(eg_kv_cursor *c);
 EG_DEFINE_CLEANUP(eg_kv_cursor, eg_kv_cursor_close)
 
-/* The digest of the store: a sum over the rows of fs.* and of what compute/ keeps for good, under a key that isn't in the store, so that an older row, one that was taken away and
+/* The digest of the store: a sum over the rows of each database but the audit log's, under a key that isn't in the store, so that an older row, one that was taken away and
  * one of somebody else's are found. docs/STORE-DIGEST.md. */
-/* From here on it is kept, in each transaction; before anybody else commits. *ret_counted: there was none, and what is there was taken as it is. A store that has one takes no change
+/* Whether the store has one, as its format says. */
+bool eg_kv_has_digest(const eg_kv *kv);
+/* From here on it is kept, in each transaction; before anybody else commits. *ret_counted: there was none, or one of an earlier version that covers less, and what is there was taken as it is. A store that has one takes no change
  * of those rows before this was called (EG_ERR_INVALID). EG_ERR_CORRUPT: it doesn't open with this key, or is gone; *p says which. */
 eg_err eg_kv_digest_start(eg_kv *kv, eg_committer *committer, const eg_secret *key, bool *ret_counted, eg_problem *p) EG_MUST_CHECK;
 typedef struct eg_kv_digest_sink {

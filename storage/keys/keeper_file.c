@@ -29,7 +29,8 @@ eg_err eg_keeper_dir_open(const char *dir, int *ret_fd, eg_problem *p) {
         return eg_fail(p, eg_err_from_errno(e), "Cannot open the keeper directory \"%s\".", dir);
     }
     struct stat st;
-    if (fstat(fd, &st) != 0 || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+    /* Root opens it for commands while the server is stopped; the keeper itself isn't root. */
+    if (fstat(fd, &st) != 0 || (st.st_uid != geteuid() && geteuid() != 0) || (st.st_mode & 077) != 0) {
         close(fd);
         return eg_fail(p, EG_ERR_CONFIG, "The keeper directory \"%s\" must belong to the keeper's user and be closed to all others (mode 0700).", dir);
     }

@@ -185,6 +185,27 @@ static void an_older_row_is_found(void **state) {
     expect_differs(s, "compute.batch");
 }
 
+/* Who is disabled or revoked, or lost a role, puts back what was. */
+static void older_rows_of_people_are_found(void **state) {
+    scene *s = *state;
+    static const struct {
+        eg_kv_db db;
+        const char *name;
+    } rows[] = {{EG_DB_PRINCIPAL, "identity.principal"}, {EG_DB_REVOKED, "identity.revoked"}, {EG_DB_POLICY_DOCUMENT, "policy.document"},
+                {EG_DB_POLICY_VERSION, "policy.version"}, {EG_DB_POLICY_CHANGE, "policy.change"}, {EG_DB_POLICY_PENDING, "policy.pending"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(put(s, rows[i].db, "who", "may"), EG_OK);
+        assert_int_equal(put(s, rows[i].db, "who", "may not"), EG_OK);
+        expect_clean(s);
+        raw_text(s, rows[i].db, "who", "may");
+        expect_differs(s, rows[i].name);
+        raw_text(s, rows[i].db, "who", NULL);
+        expect_differs(s, rows[i].name);
+        raw_text(s, rows[i].db, "who", "may not");
+        expect_clean(s);
+    }
+}
+
 /* The same row in another database, and key and value cut elsewhere, are other rows. */
 static void rows_have_one_meaning(void **state) {
     scene *s = *state;
@@ -285,7 +306,7 @@ static void it_is_found_again(void **state) {
     /* Not without the key; what isn't covered may be changed. */
     assert_int_equal(put(s, EG_DB_FS_INODE, "a", "2"), EG_ERR_INVALID);
     assert_int_equal(put(s, EG_DB_FS_INODE, "a", NULL), EG_ERR_INVALID);
-    assert_int_equal(put(s, EG_DB_PRINCIPAL, "p", "1"), EG_OK);
+    assert_int_equal(put(s, EG_DB_AUDIT_STATE, "p", "1"), EG_OK);
     assert_int_equal(start(s, 2), EG_ERR_CORRUPT);
     assert_int_equal(start(s, 1), EG_OK);
     assert_false(s->counted);
@@ -309,6 +330,72 @@ static void an_earlier_store_is_counted(void **state) {
     expect_clean(s);
     assert_int_equal(put(s, EG_DB_FS_INODE, "a", NULL), EG_OK);
     expect_clean(s);
+}
+
+/* The row of version 1: the first 20 sums, under the key byte 1. */
+static void write_first_version(scene *s) {
+    enum { OLD = 20, SALT = 16, SUMS = EG_KV_DIGEST_DBS * 16 };
+    const uint8_t raw_key[EG_KEY_LEN] = {1};
+    uint8_t seal[EG_KEY_LEN], key[EG_SHA256_LEN], head[1 + SALT] = {1, 7}, plain[SUMS] = {0};
+    eg_kv_sums sums;
+    eg_buf row;
+    eg_buf_init(&row, 4096);
+    eg_kv_digest_get(s->kv->digest, &sums);
+    for (size_t i = 0; i < OLD; i++) {
+        eg_put_u64(plain + 16 * i, sums.of[i][0]);
+        eg_put_u64(plain + 16 * i + 8, sums.of[i][1]);
+    }
+    assert_int_equal(eg_hkdf_sha256((eg_bytes){raw_key, sizeof raw_key}, (eg_bytes){NULL, 0}, eg_str_bytes(EG_LIT("sums")), seal, sizeof seal), EG_OK);
+    eg_hmac_sha256((eg_bytes){seal, sizeof seal}, (eg_bytes){head + 1, SALT}, key);
+    assert_int_equal(eg_buf_add(&row, head, sizeof head), EG_OK);
+    assert_int_equal(eg_seal((eg_bytes){key, sizeof key}, eg_str_bytes(EG_LIT("embergate store digest v1")), (eg_bytes){plain, sizeof plain}, &row), EG_OK);
+    const eg_bytes v = eg_buf_bytes(&row);
+    raw(s, EG_DB_META, eg_str_bytes(EG_LIT("digest")), &v);
+    eg_buf_done(&row);
+}
+
+/* What it didn't cover is counted, once, and it says so; what it covered has to fit. */
+static void a_digest_of_the_first_version_goes_on(void **state) {
+    scene *s = *state;
+    assert_int_equal(put(s, EG_DB_FS_INODE, "a", "1"), EG_OK);
+    assert_int_equal(put(s, EG_DB_PRINCIPAL, "who", "may"), EG_OK);
+    write_first_version(s);
+    close_kv(s);
+    open_kv(s);
+    assert_int_equal(start(s, 1), EG_OK);
+    assert_true(s->counted);
+    expect_clean(s);
+    assert_int_equal(put(s, EG_DB_PRINCIPAL, "who", "may not"), EG_OK);
+    close_kv(s);
+    open_kv(s);
+    assert_int_equal(start(s, 1), EG_OK);
+    assert_false(s->counted);
+    expect_clean(s);
+    raw_text(s, EG_DB_PRINCIPAL, "who", "may");
+    expect_differs(s, "identity.principal");
+    raw_text(s, EG_DB_PRINCIPAL, "who", "may not");
+    raw_text(s, EG_DB_FS_INODE, "a", "2");
+    write_first_version(s);
+    close_kv(s);
+    open_kv(s);
+    assert_int_equal(start(s, 1), EG_OK);
+    expect_differs(s, "fs.inode");
+}
+
+/* Else whoever writes the disk had what only the newer one covers counted anew. */
+static void a_digest_is_not_called_older_than_it_is(void **state) {
+    scene *s = *state;
+    eg_buf row;
+    assert_int_equal(put(s, EG_DB_PRINCIPAL, "who", "may not"), EG_OK);
+    copy_of(s, EG_DB_META, "digest", &row);
+    row.ptr[0] = 1;
+    const eg_bytes v = eg_buf_bytes(&row);
+    raw(s, EG_DB_META, eg_str_bytes(EG_LIT("digest")), &v);
+    raw_text(s, EG_DB_PRINCIPAL, "who", "may");
+    close_kv(s);
+    open_kv(s);
+    assert_int_equal(start(s, 1), EG_ERR_CORRUPT);
+    eg_buf_done(&row);
 }
 
 static void copy_file(const char *from, const char *to, const char *name) {
@@ -389,7 +476,7 @@ static void a_look_can_be_ended(void **state) {
 int main(void) {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(an_older_row_is_found), T(rows_have_one_meaning), T(an_older_digest_is_found), T(every_way_to_change_keeps_it), T(what_is_taken_back_counts_not),
+        T(an_older_row_is_found), T(older_rows_of_people_are_found), T(a_digest_of_the_first_version_goes_on), T(a_digest_is_not_called_older_than_it_is), T(rows_have_one_meaning), T(an_older_digest_is_found), T(every_way_to_change_keeps_it), T(what_is_taken_back_counts_not),
         T(it_is_found_again), T(an_earlier_store_is_counted), T(a_crash_leaves_it_right),
         T(a_look_can_be_ended),
     };
