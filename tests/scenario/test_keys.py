@@ -3,6 +3,7 @@ covers: account_admin.c admin_client.c admin_server.c erasure.c key_commands.c b
 import base64
 import collections
 import datetime
+import fcntl
 import hashlib
 import json
 import os
@@ -269,6 +270,76 @@ def test_what_is_lost_at_worst(own, place):
         print(f"RPO: the newest point was {gone - point_time(newest):.1f} s old; {late} of {len(written)} acknowledged files were lost, all younger than it")
     finally:
         again.stop()
+
+
+def stopped_while_it_reads(g, repository):
+    """A backup, halted in the middle of reading the store: its lock says so. None when it was already further."""
+    making = subprocess.Popen([g.binary, "backup", "--state", g.state, "--to", str(repository)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while making.poll() is None and not any(repository.glob("points/.partial-*/tree/gateway/db/data.mdb")):
+        assert time.monotonic() < end
+    making.send_signal(signal.SIGSTOP)
+    if reads_the_store(g):
+        return making
+    making.send_signal(signal.SIGCONT)
+    making.communicate(timeout=120)
+    return None
+
+
+def reads_the_store(g):
+    with open(f"{g.state}/gateway/db/embergate.snapshot") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+
+
+def test_backup_that_reads_while_the_gateway_is_killed(own, place):
+    """The moment that a backup reads stays whole though the gateway that had it open is killed, twice, another opens the store and goes on writing."""
+    g = own
+    token = g.token(audience="storage")
+    for n in range(1200):  # so many rows that reading them takes a while
+        assert g.request("PUT", f"/data/rows/{n}?resource=file", token, b"", {"x-ms-properties": "k=" + "QUFB" * 900})[0] == 201
+    crowd = Crowd(g)
+    making = None
+    for attempt in range(10):
+        repository = place / f"backup{attempt}"
+        before = dict(crowd.acknowledged)
+        making = stopped_while_it_reads(g, repository)
+        if making:
+            break
+    assert making, "no backup was met while it read"
+    for _ in range(2):
+        had = len(crowd.acknowledged)
+        os.kill(g.pids()["gateway"], signal.SIGKILL)
+        time.sleep(0.2)
+        g.wait_ready()
+        end = time.monotonic() + 60
+        while len(crowd.acknowledged) < had + 50:
+            assert time.monotonic() < end, "nobody writes any more"
+            time.sleep(0.05)
+        assert reads_the_store(g)
+    making.send_signal(signal.SIGCONT)
+    said = making.communicate(timeout=300)
+    assert making.returncode == 0, said
+    written = crowd.end()
+    for name, body in list(written.items())[::7]:
+        status, got, _ = get(g, token, name)
+        assert status == 200 and got == body, name
+    g.run("backup", "verify", "--from", repository)
+    g.stop()
+    assert json.loads(g.run("storage", "check", "--json", "--state", g.state).stdout)["faults"] == 0
+    again = restore(g, repository, place / "restored", g.port)
+    try:
+        token = again.token(audience="storage")
+        for name, body in before.items():
+            status, got, _ = get(again, token, name)
+            assert status == 200 and got == body, name
+        assert again.request("HEAD", "/data/rows/1199", token)[2]["x-ms-properties"] == "k=" + "QUFB" * 900
+    finally:
+        again.stop()
+    again.run("storage", "check", "--state", again.state)
 
 
 def rehearse(g, place, size, seconds):
