@@ -82,7 +82,7 @@ static eg_err put_new(eg_kv_txn *t, const eg_path_create *c, const eg_id *parent
     eg_buf_init(&text, EG_ATTR_MAX);
     eg_err e = eg_ns_inode_get(t, a, parent, &above);
     if (e == EG_OK) {
-        made.attr[EG_ATTR_GROUP] = above.attr[EG_ATTR_GROUP];
+        made.attr[EG_ATTR_GROUP] = c->own_group && eg_id_eq(&what->id, &c->made.id) ? what->attr[EG_ATTR_GROUP] : above.attr[EG_ATTR_GROUP];
         e = inherit(c, &above, &made, &text);
     }
     if (e == EG_OK) {

@@ -42,6 +42,7 @@ typedef struct eg_path_create {
     eg_inode made;
     uint16_t umask;
     uint16_t parent_mode;     /* before umask, of directories made on the way */
+    bool own_group;           /* the group in `made` stays, in the place of its directory's */
     eg_kind existing;         /* out: what stands there, when EG_ERR_PATH_EXISTS */
     const eg_place *place;    /* where base.path leads, when the same transaction has resolved it and changed no entry since; NULL = not known */
 } eg_path_create;

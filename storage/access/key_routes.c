@@ -200,9 +200,7 @@ static eg_err set_policies(eg_request *rq) {
     eg_access_policies all;
     eg_buf text;
     eg_path_update u = {.touch = true};
-    if (eg_request_header(rq, "x-ms-blob-public-access").len > 0) {
-        return eg_fail(&rq->problem, EG_ERR_PUBLIC_ACCESS, "Public access is not permitted on this storage account.");
-    }
+    EG_TRY(eg_target_refuse_public(rq));
     EG_TRY(eg_access_policies_parse_xml(eg_bytes_str(rq->body), &all, &rq->problem));
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));

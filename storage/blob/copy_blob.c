@@ -159,6 +159,11 @@ static eg_err run(eg_request *rq, const eg_target *d, copying *k) {
     eg_copy *c = &k->copy;
     eg_str address = {NULL, 0};
     const bool put = eg_request_header(rq, "x-ms-blob-type").len > 0; /* Put Blob From URL */
+    const eg_str theirs = eg_request_header(rq, "x-ms-copy-source-blob-properties");
+    const eg_str tags = eg_request_header(rq, "x-ms-copy-source-tag-option");
+    if ((theirs.len > 0 && !eg_str_ieq(theirs, EG_LIT("true"))) || (tags.len > 0 && !eg_str_ieq(tags, EG_LIT("REPLACE")))) {
+        return eg_target_not_built(rq, "A copy without its source's properties, or with its tags,");
+    }
     EG_TRY(eg_target_change(rq, d, &c->create.base));
     c->source = (eg_change){.account = d->account, .now_ns = c->create.base.now_ns, .forward_ns = c->create.base.forward_ns};
     EG_TRY(read_source(rq, d, k, &address));
@@ -246,9 +251,6 @@ static eg_err pull(eg_request *rq, const eg_target *d, copying *k) {
     eg_span span;
     eg_change *c = &k->copy.source;
     *c = (eg_change){.account = d->account, .now_ns = eg_wall_ns(d->store->clock), .forward_ns = eg_storage_forward_ns(d->store)};
-    if (eg_request_header(rq, "x-ms-source-content-md5").len > 0 || eg_request_header(rq, "x-ms-source-content-crc64").len > 0) {
-        return eg_target_not_built(rq, "A checksum of a copy's source");
-    }
     EG_TRY(read_source(rq, d, k, &address));
     rq->record_details = json_pack("{s:s%}", "source", address.ptr, address.len);
     EG_TRY(ask_grant(rq, d, k));

@@ -167,6 +167,10 @@ static eg_err answer(eg_request *rq, recursion *r) {
 static eg_err run(eg_request *rq, recursion *r) {
     EG_TRY(eg_target_open(rq, &r->d));
     EG_TRY(eg_target_change(rq, &r->d, &r->step.access.base));
+    const eg_conditions *c = &r->step.access.base.conditions;
+    if (c->if_match.len > 0 || c->if_none_match.len > 0 || c->has_modified_since || c->has_unmodified_since) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "A condition can't be asked of a directory and all beneath it.");
+    }
     EG_TRY(read_mode(rq, &r->step.access.mode));
     EG_TRY(eg_target_query_page(rq, "maxRecords", RECORDS_MAX, &r->left));
     EG_TRY(eg_target_query_bool(rq, "forceFlag", false, &r->step.force));

@@ -32,6 +32,7 @@ eg_err eg_dfs_container_create(eg_request *rq) {
     eg_target d;
     eg_container_change c;
     EG_TRY(start(rq, &d, &c));
+    EG_TRY(eg_target_refuse_public(rq));
     EG_TRY(eg_encryption_container(rq, &d, &c.encryption_scope));
     EG_TRY(read_properties(rq, &c.properties));
     EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_container_create_apply, &c}, 201));

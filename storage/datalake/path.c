@@ -12,6 +12,7 @@
 #include <embergate/encoding.h>
 
 #define UMASK_DEFAULT 027
+#define NAME_MAX_LEN 256
 
 static eg_err header_mode(eg_request *rq, const char *name, uint16_t dflt, uint16_t *ret) {
     const eg_str v = eg_request_header(rq, name);
@@ -25,6 +26,24 @@ static eg_err header_mode(eg_request *rq, const char *name, uint16_t dflt, uint1
 /* The maker owns what is made. */
 static eg_str owner_of(const eg_request *rq) {
     return rq->principal && rq->principal->object_id[0] ? eg_str_of(rq->principal->object_id) : EG_LIT("$superuser");
+}
+
+/* x-ms-owner and x-ms-group: who may give it away once it is there may make it so. */
+static eg_err read_owners(eg_request *rq, const eg_grant *g, eg_path_create *c) {
+    const eg_str owner = eg_request_header(rq, "x-ms-owner");
+    const eg_str group = eg_request_header(rq, "x-ms-group");
+    if (owner.len > NAME_MAX_LEN || group.len > NAME_MAX_LEN) {
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header %s is too long.", owner.len > NAME_MAX_LEN ? "x-ms-owner" : "x-ms-group");
+    }
+    EG_TRY(eg_grant_chown(g, &c->made, owner, group, &rq->problem));
+    if (owner.len > 0) {
+        c->made.attr[EG_ATTR_OWNER] = eg_str_bytes(owner);
+    }
+    if (group.len > 0) {
+        c->made.attr[EG_ATTR_GROUP] = eg_str_bytes(group);
+        c->own_group = true;
+    }
+    return EG_OK;
 }
 
 eg_err eg_dfs_transaction_id(eg_request *rq, eg_str *ret) {
@@ -115,6 +134,7 @@ static eg_err prepare(making *m, eg_kind kind) {
     EG_TRY(eg_target_change(rq, &m->d, &c->base));
     EG_TRY(eg_lease_read_proposed(rq, &c->base));
     EG_TRY(fill_inode(rq, kind, c));
+    EG_TRY(read_owners(rq, &m->d.grant, c));
     EG_TRY(eg_expiry_read(rq, &c->made, m->expires));
     if (kind != EG_KIND_FILE) {
         return EG_OK;

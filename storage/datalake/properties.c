@@ -113,11 +113,13 @@ static eg_err find_for_head(eg_request *rq, eg_inode *ret) {
 eg_err eg_dfs_status(eg_request *rq) {
     eg_inode i;
     eg_str action;
+    const eg_err asked = eg_request_query(rq, "action", &action);
+    if (asked != EG_ERR_NOT_FOUND && !(asked == EG_OK && eg_str_ieq(action, EG_LIT("getStatus")))) {
+        return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter action is none of getStatus, getAccessControl and checkAccess.");
+    }
     EG_TRY(find_for_head(rq, &i));
     /* Properties are behind the customer's key, the bare status is not: as in Azure. */
-    if (eg_request_query(rq, "action", &action) != EG_OK || !eg_str_ieq(action, EG_LIT("getStatus"))) {
-        EG_TRY(eg_encryption_require(rq, &i));
-    }
+    EG_TRY(asked == EG_OK ? EG_OK : eg_encryption_require(rq, &i));
     EG_TRY(eg_dfs_describe(rq, &i));
     const eg_bytes type = i.attr[EG_ATTR_CONTENT_TYPE];
     return eg_respond_head(rq, 200, type.len > 0 ? NULL : "application/octet-stream", (int64_t)i.length);
@@ -165,6 +167,7 @@ eg_err eg_dfs_check_access(eg_request *rq) {
     d.grant.need = EG_NEED_CHECK;
     d.grant.want = want;
     EG_TRY(eg_target_find(rq, &d, &i));
+    EG_TRY(eg_target_check_read(rq, &i));
     EG_TRY(eg_target_etag(rq, &i));
     return eg_respond_empty(rq, 200);
 }

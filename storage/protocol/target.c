@@ -45,13 +45,31 @@ eg_err eg_target_refuse_unbuilt(eg_request *rq) {
         {"x-ms-if-tags", "A condition on tags"},
         {"x-ms-source-if-tags", "A condition on tags"},
         {"x-ms-structured-body", "A structured message body"},
+        {"x-ms-tags", "A tag"},
+        {"x-ms-access-tier", "An access tier"},
+        {"x-ms-rehydrate-priority", "An access tier"},
+        {"x-ms-immutability-policy-until-date", "An immutability policy"},
+        {"x-ms-immutability-policy-mode", "An immutability policy"},
+        {"x-ms-legal-hold", "A legal hold"},
+        {"x-ms-seal-blob", "A copy that is sealed"},
+        {"x-ms-source-content-md5", "A checksum of a copy's source"},
+        {"x-ms-source-content-crc64", "A checksum of a copy's source"},
+        {"x-ms-source-encryption-key", "A key of a copy's source"},
     };
-    for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
-        if (eg_request_header(rq, unbuilt[i].header).len > 0) {
-            return eg_target_not_built(rq, unbuilt[i].what);
+    for (size_t k = 0; k < rq->header_count; k++) {
+        const eg_header *h = &rq->headers[k];
+        for (size_t i = 0; h->value.len > 0 && starts(h->name, EG_LIT("x-ms-")) && i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
+            if (eg_str_ieq(h->name, eg_str_of(unbuilt[i].header))) {
+                return eg_target_not_built(rq, unbuilt[i].what);
+            }
         }
     }
     return eg_target_refuse_version(rq, rq->query);
+}
+
+eg_err eg_target_refuse_public(eg_request *rq) {
+    return eg_request_header(rq, "x-ms-blob-public-access").len == 0 ? EG_OK
+        : eg_fail(&rq->problem, EG_ERR_PUBLIC_ACCESS, "Public access is not permitted on this storage account.");
 }
 
 eg_err eg_target_refuse_version(eg_request *rq, eg_str query) {

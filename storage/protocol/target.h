@@ -44,6 +44,8 @@ eg_err eg_target_find(eg_request *rq, const eg_target *d, eg_inode *ret) EG_MUST
 eg_err eg_target_check_read(eg_request *rq, const eg_inode *i) EG_MUST_CHECK;
 /* The same of a container, whose lease has codes of its own. */
 eg_err eg_target_check_container(eg_request *rq, const eg_inode *root) EG_MUST_CHECK;
+/* x-ms-blob-public-access: EG_ERR_PUBLIC_ACCESS, for nothing is ever public. */
+eg_err eg_target_refuse_public(eg_request *rq) EG_MUST_CHECK;
 /* A query value: "true" or "false"; absent is `dflt`. */
 eg_err eg_target_query_bool(eg_request *rq, const char *name, bool dflt, bool *ret) EG_MUST_CHECK;
 eg_err eg_target_query_u64(eg_request *rq, const char *name, uint64_t *ret) EG_MUST_CHECK; /* EG_ERR_QUERY_MISSING */

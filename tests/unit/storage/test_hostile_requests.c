@@ -414,6 +414,66 @@ static void what_is_told(void **state) {
     unharmed(s);
 }
 
+/* Who isn't a superuser makes nothing for others; a group it gives when it is in it. */
+static void owners(void **state) {
+    store *s = *state;
+    const char *other = "33333333-3333-4333-8333-333333333333", *group = "44444444-4444-4444-8444-444444444444";
+    const struct {
+        eg_way way;
+        const char *owner, *group, *in;
+        eg_err want;
+    } rows[] = {
+        {EG_WAY_KEY, other, group, NULL, EG_OK},
+        {EG_WAY_ROLE, WHO, "", NULL, EG_OK},
+        {EG_WAY_ROLE, other, "", NULL, EG_ERR_DENIED_DATA},
+        {EG_WAY_ROLE, "", group, NULL, EG_ERR_DENIED_DATA},
+        {EG_WAY_ROLE, "", group, group, EG_OK},
+        {EG_WAY_ROLE, other, group, group, EG_ERR_DENIED_DATA},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/data/deep%zu/o", i);
+        answer a = store_call(s, &(call){.method = "PUT", .path = path, .query = i % 2 ? "resource=file" : "resource=directory", .way = rows[i].way, .group = rows[i].in,
+            .headers = {"x-ms-owner", rows[i].owner, "x-ms-group", rows[i].group}});
+        if (a.err != rows[i].want) {
+            fail_msg("row %zu: %s", i, eg_err_code(a.err));
+        }
+        answer_free(&a);
+        a = store_call(s, &(call){.method = "HEAD", .path = path, .query = "action=getAccessControl"});
+        assert_int_equal(a.err, rows[i].want == EG_OK ? EG_OK : EG_ERR_PATH_NOT_FOUND);
+        if (a.err == EG_OK) {
+            assert_string_equal(answer_header(&a, "x-ms-owner"), rows[i].owner[0] ? rows[i].owner : WHO);
+            assert_string_equal(answer_header(&a, "x-ms-group"), rows[i].group[0] ? rows[i].group : "$superuser");
+        }
+        answer_free(&a);
+    }
+    answer a = store_call(s, &(call){.method = "HEAD", .path = "/data/deep0", .query = "action=getAccessControl"});
+    assert_string_equal(answer_header(&a, "x-ms-group"), "$superuser"); /* what was made on the way has its directory's */
+    answer_free(&a);
+}
+
+/* What isn't built is said, and never left out in silence. */
+static void unbuilt(void **state) {
+    static const char *const headers[] = {"x-ms-tags", "x-ms-access-tier", "X-MS-Rehydrate-Priority", "x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode",
+        "x-ms-legal-hold", "x-ms-seal-blob", "x-ms-source-content-md5", "x-ms-source-content-crc64", "x-ms-source-encryption-key", "x-ms-if-tags"};
+    store *s = *state;
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
+        const call put = {.method = "PUT", .path = "/data/f", .headers = {"x-ms-blob-type", "BlockBlob", headers[i], "Hot"}, .body = "other", .body_len = 5};
+        assert_int_equal(blob_do(s, put), EG_ERR_STORAGE_NOT_BUILT);
+    }
+    static const char *const copies[][2] = {{"x-ms-copy-source-tag-option", "COPY"}, {"x-ms-copy-source-blob-properties", "false"}};
+    for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++) {
+        assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/g", .headers = {"Host", "h", "x-ms-copy-source", "https://h/data/f", copies[i][0], copies[i][1]}}), EG_ERR_STORAGE_NOT_BUILT);
+    }
+    assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/new", .query = "restype=container", .headers = {"x-ms-blob-public-access", "blob"}}), EG_ERR_PUBLIC_ACCESS);
+    assert_int_equal(blob_do(s, (call){.method = "GET", .path = "/new", .query = "restype=container"}), EG_ERR_FILESYSTEM_NOT_FOUND);
+    assert_int_equal(ask(s, EG_SURFACE_DFS, "HEAD", "/data/f", "action=getEverything", NULL, NULL), EG_ERR_QUERY);
+    assert_int_equal(ask(s, EG_SURFACE_DFS, "HEAD", "/data/f", "action=checkAccess&fsAction=r--", "If-Match", "\"0x1\""), EG_ERR_CONDITION_NOT_MET);
+    assert_int_equal(store_do(s, (call){.method = "PATCH", .path = "/data", .query = "action=setAccessControlRecursive&mode=set", .headers = {"x-ms-acl", "user::rwx,group::r-x,other::---",
+        "If-Match", "*"}}), EG_ERR_HTTP_HEADER);
+    unharmed(s);
+}
+
 /* A delete that asks for pages is one step all the same, and checkAccess says what would be allowed, by roles or by lists. */
 static void pages_and_access(void **state) {
     store *s = *state;
@@ -457,6 +517,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(snapshots, open_with_file, store_close),
         cmocka_unit_test_setup_teardown(block_list_of_a_snapshot, open_with_file, store_close),
         cmocka_unit_test_setup_teardown(what_is_told, open_with_file, store_close),
+        cmocka_unit_test_setup_teardown(owners, open_with_file, store_close),
+        cmocka_unit_test_setup_teardown(unbuilt, open_with_file, store_close),
         cmocka_unit_test_setup_teardown(pages_and_access, open_with_file, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
