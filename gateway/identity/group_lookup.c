@@ -2,6 +2,7 @@
 #include "group_lookup.h"
 
 #include "graph_client.h"
+#include "waiters.h"
 
 #include <embergate/audit.h>
 #include <embergate/metrics.h>
@@ -13,17 +14,10 @@
 #define SECOND ((int64_t)1000000000)
 #define SLOTS 1024u
 #define FETCHERS_MAX 4u            /* at a time, each on a thread of the pool */
-#define WAITERS_MAX 4096u
 #define AWAY_NS (10 * SECOND)      /* after the endpoint could not be asked, nobody asks it for so long */
 #define UNKNOWN_NS (60 * SECOND)   /* whom it doesn't know, or whose groups it doesn't say, it is asked for again after so long */
 
 typedef enum entry_state { ENTRY_IDLE = 0, ENTRY_QUEUED, ENTRY_FETCHING } entry_state;
-
-typedef struct waiter {
-    void (*later)(void *);
-    void *ctx;
-    struct waiter *next;
-} waiter;
 
 typedef struct entry {
     struct entry *chain;           /* of its slot */
@@ -36,7 +30,7 @@ typedef struct entry {
     int64_t fetched_ns;            /* with groups */
     int64_t again_ns;              /* not asked for before; 0 = never was */
     bool failed;                   /* the last time; the groups are older than that */
-    waiter *waiters;
+    eg_waiter *waiters;
 } entry;
 
 struct eg_group_lookup {
@@ -209,17 +203,10 @@ static void fetch_one(eg_group_lookup *l, entry *e) {
         settle(l, e, found, err);
     }
     e->state = ENTRY_IDLE;
-    waiter *waiters = e->waiters;
+    eg_waiter *waiters = e->waiters;
     e->waiters = NULL;
     pthread_mutex_unlock(&l->lock);
-    size_t called = 0;
-    while (waiters) {
-        waiter *next = waiters->next;
-        waiters->later(waiters->ctx);
-        free(waiters);
-        waiters = next;
-        called++;
-    }
+    const size_t called = eg_waiters_call(waiters);
     pthread_mutex_lock(&l->lock);
     l->waiting -= called;
 }
@@ -280,21 +267,6 @@ static entry *find_entry(eg_group_lookup *l, const char *object_id, eg_principal
     return e;
 }
 
-/* The lock is held. */
-static eg_err wait_for(eg_group_lookup *l, entry *e, void (*later)(void *), void *ctx) {
-    if (!later) {
-        return EG_ERR_BUSY;
-    }
-    waiter *w = l->waiting < WAITERS_MAX ? malloc(sizeof *w) : NULL;
-    if (!w) {
-        return EG_ERR_NOT_FOUND;
-    }
-    *w = (waiter){later, ctx, e->waiters};
-    e->waiters = w;
-    l->waiting++;
-    return EG_ERR_BUSY;
-}
-
 /* The lock is held. Groups serve while they are fresh, and as long again while they are fetched anew; for their grace when the endpoint is away. */
 static bool serves(const eg_group_lookup *l, const entry *e, int64_t now_ns) {
     const int64_t fresh_ns = (int64_t)l->issuer->graph_fresh_s * SECOND, age_ns = now_ns - e->fetched_ns;
@@ -315,7 +287,7 @@ eg_err eg_group_lookup_find(eg_group_lookup *l, const char *object_id, eg_princi
         *ret = eg_principal_ref(e->groups);
         err = EG_OK;
     } else if (e && e->state != ENTRY_IDLE) {
-        err = wait_for(l, e, later, later_ctx);
+        err = eg_waiters_add(&e->waiters, &l->waiting, later, later_ctx) == EG_OK ? EG_ERR_BUSY : EG_ERR_NOT_FOUND;
     }
     pthread_mutex_unlock(&l->lock);
     return err;

@@ -92,7 +92,7 @@ static eg_err make_rules(eg_identity *i, const eg_identity_options *o, eg_proble
         const eg_outside_issuer *out = &o->issuers[n];
         EG_TRY(check_outside(i, out, p));
         i->rules[i->own_count + n] = (eg_issuer_rules){.issuer = out->issuer, .tenant = out->tenant, .audiences = out->audiences, .outside = out};
-        EG_TRY(eg_jwks_cache_new(out, o->pool, o->clock, &i->outside[n]));
+        EG_TRY(eg_jwks_cache_new(out, o->pool, o->clock, o->audit, &i->outside[n]));
         EG_TRY(open_lookup(i, o, n, p));
     }
     return EG_OK;

@@ -2,7 +2,9 @@
 #include "jwks_cache.h"
 
 #include "https_fetch.h"
+#include "waiters.h"
 
+#include <embergate/audit.h>
 #include <embergate/metrics.h>
 
 #include <openssl/evp.h>
@@ -14,18 +16,13 @@
 #define REFETCH_NS (60 * SECOND)       /* for an unknown kid: a sender of invented ones must not make us hammer the provider */
 #define RETRY_NS (10 * SECOND)         /* while there are no keys at all */
 #define REFRESH_NS (3600 * SECOND)     /* so that a key that was withdrawn goes within the hour */
-#define WAITERS_MAX 4096u
 #define DISCOVERY_MAX ((size_t)1 << 20)
-
-typedef struct waiter {
-    void (*later)(void *);
-    void *ctx;
-} waiter;
 
 struct eg_jwks_cache {
     const eg_outside_issuer *issuer;
     eg_pool *pool;
     const eg_clock *clock;
+    struct eg_audit *audit;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t idle;
     eg_jwk_set *set;
@@ -36,12 +33,12 @@ struct eg_jwks_cache {
     bool tried;
     bool fetching;        /* a fetch whose waiters were not called yet */
     unsigned running;     /* fetches that still touch this object */
-    waiter *waiters;
-    size_t waiter_count;
-    size_t waiter_cap;
+    eg_err failed;        /* of the last fetch; EG_OK also before the first */
+    eg_waiter *waiters;
+    size_t waiting;       /* also those that are just being called */
 };
 
-eg_err eg_jwks_cache_new(const eg_outside_issuer *issuer, eg_pool *pool, const eg_clock *clock, eg_jwks_cache **ret) {
+eg_err eg_jwks_cache_new(const eg_outside_issuer *issuer, eg_pool *pool, const eg_clock *clock, struct eg_audit *audit, eg_jwks_cache **ret) {
     eg_jwks_cache *c = calloc(1, sizeof *c);
     if (!c) {
         return EG_ERR_NO_MEMORY;
@@ -49,6 +46,7 @@ eg_err eg_jwks_cache_new(const eg_outside_issuer *issuer, eg_pool *pool, const e
     c->issuer = issuer;
     c->pool = pool;
     c->clock = clock;
+    c->audit = audit;
     c->grace_ends_ns = INT64_MAX;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->idle, NULL);
@@ -66,7 +64,6 @@ void eg_jwks_cache_free(eg_jwks_cache *c) {
     }
     pthread_mutex_unlock(&c->lock);
     eg_jwk_set_unref(c->set);
-    free(c->waiters);
     pthread_cond_destroy(&c->idle);
     pthread_mutex_destroy(&c->lock);
     free(c);
@@ -167,6 +164,19 @@ static void end_grace(eg_jwks_cache *c) {
     eg_jwk_set_unref(old);
 }
 
+static void recorded(void *ctx, eg_err e) {
+    (void)ctx;
+    (void)e; /* that the log can't be written all requests tell */
+}
+
+/* A provider that is away, one that is back, and other keys than before: each is told once. */
+static void record(const eg_jwks_cache *c, size_t keys, eg_err e) {
+    EG_JSON_AUTO details = json_pack("{s:s,s:I}", "discoveryUrl", c->issuer->discovery_url, "keys", (json_int_t)keys);
+    const eg_audit_record r = {.tenant = eg_str_of(c->issuer->tenant), .event = "identity.keys.read", .outcome = e == EG_OK ? "allowed" : "failed",
+                               .resource = eg_str_of(c->issuer->issuer), .error = e, .details = details};
+    recorded(NULL, c->audit ? eg_audit_append(c->audit, &r, recorded, NULL) : EG_OK);
+}
+
 /* In the pool. A failed fetch leaves the keys that are there. */
 static void fetch_task(void *arg) {
     eg_jwks_cache *c = arg;
@@ -179,24 +189,26 @@ static void fetch_task(void *arg) {
     }
     pthread_mutex_lock(&c->lock);
     eg_jwk_set *old = NULL;
+    const uint32_t before = c->generation;
     if (e == EG_OK) {
         old = replace_keys(c, fresh);
     }
+    const bool news = e != c->failed || before != c->generation;
+    const size_t keys = c->set ? c->set->count : 0;
+    c->failed = e;
     c->tried_ns = eg_mono_ns(c->clock);
     c->tried = true;
     c->fetching = false; /* with the list taken below, so that nobody joins a list that was called already */
-    waiter *waiters = c->waiters;
-    size_t n = c->waiter_count;
+    eg_waiter *waiters = c->waiters;
     c->waiters = NULL;
-    c->waiter_count = 0;
-    c->waiter_cap = 0;
     pthread_mutex_unlock(&c->lock);
     eg_jwk_set_unref(old);
-    for (size_t i = 0; i < n; i++) {
-        waiters[i].later(waiters[i].ctx);
+    if (news) {
+        record(c, keys, e);
     }
-    free(waiters);
+    const size_t called = eg_waiters_call(waiters);
     pthread_mutex_lock(&c->lock);
+    c->waiting -= called;
     c->running--; /* last: eg_jwks_cache_free waits for it */
     pthread_cond_broadcast(&c->idle);
     pthread_mutex_unlock(&c->lock);
@@ -210,27 +222,6 @@ static eg_err begin_fetch(eg_jwks_cache *c) {
     EG_TRY(eg_pool_submit(c->pool, fetch_task, c) == EG_OK ? EG_OK : EG_ERR_UNAVAILABLE);
     c->fetching = true;
     c->running++;
-    return EG_OK;
-}
-
-/* The lock is held. */
-static eg_err wait_for_fetch(eg_jwks_cache *c, void (*later)(void *), void *ctx) {
-    if (!later) {
-        return EG_OK;
-    }
-    if (c->waiter_count == WAITERS_MAX) {
-        return EG_ERR_UNAVAILABLE;
-    }
-    if (c->waiter_count == c->waiter_cap) {
-        size_t cap = c->waiter_cap ? 2 * c->waiter_cap : 16;
-        waiter *grown = realloc(c->waiters, cap * sizeof *grown);
-        if (!grown) {
-            return EG_ERR_NO_MEMORY;
-        }
-        c->waiters = grown;
-        c->waiter_cap = cap;
-    }
-    c->waiters[c->waiter_count++] = (waiter){later, ctx};
     return EG_OK;
 }
 
@@ -263,7 +254,7 @@ eg_err eg_jwks_cache_find(eg_jwks_cache *c, eg_str kid, void (*later)(void *), v
     } else if (e == EG_ERR_BUSY) {
         eg_err began = begin_fetch(c);
         if (began == EG_OK) {
-            began = wait_for_fetch(c, later, later_ctx);
+            began = eg_waiters_add(&c->waiters, &c->waiting, later, later_ctx);
         }
         if (began != EG_OK) {
             e = eg_fail(p, EG_ERR_UNAVAILABLE, "The keys of the token's issuer cannot be fetched at the moment.");

@@ -8,8 +8,8 @@
 
 typedef struct eg_jwks_cache eg_jwks_cache;
 
-/* Options are borrowed for its life. */
-eg_err eg_jwks_cache_new(const eg_outside_issuer *issuer, eg_pool *pool, const eg_clock *clock, eg_jwks_cache **ret) EG_MUST_CHECK;
+/* Options are borrowed for its life; audit may be NULL. */
+eg_err eg_jwks_cache_new(const eg_outside_issuer *issuer, eg_pool *pool, const eg_clock *clock, struct eg_audit *audit, eg_jwks_cache **ret) EG_MUST_CHECK;
 /* Waits for a fetch that is under way. */
 void eg_jwks_cache_free(eg_jwks_cache *c);
 

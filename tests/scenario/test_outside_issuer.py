@@ -314,6 +314,15 @@ def test_a_provider_that_is_away(world):
     assert eventually(lambda: metric(world, "embergate_jwks_missing") >= 1)
     assert ask(world, world.own["plain"].token())[0] == 200
     assert world.gateway.json("GET", "/livy/batches", world.gateway.token())[0] == 200
+    absent.say(absent.discovery_path, {"issuer": absent.issuer, "jwks_uri": absent.front.url + absent.keys_path})
+    assert eventually(lambda: ask(world, absent.token())[0] == 200, 20)  # asked again ten seconds after the last time
+    assert eventually(lambda: [r["outcome"] for r in keys_records(world, absent)] == ["failed", "allowed"])
+    assert keys_records(world, absent)[0]["error"] == "ServiceUnavailable"
+
+
+def keys_records(world, issuer):
+    """What the log says of an issuer's keys: each change once, however often they were asked for."""
+    return [r for r in records(acts.log_folder(world.gateway)) if r["event"] == "identity.keys.read" and r["resource"] == issuer.issuer]
 
 
 def flood(world, tokens):

@@ -49,7 +49,7 @@ static void fetched_once_and_kept(void **state) {
     eg_outside_issuer o = issuer_of(&p);
     eg_jwks_cache *c = NULL;
     called l = {0};
-    assert_int_equal(eg_jwks_cache_new(&o, f->pool, &f->clock, &c), EG_OK);
+    assert_int_equal(eg_jwks_cache_new(&o, f->pool, &f->clock, NULL, &c), EG_OK);
     assert_int_equal(find(c, "one", &l), EG_ERR_BUSY);
     wait_for(&l, 1);
     assert_int_equal(find(c, "one", NULL), EG_OK);
@@ -93,7 +93,7 @@ static void a_withdrawn_key_has_its_grace(void **state) {
     o.key_grace_s = 120;
     eg_jwks_cache *c = NULL;
     called l = {0};
-    assert_int_equal(eg_jwks_cache_new(&o, f->pool, &f->clock, &c), EG_OK);
+    assert_int_equal(eg_jwks_cache_new(&o, f->pool, &f->clock, NULL, &c), EG_OK);
     assert_int_equal(eg_jwks_cache_age_s(c), -2);
     assert_int_equal(find(c, "one", &l), EG_ERR_BUSY);
     wait_for(&l, 1);
@@ -124,7 +124,7 @@ static void a_withdrawn_key_has_its_grace(void **state) {
 static void refuse_document(fixture *f, const eg_outside_issuer *o) {
     eg_jwks_cache *c = NULL;
     called l = {0};
-    assert_int_equal(eg_jwks_cache_new(o, f->pool, &f->clock, &c), EG_OK);
+    assert_int_equal(eg_jwks_cache_new(o, f->pool, &f->clock, NULL, &c), EG_OK);
     assert_int_equal(find(c, "one", &l), EG_ERR_BUSY);
     wait_for(&l, 1);
     assert_int_equal(find(c, "one", &l), EG_ERR_UNAVAILABLE);
