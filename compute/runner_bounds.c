@@ -70,7 +70,8 @@ static group_limits limits_of(const eg_runner_job *job) {
     return l;
 }
 
-/* Beneath our own group, so that whatever bounds the server bounds its jobs too. */
+/* Beneath our own group, so that whatever bounds the server bounds its jobs too. We are one thread, and "tasks" moves just that: "cgroup.procs" would move the same
+ * but first wait until no process of the machine is in a fork or an exit, 7 to 20 ms. */
 static bool join_separate(const eg_runner_job *job, const group_limits *l) {
     const struct {
         const char *controller, *file, *value;
@@ -81,7 +82,7 @@ static bool join_separate(const eg_runner_job *job, const group_limits *l) {
             return false;
         }
         snprintf(group, sizeof group, ROOT "/%s%s/embergate-%u", rows[i].controller, strcmp(own, "/") == 0 ? "" : own, job->uid);
-        if ((mkdir(group, 0755) != 0 && errno != EEXIST) || !put(group, rows[i].file, rows[i].value) || !put(group, "cgroup.procs", "0")) {
+        if ((mkdir(group, 0755) != 0 && errno != EEXIST) || !put(group, rows[i].file, rows[i].value) || !put(group, "tasks", "0")) {
             return false;
         }
     }

@@ -151,6 +151,19 @@ def processes_of(user):
     return n
 
 
+def groups_of(user):
+    """The cgroups in which processes of this user are."""
+    uid, found = pwd.getpwnam(user).pw_uid, set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == uid:
+                with open(f"/proc/{pid}/cgroup") as f:
+                    found |= {tuple(line.rstrip("\n").split(":", 2)[1:]) for line in f}
+        except OSError:
+            pass
+    return uid, found
+
+
 def test_a_bomb_of_processes_is_bounded_and_can_be_ended(jail):
     before = answer_times(jail, 2)
     batch = start(jail, "bomb", "import os\nprint('boom', flush=True)\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass\n")
@@ -158,6 +171,10 @@ def test_a_bomb_of_processes_is_bounded_and_can_be_ended(jail):
     time.sleep(3)
     during = answer_times(jail, 5)
     assert PROCESSES // 2 < processes_of("eg-c-analytics") <= PROCESSES + 10
+    if not any("cgroup" in line for line in jail.json("GET", "/healthz/details", jail.token())[1]["isolation_missing"]):
+        uid, groups = groups_of("eg-c-analytics")
+        for kind in {"pids", "memory", "cpu"} & {k for k, _ in groups} or {""}:
+            assert {path.rsplit("/", 1)[1] for k, path in groups if k == kind} == {f"embergate-{uid}"}, (kind, groups)
     median = during[len(during) // 2]
     assert median < max(0.25, 10 * before[len(before) // 2]), (before[len(before) // 2], median)
     assert jail.json("DELETE", f"/livy/batches/{batch}", jail.token())[0] == 200
