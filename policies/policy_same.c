@@ -207,7 +207,7 @@ static bool reaches(const eg_policy_assigned *a, const eg_policy_assigned *other
 bool eg_policy_has_assigned(const eg_policy *in, const eg_policy_assigned *a) {
     for (size_t i = 0; i < in->assigned_count; i++) {
         const eg_policy_assigned *o = &in->assigned[i];
-        if (o->effect == a->effect && (o->enforced || !a->enforced) && reaches(o, a) && same_rule(&o->rule, &a->rule)) {
+        if (o->effect == a->effect && (o->enforced || !a->enforced) && (!o->indexed || a->indexed) && reaches(o, a) && same_rule(&o->rule, &a->rule)) {
             return true;
         }
     }

@@ -47,6 +47,7 @@ typedef struct eg_policy_assigned {
     eg_str reference;               /* within an initiative; len 0 = the definition itself was assigned */
     eg_rule_effect effect;
     bool enforced;
+    bool indexed;                   /* the definition's mode: it concerns only what has tags and a location */
     eg_str message;
     eg_rule_node rule;              /* it matches what does not comply */
 } eg_policy_assigned;

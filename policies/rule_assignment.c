@@ -111,12 +111,14 @@ static eg_err read_message(const reader *r, eg_str reference, eg_str *ret, eg_pr
 
 static eg_err put_in_force(const reader *r, const eg_rule_found *d, const json_t *given, eg_str reference, const eg_policy_assigned *common, eg_problem *p) {
     eg_policy_assigned out = *common;
-    eg_str title;
+    eg_str title, mode;
     const eg_rule_scope s = {.arena = r->arena, .declared = json_object_get(d->properties, "parameters"), .given = given};
     EG_TRY(eg_rule_parameters_check(&s, r->at, p));
     EG_TRY(eg_rule_compile(&s, r->at, json_object_get(d->properties, "policyRule"), &out.rule, &out.effect, p));
     EG_TRY(eg_policy_text(r->at, d->properties, "displayName", -512, &title, p));
     EG_TRY(keep(r, title.ptr ? title : d->name, &out.definition_name, p));
+    EG_TRY(eg_policy_text(r->at, d->properties, "mode", -64, &mode, p));
+    out.indexed = !mode.ptr || eg_str_ieq(mode, EG_LIT("Indexed")); /* without one it is, as in Azure */
     out.definition_id = d->id;
     EG_TRY(keep(r, reference, &out.reference, p));
     EG_TRY(read_message(r, reference, &out.message, p));

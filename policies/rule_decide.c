@@ -93,12 +93,21 @@ static bool in_scope(const eg_policy_assigned *a, eg_str id) {
     return eg_policy_scope_covers(a->scope, id);
 }
 
+/* Namespace and type; each further name is of something within another, which has neither tags nor a location. */
+static bool has_tags(eg_str type) {
+    size_t names = 0;
+    for (size_t i = 0; i < type.len; i++) {
+        names += type.ptr[i] == '/';
+    }
+    return names < 2;
+}
+
 void eg_policy_compliance(const eg_policy *pol, const eg_resource *r, void (*each)(void *ctx, const eg_compliance *c), void *ctx) {
     size_t first = 0;
     for (size_t i = 0; i < pol->assigned_count; i++) {
         const eg_policy_assigned *a = &pol->assigned[i];
         first = a->id.ptr == pol->assigned[first].id.ptr ? first : i;
-        if (a->effect == EG_EFFECT_DISABLED || !in_scope(a, r->id) || holds(&a->rule, r, true) == NO) {
+        if (a->effect == EG_EFFECT_DISABLED || (a->indexed && !has_tags(r->type)) || !in_scope(a, r->id) || holds(&a->rule, r, true) == NO) {
             continue;
         }
         const bool compliant = holds(&a->rule, r, false) == NO;

@@ -14,10 +14,18 @@ static const struct {
     const char *name;
     eg_local_act act;
     const char *event;
+    bool proof;            /* of the message about passwords and keys */
 } acts[] = {
-    {"add", EG_LOCAL_ADD, "identity.principal.add"},          {"disable", EG_LOCAL_DISABLE, "identity.principal.disable"},
-    {"enable", EG_LOCAL_ENABLE, "identity.principal.enable"}, {"rotate", EG_LOCAL_ROTATE, "identity.principal.rotate"},
-    {"remove", EG_LOCAL_REMOVE, "identity.principal.remove"}, {"arm", EG_LOCAL_ARM, "identity.breakglass.arm"},
+    {"add", EG_LOCAL_ADD, "identity.principal.add", false},
+    {"disable", EG_LOCAL_DISABLE, "identity.principal.disable", false},
+    {"enable", EG_LOCAL_ENABLE, "identity.principal.enable", false},
+    {"rotate", EG_LOCAL_ROTATE, "identity.principal.rotate", false},
+    {"remove", EG_LOCAL_REMOVE, "identity.principal.remove", false},
+    {"arm", EG_LOCAL_ARM, "identity.breakglass.arm", false},
+    {"password", EG_LOCAL_PASSWORD, "identity.principal.password", true},
+    {"password-drop", EG_LOCAL_PASSWORD_DROP, "identity.principal.password.drop", true},
+    {"add-key", EG_LOCAL_KEY_ADD, "identity.principal.key.add", true},
+    {"remove-key", EG_LOCAL_KEY_REMOVE, "identity.principal.key.remove", true},
 };
 
 typedef struct recorder {
@@ -50,18 +58,29 @@ static eg_err take(eg_ipc_reader *in, eg_str *ret, size_t n)
     return in->rest.len == 0 ? EG_OK : EG_ERR_INVALID;
 }
 
-eg_err eg_admin_principal(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+/* Whom a change has made or met, and the secret that it gave. */
+typedef struct changed {
+    eg_local_principal who;
+    eg_buf secret;
+} changed;
+
+static void changed_done(changed *c)
 {
-    eg_str f[4]; /* tenant, what to do, name, kind */
-    eg_local_principal done;
-    EG_CLEANUP(eg_buf_done) eg_buf secret;
+    eg_cleanse(c->secret.ptr, c->secret.len);
+    eg_buf_done(&c->secret);
+}
+
+static eg_err change(const eg_admin_options *o, eg_ipc_reader *in, bool proof, changed *ret, eg_problem *p)
+{
+    eg_str f[4]; /* tenant, what to do, name, kind or proof */
     EG_CLEANUP(eg_arena_free_p) eg_arena *arena = eg_arena_new(ARENA_MAX);
-    eg_buf_init(&secret, 256);
+    eg_buf_init(&ret->secret, 256);
     EG_TRY(take(in, f, 4));
     recorder r = {.o = o, .arena = arena};
-    eg_local_ask a = {.tenant = f[0], .name = f[2], .kind = eg_str_is(f[3], "user") ? EG_PRINCIPAL_USER : EG_PRINCIPAL_SERVICE, .record = record, .record_ctx = &r};
+    eg_local_ask a = {.tenant = f[0], .name = f[2], .kind = !proof && eg_str_is(f[3], "user") ? EG_PRINCIPAL_USER : EG_PRINCIPAL_SERVICE,
+                      .proof = proof ? eg_str_bytes(f[3]) : (eg_bytes){NULL, 0}, .record = record, .record_ctx = &r};
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
-        if (eg_str_is(f[1], acts[i].name)) {
+        if (acts[i].proof == proof && eg_str_is(f[1], acts[i].name)) {
             a.act = acts[i].act;
             r.event = acts[i].event;
         }
@@ -69,56 +88,29 @@ eg_err eg_admin_principal(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_m
     if (a.act == EG_LOCAL_NONE || !arena) {
         return eg_fail(p, EG_ERR_INVALID, "that can't be done to a principal");
     }
-    eg_err e = eg_local_admin_change(o->identity, &a, &done, &secret, p);
-    json_decref(r.details);
-    if (e == EG_OK) {
-        eg_audit_poke(o->audit);
-        eg_log(EG_LOG_WARN, r.event, "tenant", done.tenant, "name", done.name, "client_id", done.client_id, NULL);
-        e = put_text(reply, done.client_id);
-        e = e == EG_OK ? put_text(reply, done.object_id) : e;
-        e = e == EG_OK ? put_text(reply, done.name) : e;
-        e = e == EG_OK ? eg_ipc_put(reply, eg_buf_bytes(&secret)) : e;
-    }
-    eg_cleanse(secret.ptr, secret.len);
-    return e;
-}
-
-static const struct {
-    const char *name;
-    eg_local_act act;
-    const char *event;
-} proofs[] = {
-    {"password", EG_LOCAL_PASSWORD, "identity.principal.password"},
-    {"password-drop", EG_LOCAL_PASSWORD_DROP, "identity.principal.password.drop"},
-    {"add-key", EG_LOCAL_KEY_ADD, "identity.principal.key.add"},
-    {"remove-key", EG_LOCAL_KEY_REMOVE, "identity.principal.key.remove"},
-};
-
-eg_err eg_admin_principal_proof(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
-    eg_str f[4]; /* tenant, what to do, name, proof */
-    eg_local_principal done;
-    EG_CLEANUP(eg_buf_done) eg_buf unused;
-    EG_CLEANUP(eg_arena_free_p) eg_arena *arena = eg_arena_new(ARENA_MAX);
-    eg_buf_init(&unused, 256);
-    EG_TRY(take(in, f, 4));
-    recorder r = {.o = o, .arena = arena};
-    eg_local_ask a = {.tenant = f[0], .name = f[2], .proof = eg_str_bytes(f[3]), .record = record, .record_ctx = &r};
-    for (size_t i = 0; i < sizeof proofs / sizeof proofs[0]; i++) {
-        if (eg_str_is(f[1], proofs[i].name)) {
-            a.act = proofs[i].act;
-            r.event = proofs[i].event;
-        }
-    }
-    if (a.act == EG_LOCAL_NONE || !arena) {
-        return eg_fail(p, EG_ERR_INVALID, "that can't be done to a principal");
-    }
-    eg_err e = eg_local_admin_change(o->identity, &a, &done, &unused, p);
+    const eg_err e = eg_local_admin_change(o->identity, &a, &ret->who, &ret->secret, p);
     json_decref(r.details);
     EG_TRY(e);
     eg_audit_poke(o->audit);
-    eg_log(EG_LOG_WARN, r.event, "tenant", done.tenant, "name", done.name, "client_id", done.client_id, NULL);
-    return put_text(reply, done.client_id);
+    eg_log(EG_LOG_WARN, r.event, "tenant", ret->who.tenant, "name", ret->who.name, "client_id", ret->who.client_id, NULL);
+    return EG_OK;
+}
+
+eg_err eg_admin_principal(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    EG_CLEANUP(changed_done) changed c = {.secret = {0}};
+    EG_TRY(change(o, in, false, &c, p));
+    EG_TRY(put_text(reply, c.who.client_id));
+    EG_TRY(put_text(reply, c.who.object_id));
+    EG_TRY(put_text(reply, c.who.name));
+    return eg_ipc_put(reply, eg_buf_bytes(&c.secret));
+}
+
+eg_err eg_admin_principal_proof(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
+{
+    EG_CLEANUP(changed_done) changed c = {.secret = {0}};
+    EG_TRY(change(o, in, true, &c, p));
+    return put_text(reply, c.who.client_id);
 }
 
 eg_err eg_admin_principal_list(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)

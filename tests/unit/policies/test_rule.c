@@ -153,6 +153,31 @@ static void refuse(bool of_definition, const char *from, const char *to, const c
     test_free(text);
 }
 
+/* What lies within an account has neither tags nor a location: a definition whose mode is Indexed, or not said, doesn't concern it. */
+static void modes_of_definitions(void **state) {
+    (void)state;
+    static const struct { const char *mode; bool within; } rows[] = {{"\"mode\":\"All\",", true}, {"\"mode\":\"all\",", true}, {"\"mode\":\"Indexed\",", false}, {"", false}};
+    static const char *const types[] = {STORAGE, "Microsoft.HDInsight/clusters", STORAGE "/encryptionScopes", STORAGE "/blobServices/containers"};
+    eg_policy *made[4];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "{\"id\":\"" DEFINITION "\",\"name\":\"no-keys\",\"properties\":{%s\"policyRule\":{\"if\":{\"field\":\"location\",\"notIn\":[\"elsewhere\"]},"
+                 "\"then\":{\"effect\":\"Deny\"}}}}", rows[i].mode);
+        made[i] = policy(text, assignment_text_);
+        for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+            const eg_resource r = {.id = EG_LIT(GROUP "/providers/" STORAGE "/lake/x/y"), .name = EG_LIT("y"), .type = eg_str_of(types[k]), .location = EG_LIT("embergate")};
+            eg_compliance c;
+            assert_int_equal(eg_policy_resource_denied(made[i], &r, &c), k < 2 || rows[i].within);
+        }
+    }
+    assert_true(eg_policy_has_assigned(made[0], &made[2]->assigned[0]));  /* which denies more than that */
+    assert_false(eg_policy_has_assigned(made[2], &made[0]->assigned[0]));
+    assert_true(eg_policy_has_assigned(made[3], &made[2]->assigned[0]));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        eg_policy_unref(made[i]);
+    }
+}
+
 static void refused(void **state) {
     (void)state;
     refuse(true, STORAGE "/allowSharedKeyAccess", STORAGE "/allowSharedKeyAcces", "properties.policyRule.if.allOf[1].anyOf[0].field");
@@ -248,7 +273,7 @@ static void scopes_and_containers(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[1024];
-        snprintf(text, sizeof text, "{\"id\":\"" DEFINITION "\",\"name\":\"no-keys\",\"properties\":{\"policyRule\":{\"if\":{\"allOf\":[{\"field\":\"type\",\"equals\":\"%s\"},"
+        snprintf(text, sizeof text, "{\"id\":\"" DEFINITION "\",\"name\":\"no-keys\",\"properties\":{\"mode\":\"All\",\"policyRule\":{\"if\":{\"allOf\":[{\"field\":\"type\",\"equals\":\"%s\"},"
                  "{\"field\":\"%s\",%s}]},\"then\":{\"effect\":\"Deny\"}}}}", rows[i].type, rows[i].field, rows[i].test);
         eg_policy *pol = policy(text, assignment_text_);
         const eg_property properties[] = {{rows[i].source ? STORAGE "/encryptionScopes/source" : STORAGE "/blobServices/containers/defaultEncryptionScope",
@@ -264,7 +289,7 @@ static void scopes_and_containers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_complies), cmocka_unit_test(effects_and_modes), cmocka_unit_test(operators), cmocka_unit_test(scopes_and_containers),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_complies), cmocka_unit_test(effects_and_modes), cmocka_unit_test(operators), cmocka_unit_test(scopes_and_containers), cmocka_unit_test(modes_of_definitions),
                                        cmocka_unit_test(refused), cmocka_unit_test(deep), cmocka_unit_test(proved_and_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
