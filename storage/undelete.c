@@ -10,6 +10,11 @@ eg_err eg_path_undelete_apply(eg_kv_txn *t, void *undelete, eg_problem *p) {
     eg_deleted d;
     eg_inode i;
     EG_TRY(eg_path_allowed(t, c, EG_NEED_CREATE, p));
+    if (!eg_str_eq(u->source, c->path)) { /* restored elsewhere it is moved from where it was: else a right here would open what lay there */
+        eg_change source = *c;
+        source.path = u->source;
+        EG_TRY(eg_path_allowed(t, &source, EG_NEED_MOVE_FROM, p));
+    }
     EG_TRY(eg_path_resolve(t, c, c->path, &place, p));
     const eg_deleted_from from = {.account = c->account, .root = place.container.root};
     const eg_err found = eg_deleted_get(t, &from, u->source, u->deletion, c->forward_ns, &d);

@@ -54,6 +54,13 @@ static eg_err read_source(eg_request *rq, const eg_target *d, eg_path_rename *r,
     return rest.len > 0 ? EG_OK : bad_source(rq);
 }
 
+/* A signature for a snapshot or a version is none for its file, which is what would be moved. */
+static eg_err refuse_states(eg_request *rq, eg_str query) {
+    eg_str v;
+    EG_TRY(eg_target_refuse_version(rq, query));
+    return query.ptr && eg_query_get(rq->arena, query, "snapshot", &v) != EG_ERR_NOT_FOUND ? bad_source(rq) : EG_OK;
+}
+
 /* Azure's roles for a rename, on either side; what they don't grant is asked of the lists, within the transaction. */
 static const char *const leaving[] = {EG_ACTION_BLOB_MOVE, EG_ACTION_BLOB_DELETE, NULL};
 static const char *const arriving[] = {EG_ACTION_BLOB_MOVE, EG_ACTION_BLOB_WRITE, NULL};
@@ -108,6 +115,7 @@ static eg_err prepare(renaming *x) {
     EG_TRY(eg_conditions_read_source(rq, &r->source_conditions, &rq->problem));
     EG_TRY(eg_lease_read_id(rq, "x-ms-source-lease-id", &r->has_source_lease, &r->source_lease));
     EG_TRY(read_source(rq, &x->d, r, &query));
+    EG_TRY(refuse_states(rq, query));
     if (query.len > 0 && rq->must_not_wait) {
         return EG_ERR_BUSY; /* a signed source may want a key of the keeper */
     }

@@ -4,6 +4,7 @@
 #include "deleted.h"
 #include "json_text.h"
 
+#include <embergate/actions.h>
 #include <embergate/encoding.h>
 
 #define BODY_MAX ((size_t)32 << 20)
@@ -41,6 +42,16 @@ eg_err eg_undelete_path(eg_request *rq) {
     return eg_respond_empty(rq, 200);
 }
 
+/* Under another name it is in another role assignment's scope: who restores it there must be let write it where it was. */
+static eg_err may_take(eg_request *rq, eg_str source, eg_str to) {
+    if (eg_str_eq(source, to) || rq->way != EG_WAY_ROLE) {
+        return EG_OK;
+    }
+    const eg_str scope = eg_grant_scope(rq, source);
+    return scope.ptr && rq->ops->decide_at && rq->ops->decide_at(rq, EG_ACTION_CONTAINER_WRITE, false, scope) == EG_OK ? EG_OK
+        : eg_fail(&rq->problem, EG_ERR_DENIED_DATA, "This request is not authorized to perform this operation using this permission.");
+}
+
 eg_err eg_undelete_container(eg_request *rq) {
     eg_target d;
     eg_container_undelete u = {.deletion = 0};
@@ -52,6 +63,7 @@ eg_err eg_undelete_container(eg_request *rq) {
     if (!eg_ns_container_name_ok(u.source) || eg_str_u64(version, INT64_MAX, &u.deletion) != EG_OK || u.deletion == 0) {
         return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "x-ms-deleted-container-name and x-ms-deleted-container-version name no deleted container.");
     }
+    EG_TRY(may_take(rq, u.source, d.container));
     EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_container_undelete_apply, &u}, 201));
     EG_TRY(eg_target_etag(rq, &u.base.after));
     return eg_respond_empty(rq, 201);

@@ -134,6 +134,7 @@ static void rename_sources(void **state) {
         {"/acct2/data/f", EG_ERR_FILESYSTEM_NOT_FOUND}, /* another account is at most a filesystem that isn't there */
         {"/other/f", EG_ERR_FILESYSTEM_NOT_FOUND}, {"/data/%252e%252e/f", EG_ERR_SOURCE_PATH_NOT_FOUND}, /* decoded once */
         {"/data/f#x", EG_ERR_SOURCE_PATH_NOT_FOUND}, {"/data/nothing", EG_ERR_SOURCE_PATH_NOT_FOUND}, {"/data/f?sig=", EG_ERR_AUTH_FAILED},
+        {"/data/f?snapshot=2026-01-01T00:00:00.0000000Z", EG_ERR_RENAME_SOURCE_URI}, {"/data/f?versionid=1", EG_ERR_HNS_FEATURE},
         {"/data/f?sv=2020-12-06&sr=b&sp=rdm&se=9999-12-31&sig=kzem9xoIE0KPsEuS/5zIYDVaYrX13mpnCHtqizWZ9Rg%3D", EG_ERR_AUTH_FAILED},
     };
     store *s = *state;

@@ -157,6 +157,30 @@ static void soft_delete(void **state) {
     assert_int_equal(undelete(s, "/data/d/a b", "d/a%20b", first), EG_OK);
     blob_holds(s, "/data/d/a b", "one", 3);
     assert_int_equal(undelete(s, "/data/d/a b", "d/a%20b", second), EG_ERR_PATH_EXISTS);
+    /* Lists that let somebody write here and not there give nothing of what lay there. */
+    const char *other = "33333333-3333-4333-8333-333333333333";
+    assert_int_equal(store_mkdir(s, "/data/mine"), EG_OK);
+    assert_int_equal(store_mkdir(s, "/data/closed"), EG_OK);
+    const struct {
+        const char *path, *list;
+    } lists[] = {{"/data", "user::rwx,group::r-x,other::--x"}, {"/data/mine", "user::rwx,group::rwx,other::rwx"}, {"/data/closed", "user::rwx,group::---,other::---"}};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        assert_int_equal(store_do(s, (call){.method = "PATCH", .path = lists[i].path, .query = "action=setAccessControl", .headers = {"x-ms-acl", lists[i].list}, .way = EG_WAY_KEY}), EG_OK);
+    }
+    store_write(s, "/data/closed/f", "own", 3);
+    char closed[64];
+    char id[32];
+    delete_kept(s, "/data/closed/f", id);
+    snprintf(closed, sizeof closed, "closed/f?deletionid=%s", id);
+    call take = {.method = "PUT", .path = "/data/mine/f", .query = "comp=undelete", .headers = {"x-ms-undelete-source", closed}, .way = EG_WAY_ACL, .who = other};
+    assert_int_equal(store_do(s, take), EG_ERR_DENIED_DATA);
+    take.path = "/data/closed/f";
+    assert_int_equal(store_do(s, take), EG_ERR_DENIED_DATA);
+    assert_int_equal(store_do(s, (call){.method = "PATCH", .path = "/data/closed", .query = "action=setAccessControl", .headers = {"x-ms-acl", lists[1].list}, .way = EG_WAY_KEY}), EG_OK);
+    take.path = "/data/mine/f";
+    assert_int_equal(store_do(s, take), EG_OK);
+    assert_int_equal(store_delete(s, "/data/mine", "recursive=true"), EG_OK);
+    assert_int_equal(store_delete(s, "/data/closed", "recursive=true"), EG_OK);
     /* Without a source: what was deleted last. */
     delete_kept(s, "/data/d/a b", first);
     assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/data/d/a b", .query = "comp=undelete"}), EG_OK);
@@ -229,6 +253,9 @@ static void containers(void **state) {
     back.headers[3] = "x";
     assert_int_equal(blob_do(s, back), EG_ERR_HTTP_HEADER);
     back.headers[3] = version;
+    s->denied = "/containers/data"; /* a role for the new name alone takes nothing that was another's */
+    assert_int_equal(blob_do(s, back), EG_ERR_DENIED_DATA);
+    s->denied = NULL;
     assert_int_equal(blob_do(s, back), EG_OK);
     assert_int_equal(blob_do(s, back), EG_ERR_FILESYSTEM_EXISTS);
     blob_holds(s, "/again/f", "one", 3);
