@@ -37,3 +37,8 @@ bool eg_repeated_append(const eg_inode *i, uint64_t position, uint64_t n) {
     uint64_t from = 0;
     return i->kind == EG_KIND_FILE && n > 0 && position < i->length && i->length - position == n && last_was_flush(i, &from) && from <= position;
 }
+
+bool eg_repeated_whole(const eg_inode *i, uint64_t position) {
+    uint64_t from = 0;
+    return last_was_flush(i, &from) && from == position;
+}

@@ -14,5 +14,7 @@ void eg_repeated_note_flush(eg_inode *i, uint64_t from, uint8_t row[EG_LAST_FLUS
 bool eg_repeated_flush(const eg_inode *i, const eg_conditions *c, uint64_t position);
 /* An append with flush of n bytes at `position`, after which nothing changed but by it: when the file ends with the same bytes. */
 bool eg_repeated_append(const eg_inode *i, uint64_t position, uint64_t n);
+/* Whether such an append would be all that the last flush brought: who may not read must not learn a part of it by guessing the end. */
+bool eg_repeated_whole(const eg_inode *i, uint64_t position);
 
 #endif

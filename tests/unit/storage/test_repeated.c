@@ -132,12 +132,38 @@ static void appends_with_flush(void **state) {
     expect_content(s, "/data/f", "onetwo");
 }
 
+/* Who may write and not read learns nothing of the end of a file that it can't know as a whole. */
+static void no_oracle(void **state) {
+    store *s = *state;
+    const char *writer = "33333333-3333-4333-8333-333333333333";
+    assert_int_equal(store_create(s, "/data/f"), EG_OK);
+    assert_int_equal(store_append(s, "/data/f", 0, "sec", 3), EG_OK);
+    assert_int_equal(append_flush(s, "/data/f", 3, "ret"), EG_OK);
+    call c = {.method = "PATCH", .path = "/data/f", .query = "action=append&flush=true&position=5", .body = "t", .body_len = 1, .who = writer};
+    assert_int_equal(store_do(s, c), EG_OK); /* a role that reads, too */
+    s->denied = "/containers/data";          /* of what is asked besides the append */
+    assert_int_equal(store_do(s, c), EG_ERR_APPEND_POSITION);
+    c.body = "x";
+    assert_int_equal(store_do(s, c), EG_ERR_APPEND_POSITION);
+    c.query = "action=append&flush=true&position=3";
+    c.body = "ret";
+    c.body_len = 3;
+    assert_int_equal(store_do(s, c), EG_ERR_APPEND_POSITION);
+    c.query = "action=append&flush=true&position=0";
+    c.body = "secret";
+    c.body_len = 6;
+    assert_int_equal(store_do(s, c), EG_OK); /* all of it */
+    s->denied = NULL;
+    expect_content(s, "/data/f", "secret");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(creates, store_open, store_close),
         cmocka_unit_test_setup_teardown(renames, store_open, store_close),
         cmocka_unit_test_setup_teardown(flushes, store_open, store_close),
         cmocka_unit_test_setup_teardown(appends_with_flush, store_open, store_close),
+        cmocka_unit_test_setup_teardown(no_oracle, store_open, store_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
