@@ -143,6 +143,7 @@ eg_err eg_blob_describe(eg_request *rq, const eg_inode *i, bool partial) {
 static eg_err find_for_head(eg_request *rq, eg_inode *ret) {
     eg_target d;
     EG_TRY(eg_target_open(rq, &d));
+    d.grant.need = EG_NEED_READ; /* its metadata is told, too */
     EG_TRY(eg_target_find(rq, &d, ret));
     EG_TRY(eg_target_check_read(rq, ret));
     return eg_encryption_require(rq, ret);

@@ -103,9 +103,11 @@ eg_err eg_dfs_describe(eg_request *rq, const eg_inode *i) {
     return EG_OK;
 }
 
-static eg_err find_for_head(eg_request *rq, eg_inode *ret) {
+/* need NONE: the route's own. */
+static eg_err find_for_head(eg_request *rq, eg_need need, eg_inode *ret) {
     eg_target d;
     EG_TRY(eg_target_open(rq, &d));
+    d.grant.need = need == EG_NEED_NONE ? d.grant.need : need;
     EG_TRY(eg_target_find(rq, &d, ret));
     return eg_target_check_read(rq, ret);
 }
@@ -117,9 +119,13 @@ eg_err eg_dfs_status(eg_request *rq) {
     if (asked != EG_ERR_NOT_FOUND && !(asked == EG_OK && eg_str_ieq(action, EG_LIT("getStatus")))) {
         return eg_fail(&rq->problem, EG_ERR_QUERY, "The query parameter action is none of getStatus, getAccessControl and checkAccess.");
     }
-    EG_TRY(find_for_head(rq, &i));
-    /* Properties are behind the customer's key, the bare status is not: as in Azure. */
-    EG_TRY(asked == EG_OK ? EG_OK : eg_encryption_require(rq, &i));
+    /* What people have said about a file is theirs to read who may read it, and behind the customer's key; the bare status is neither, and says nothing of that: as in Azure. */
+    EG_TRY(find_for_head(rq, asked == EG_OK ? EG_NEED_NONE : EG_NEED_READ, &i));
+    if (asked == EG_OK) {
+        i.attr[EG_ATTR_PROPERTIES] = (eg_bytes){NULL, 0};
+    } else {
+        EG_TRY(eg_encryption_require(rq, &i));
+    }
     EG_TRY(eg_dfs_describe(rq, &i));
     const eg_bytes type = i.attr[EG_ATTR_CONTENT_TYPE];
     return eg_respond_head(rq, 200, type.len > 0 ? NULL : "application/octet-stream", (int64_t)i.length);
@@ -127,7 +133,7 @@ eg_err eg_dfs_status(eg_request *rq) {
 
 eg_err eg_dfs_access_control(eg_request *rq) {
     eg_inode i;
-    EG_TRY(find_for_head(rq, &i));
+    EG_TRY(find_for_head(rq, EG_NEED_NONE, &i));
     EG_TRY(eg_target_etag(rq, &i));
     EG_TRY(access_headers(rq, &i));
     return eg_respond_empty(rq, 200);

@@ -40,6 +40,9 @@ typedef struct row {
 
 #define READ {.method = "GET", .path = "/data/d/f"}
 #define STATUS {.method = "HEAD", .path = "/data/d/f", .query = "action=getStatus"}
+#define TOLD {.method = "HEAD", .path = "/data/d/f"}
+#define BLOB_TOLD {.method = "HEAD", .path = "/data/d/f", .surface = EG_SURFACE_BLOB}
+#define METADATA {.method = "GET", .path = "/data/d/f", .query = "comp=metadata"}
 #define ACCESS {.method = "HEAD", .path = "/data/d/f", .query = "action=getAccessControl"}
 #define APPEND {.method = "PATCH", .path = "/data/d/f", .query = "action=append&position=5", .body = "x", .body_len = 1}
 #define FLUSH {.method = "PATCH", .path = "/data/d/f", .query = "action=flush&position=5"}
@@ -87,6 +90,12 @@ static const row rows[] = {
     {"r-x", "r-x", "---", DEEP, EG_OK},
     {"r-x", "--x", "---", DEEP, NO},
     {"--x", "--x", "---", STATUS, EG_OK},
+    {"--x", "--x", "-wx", TOLD, NO},
+    {"--x", "--x", "r--", TOLD, EG_OK},
+    {"--x", "--x", "-wx", BLOB_TOLD, NO},
+    {"--x", "--x", "r--", BLOB_TOLD, EG_OK},
+    {"--x", "--x", "-wx", METADATA, NO},
+    {"--x", "--x", "r--", METADATA, EG_OK},
     {"--x", "rw-", "rwx", STATUS, NO},
     {"--x", "--x", "---", ACCESS, EG_OK},
     {"---", "--x", "rwx", ACCESS, NO},

@@ -386,6 +386,11 @@ static void what_is_told(void **state) {
     assert_int_equal(a.status, 200);
     assert_non_null(answer_header(&a, "x-ms-meta-n49"));
     answer_free(&a);
+    a = store_call(s, &(call){.method = "HEAD", .path = "/data/f", .query = "action=getStatus"}); /* what the system knows, alone */
+    assert_int_equal(a.status, 200);
+    assert_null(answer_header(&a, "x-ms-properties"));
+    assert_null(answer_header(&a, "x-ms-meta-n49"));
+    answer_free(&a);
     char large[4001];
     memset(large, 'v', sizeof large - 1);
     large[sizeof large - 1] = '\0';
