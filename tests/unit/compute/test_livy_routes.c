@@ -255,6 +255,16 @@ static void nobody_acts_for_another(void **state) {
     assert_int_equal(a.error, EG_ERR_DENIED_PROXY_USER); /* they disagree, and doAs beats nothing */
     assert_true(a.has_details);
     json_decref(a.json);
+    /* A name that is cut for the record within a character is in it all the same. */
+    char query[1024] = "doAs=x";
+    for (size_t i = 0; i < 150; i++) {
+        const size_t n = strlen(query);
+        snprintf(query + n, sizeof query - n, "%%C3%%A9");
+    }
+    a = livy_ask(l, (ask){.method = "POST", .pattern = "/batches", .query = query, .body = AS("anna@example.test")});
+    assert_int_equal(a.error, EG_ERR_DENIED_PROXY_USER);
+    assert_true(a.has_details);
+    json_decref(a.json);
     static const char *const reads[] = {"/batches", "/batches/{id}", "/batches/{id}/state", "/batches/{id}/log"};
     for (size_t i = 0; i < 4; i++) {
         a = livy_ask(l, (ask){.method = "GET", .pattern = reads[i], .id = "0", .query = "doAs=ben"});
