@@ -140,6 +140,10 @@ static eg_err put_in_force(void *ctx, const eg_policy_at *at, const eg_policy_as
     if (pol->assigned_count == EG_RULE_ASSIGNED_MAX) {
         return eg_policy_refuse(at, p, "More than %d policy definitions are in force.", EG_RULE_ASSIGNED_MAX);
     }
+    b->weight += eg_rule_weight(&a->rule); /* a request waits for a look */
+    if (b->weight > EG_RULE_WEIGHT_MAX) {
+        return eg_policy_refuse(at, p, "The policy definitions in force compare too much with each resource: fewer conditions, or shorter patterns.");
+    }
     void *array = pol->assigned;
     EG_TRY(grow(b, EG_POLICY_RULE_ASSIGNMENTS, &array, pol->assigned_count, sizeof *pol->assigned, p));
     pol->assigned = array;

@@ -13,6 +13,7 @@ struct eg_policy_builder {
     const char *file;                    /* being read; in the arena */
     const uint8_t *document;             /* digest of the id of what is being read, and its kind; in the arena; NULL = a file */
     size_t files, bytes, rows;
+    size_t weight;                       /* of the definitions in force */
     size_t caps[EG_POLICY_KIND_COUNT];
     size_t row_cap;
     bool whole[EG_POLICY_KIND_COUNT];    /* taken from another snapshot as it is: nothing is read, nothing sorted anew */

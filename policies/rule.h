@@ -15,6 +15,7 @@ enum {
     EG_RULE_TEXT_MAX = 1024,
     EG_RULE_BOOK_MAX = 1000,     /* definitions, and initiatives */
     EG_RULE_ASSIGNED_MAX = 2000, /* definitions in force: an initiative counts once for each of its own */
+    EG_RULE_WEIGHT_MAX = 1 << 18, /* of all of them together: some 20 ms of work for one look at a resource, whatever they say */
 };
 
 typedef enum eg_rule_effect { EG_EFFECT_NONE = 0, EG_EFFECT_DENY, EG_EFFECT_AUDIT, EG_EFFECT_DISABLED } eg_rule_effect;
@@ -71,6 +72,8 @@ eg_err eg_rule_value_of(const eg_rule_scope *s, const eg_policy_at *at, const js
 eg_err eg_rule_compile(const eg_rule_scope *s, const eg_policy_at *at, const json_t *rule, eg_rule_node *ret, eg_rule_effect *ret_effect, eg_problem *p) EG_MUST_CHECK;
 
 /* rule_decide.c */
+/* What a look costs: 1 for a comparison, 8 for each byte of a pattern, which may be tried at each place of a text. */
+size_t eg_rule_weight(const eg_rule_node *n);
 bool eg_rule_like(eg_str pattern, eg_str text);  /* one '*' or several stand for any text; case is not regarded */
 
 /* policy_same.c. Whether the other policy denies at least what this definition in force denies, by the same rule. */

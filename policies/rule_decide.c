@@ -84,6 +84,18 @@ static truth holds(const eg_rule_node *n, const eg_resource *r, bool kind) {
     return all;
 }
 
+size_t eg_rule_weight(const eg_rule_node *n) {
+    size_t weight = 1;
+    for (size_t i = 0; i < n->child_count; i++) {
+        weight += eg_rule_weight(&n->children[i]);
+    }
+    const bool pattern = n->compare == EG_RULE_LIKE || n->compare == EG_RULE_CONTAINS;
+    for (size_t i = 0; i < n->value_count; i++) {
+        weight += pattern ? 8 * n->values[i].len : 1;
+    }
+    return weight;
+}
+
 static bool in_scope(const eg_policy_assigned *a, eg_str id) {
     for (size_t i = 0; i < a->excluded_count; i++) {
         if (eg_policy_scope_covers(a->excluded[i], id)) {

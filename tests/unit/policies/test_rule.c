@@ -178,6 +178,33 @@ static void modes_of_definitions(void **state) {
     }
 }
 
+/* Whoever may write policies of a subscription can't make a look at its resources last: it is a worker's, who has others to serve. */
+static void too_much_to_compare(void **state) {
+    (void)state;
+    enum { TESTS = 40, PATTERN = 1000 };
+    const size_t cap = (size_t)TESTS * (PATTERN + 100) + 1024;
+    char *text = malloc(cap), pattern[PATTERN + 1];
+    assert_non_null(text);
+    for (size_t i = 0; i < PATTERN; i++) {
+        pattern[i] = i % 2 ? 'a' : '*';
+    }
+    pattern[PATTERN] = '\0';
+    for (size_t tests = 10; tests <= TESTS; tests += 30) { /* 10 KB of stars, then 40 */
+        eg_policy *pol = NULL;
+        eg_problem p = {0};
+        size_t n = (size_t)snprintf(text, cap, "{\"id\":\"" DEFINITION "\",\"name\":\"no-keys\",\"properties\":{\"mode\":\"All\",\"policyRule\":{\"if\":{\"anyOf\":[");
+        for (size_t i = 0; i < tests; i++) {
+            n += (size_t)snprintf(text + n, cap - n, "%s{\"field\":\"id\",\"like\":\"%sb\"}", i ? "," : "", pattern);
+        }
+        (void)snprintf(text + n, cap - n, "]},\"then\":{\"effect\":\"Deny\"}}}}");
+        const eg_err e = made(text, assignment_text_, &pol, &p);
+        assert_int_equal(e, tests == TESTS ? EG_ERR_POLICY_INVALID : EG_OK);
+        assert_true(e == EG_OK || strstr(p.message, "compare too much"));
+        eg_policy_unref(pol);
+    }
+    free(text);
+}
+
 static void refused(void **state) {
     (void)state;
     refuse(true, STORAGE "/allowSharedKeyAccess", STORAGE "/allowSharedKeyAcces", "properties.policyRule.if.allOf[1].anyOf[0].field");
@@ -289,7 +316,7 @@ static void scopes_and_containers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_complies), cmocka_unit_test(effects_and_modes), cmocka_unit_test(operators), cmocka_unit_test(scopes_and_containers), cmocka_unit_test(modes_of_definitions),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_complies), cmocka_unit_test(effects_and_modes), cmocka_unit_test(operators), cmocka_unit_test(scopes_and_containers), cmocka_unit_test(modes_of_definitions), cmocka_unit_test(too_much_to_compare),
                                        cmocka_unit_test(refused), cmocka_unit_test(deep), cmocka_unit_test(proved_and_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
