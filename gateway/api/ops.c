@@ -28,9 +28,9 @@ static bool is_loopback(const eg_request *rq) {
     return strncmp(rq->peer.address, "127.", 4) == 0 || strcmp(rq->peer.address, "::1") == 0 || strncmp(rq->peer.address, "::ffff:127.", 11) == 0;
 }
 
-static bool add_policies(const eg_ops *ops, json_t *to) {
+static void add_policies(const eg_ops *ops, json_t *to) {
     if (!ops->o.watch) {
-        return true;
+        return;
     }
     eg_problem p = {0};
     eg_policy *in_force = eg_policy_watch_get(ops->o.watch);
@@ -42,39 +42,10 @@ static bool add_policies(const eg_ops *ops, json_t *to) {
         json_object_set_new(v, "where", json_string(p.where));
     }
     json_object_set_new(to, "policies", v);
-    return fine;
 }
 
-static bool add_audit(const eg_ops *ops, json_t *to) {
-    if (!ops->o.audit) {
-        return true;
-    }
-    bool fine = eg_audit_healthy(ops->o.audit);
-    json_object_set_new(to, "audit", json_pack("{s:b}", "healthy", fine));
-    return fine;
-}
-
-static bool add_processes(const eg_ops *ops, json_t *to) {
-    json_t *v = ops->o.processes ? ops->o.processes(ops->o.ctx) : NULL;
-    const char *name;
-    json_t *state;
-    bool fine = true;
-    json_object_foreach(v, name, state) {
-        fine = fine && json_is_string(state) && strcmp(json_string_value(state), "running") == 0;
-    }
-    if (v) {
-        json_object_set_new(to, "processes", v);
-    }
-    return fine;
-}
-
-/* What clusters miss stands beside what the installation misses, in one list. */
-static void add_isolation(const eg_ops *ops, json_t *to) {
-    json_t *missing = json_array();
-    for (size_t i = 0; ops->o.isolation_missing && ops->o.isolation_missing[i]; i++) {
-        json_array_append_new(missing, json_string(ops->o.isolation_missing[i]));
-    }
-    json_t *v = ops->o.compute ? eg_compute_health(ops->o.compute) : NULL;
+static void add_clusters(const eg_ops *ops, json_t *to) {
+    json_t *missing = json_array(), *v = ops->o.compute ? eg_compute_health(ops->o.compute) : NULL;
     json_t *clusters = json_object_get(v, "clusters");
     if (clusters) {
         json_object_set(to, "clusters", clusters);
@@ -99,33 +70,35 @@ static void add_stored(const eg_ops *ops, json_t *to) {
     }
 }
 
-static eg_err healthz(eg_request *rq) {
-    const eg_ops *ops = rq->room;
-    json_t *v = json_object();
-    if (!v) {
-        return EG_ERR_NO_MEMORY;
+static void add_details(const eg_ops *ops, bool of_a_principal, json_t *to) {
+    json_object_set_new(to, "version", json_string(EG_VERSION));
+    if (ops->o.audit) {
+        json_object_set_new(to, "audit", json_pack("{s:b}", "healthy", eg_audit_healthy(ops->o.audit)));
     }
-    json_object_set_new(v, "status", json_string("ok"));
-    json_object_set_new(v, "version", json_string(EG_VERSION));
-    bool fine = add_processes(ops, v);
-    fine = add_audit(ops, v) && fine;
-    /* A refused policy directory is news for an operator, but the old policy decides: the gateway serves. */
-    (void)add_policies(ops, v);
-    add_isolation(ops, v);
-    add_disabled(ops, v);
-    if (!(rq->route->flags & EG_ROUTE_PUBLIC)) {
-        add_stored(ops, v);
+    add_policies(ops, to);
+    add_clusters(ops, to);
+    add_disabled(ops, to);
+    if (of_a_principal) {
+        add_stored(ops, to);
     }
     if (ops->o.pool) {
-        json_object_set_new(v, "pool", json_pack("{s:I}", "queued", (json_int_t)eg_pool_queued(ops->o.pool)));
+        json_object_set_new(to, "pool", json_pack("{s:I}", "queued", (json_int_t)eg_pool_queued(ops->o.pool)));
     }
-    json_object_set_new(v, "status", json_string(fine ? "ok" : "degraded"));
-    if (rq->route->flags & EG_ROUTE_PUBLIC && !(ops->o.loopback && is_loopback(rq))) {
-        json_t *brief = json_pack("{s:s}", "status", fine ? "ok" : "degraded");
-        json_decref(v);
-        v = brief;
+}
+
+/* A refused policy directory is news for an operator, but the old policy decides: the gateway serves, and is well. */
+static eg_err healthz(eg_request *rq) {
+    const eg_ops *ops = rq->room;
+    const bool open = rq->route->flags & EG_ROUTE_PUBLIC, brief = open && !(ops->o.loopback && is_loopback(rq));
+    if (rq->must_not_wait && !brief) {
+        return EG_ERR_BUSY;
     }
-    return eg_respond_json(rq, fine ? 200 : 503, v);
+    const bool fine = !ops->o.audit || eg_audit_healthy(ops->o.audit);
+    json_t *v = json_pack("{s:s}", "status", fine ? "ok" : "degraded");
+    if (v && !brief) {
+        add_details(ops, !open, v);
+    }
+    return v ? eg_respond_json(rq, fine ? 200 : 503, v) : EG_ERR_NO_MEMORY;
 }
 
 static eg_err metrics(eg_request *rq) {
@@ -144,7 +117,7 @@ static eg_err metrics(eg_request *rq) {
 /* Jobs are loopback peers too: who is on this machine is no better than others, unless the configuration says so. */
 #define ROWS(open)                                                                                                                              \
     {                                                                                                                                           \
-        {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/healthz", .record = EG_RECORD_NONE, .flags = EG_ROUTE_PUBLIC | EG_ROUTE_BLOCKING, \
+        {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/healthz", .record = EG_RECORD_NONE, .flags = EG_ROUTE_PUBLIC | EG_ROUTE_BLOCKING | EG_ROUTE_TRY_FIRST, \
          .end = healthz},                                                                                                                       \
         {.surface = EG_SURFACE_OPS, .method = "GET", .pattern = "/healthz/details", .action = EG_ACTION_METRICS_READ, .record = EG_RECORD_NONE, \
          .flags = EG_ROUTE_BLOCKING | (open), .end = healthz},                                                                                  \

@@ -19,10 +19,7 @@ typedef struct eg_ops_options {
     json_t *(*stored)(void *stored_ctx);   /* what each account has stored; brings its metric to now */
     void *stored_ctx;
     eg_pool *pool;                         /* how much waits */
-    const char *const *isolation_missing;  /* sentences, NULL-terminated: what else this installation does not isolate */
     bool loopback;                         /* peers on this machine see details without a token */
-    void *ctx;
-    json_t *(*processes)(void *ctx);       /* {"gateway":"running","keeper":"running",…}; a value other than "running" degrades */
 } eg_ops_options;
 
 eg_err eg_ops_new(const eg_ops_options *o, eg_ops **ret) EG_MUST_CHECK;
