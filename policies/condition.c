@@ -380,17 +380,40 @@ static bool look_up(eg_policy_attribute id, const eg_access *a, eg_policy_value 
 
 static eg_policy_truth of(bool b) { return b ? EG_TRUTH_TRUE : EG_TRUTH_FALSE; }
 
-static eg_policy_truth compare(const node *n, const eg_access *a) {
+/* What is asked, and how much may still be done for it. */
+typedef struct asked {
+    const eg_access *a;
+    size_t *left;
+} asked;
+
+static bool spend(const asked *q, size_t work) {
+    const bool enough = work <= *q->left;
+    *q->left = enough ? *q->left - work : 0;
+    return enough;
+}
+
+/* A pattern that goes on behind a star may be tried at each place of the text. */
+static size_t work_of(const eg_policy_operator *op, eg_str text, eg_str with) {
+    const bool like = with.len > 0 && (op->compare == EG_COMPARE_LIKE || op->compare == EG_COMPARE_NOT_LIKE);
+    const char *star = like ? memchr(with.ptr, '*', with.len) : NULL;
+    return 1 + text.len * (star && star + 1 < with.ptr + with.len ? with.len : 1);
+}
+
+static eg_policy_truth compare(const node *n, const asked *q) {
     eg_policy_value left;
     eg_policy_value right;
-    if (!look_up(n->attribute, a, &left)) {
+    if (!look_up(n->attribute, q->a, &left)) {
         return EG_TRUTH_UNKNOWN;
     }
     if (n->other != EG_ATTRIBUTE_NONE) {
-        return look_up(n->other, a, &right) ? of(eg_policy_operator_compare(n->op, &left, &right)) : EG_TRUTH_UNKNOWN;
+        const bool known = look_up(n->other, q->a, &right) && spend(q, work_of(n->op, left.text, right.text));
+        return known ? of(eg_policy_operator_compare(n->op, &left, &right)) : EG_TRUTH_UNKNOWN;
     }
     bool all = true, any = false;
     for (size_t i = 0; i < n->value_count; i++) {
+        if (!spend(q, work_of(n->op, left.text, n->values[i].text))) {
+            return EG_TRUTH_UNKNOWN;
+        }
         const bool fits = eg_policy_operator_compare(n->op, &left, &n->values[i]);
         all = all && fits;
         any = any || fits;
@@ -398,39 +421,45 @@ static eg_policy_truth compare(const node *n, const eg_access *a) {
     return of(n->quantifier == ALL_VALUES ? all : any);
 }
 
-static eg_policy_truth holds(const node *n, const eg_access *a) {
+static eg_policy_truth holds(const node *n, const asked *q) {
     eg_policy_value unused;
     switch (n->kind) {
     case NODE_AND: {
-        const eg_policy_truth one = holds(n->one, a);
+        const eg_policy_truth one = holds(n->one, q);
         if (one == EG_TRUTH_FALSE) {
             return one;
         }
-        const eg_policy_truth two = holds(n->two, a);
+        const eg_policy_truth two = holds(n->two, q);
         return two == EG_TRUTH_FALSE ? two : one == EG_TRUTH_TRUE ? two : EG_TRUTH_UNKNOWN;
     }
     case NODE_OR: {
-        const eg_policy_truth one = holds(n->one, a);
+        const eg_policy_truth one = holds(n->one, q);
         if (one == EG_TRUTH_TRUE) {
             return one;
         }
-        const eg_policy_truth two = holds(n->two, a);
+        const eg_policy_truth two = holds(n->two, q);
         return two == EG_TRUTH_TRUE ? two : one == EG_TRUTH_FALSE ? two : EG_TRUTH_UNKNOWN;
     }
     case NODE_NOT: {
-        const eg_policy_truth one = holds(n->one, a);
+        const eg_policy_truth one = holds(n->one, q);
         return one == EG_TRUTH_UNKNOWN ? one : of(one == EG_TRUTH_FALSE);
     }
-    case NODE_ACTION: return of(eg_policy_pattern_matches(&n->pattern, a->action));
-    case NODE_SUB_OPERATION: return of(eg_str_ieq(n->text, a->sub_operation));
-    case NODE_EXISTS: return of(look_up(n->attribute, a, &unused));
-    case NODE_COMPARE: return compare(n, a);
+    case NODE_ACTION: return spend(q, 1 + q->a->action.len) ? of(eg_policy_pattern_matches(&n->pattern, q->a->action)) : EG_TRUTH_UNKNOWN;
+    case NODE_SUB_OPERATION: return spend(q, 1) ? of(eg_str_ieq(n->text, q->a->sub_operation)) : EG_TRUTH_UNKNOWN;
+    case NODE_EXISTS: return spend(q, 1) ? of(look_up(n->attribute, q->a, &unused)) : EG_TRUTH_UNKNOWN;
+    case NODE_COMPARE: return compare(n, q);
     }
     return EG_TRUTH_UNKNOWN;
 }
 
+eg_policy_truth eg_policy_condition_holds_within(const eg_policy_condition *c, const eg_access *a, size_t *left) {
+    const asked q = {a, left};
+    return c ? holds(c->root, &q) : EG_TRUTH_TRUE;
+}
+
 eg_policy_truth eg_policy_condition_holds(const eg_policy_condition *c, const eg_access *a) {
-    return c ? holds(c->root, a) : EG_TRUTH_TRUE;
+    size_t left = EG_CONDITION_WORK_MAX;
+    return eg_policy_condition_holds_within(c, a, &left);
 }
 
 static eg_err each(const node *n, eg_err (*fn)(void *ctx, const eg_policy_term *term), void *ctx) {

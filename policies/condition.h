@@ -26,7 +26,11 @@ typedef struct eg_policy_condition eg_policy_condition; /* lives in the arena th
 /* At most 8 KiB of text, 400 terms, 32 levels. EG_ERR_POLICY_INVALID: what can't be read or names an attribute that is unknown here, with
  * the byte in the problem; nothing is left unheard. EG_ERR_NO_MEMORY. */
 eg_err eg_policy_condition_compile(eg_arena *a, const eg_policy_at *at, eg_str text, const eg_policy_condition **ret, eg_problem *p) EG_MUST_CHECK;
-/* NULL is true. */
+/* Bytes that the conditions of one decision may compare, a worker's other peers waiting; what is beyond it is unknown, so that it grants nothing and forbids. */
+#define EG_CONDITION_WORK_MAX ((size_t)1 << 22)
+/* NULL is true. *left: of the decision's work. */
+eg_policy_truth eg_policy_condition_holds_within(const eg_policy_condition *c, const eg_access *a, size_t *left);
+/* As the only one of a decision. */
 eg_policy_truth eg_policy_condition_holds(const eg_policy_condition *c, const eg_access *a);
 /* The text that it was compiled from. */
 eg_str eg_policy_condition_text(const eg_policy_condition *c);

@@ -79,6 +79,7 @@ typedef struct question {
     const eg_policy *pol;
     const eg_access *a;
     const eg_policy_levels *levels;
+    size_t *work;              /* left for conditions */
     eg_policy_guid person;
     bool person_known;
 } question;
@@ -87,7 +88,7 @@ typedef struct question {
 static bool applies(const question *q, const eg_policy_assignment *m) {
     const eg_access *a = q->a;
     return in_force(m, a->now_ns) && eg_policy_scope_covers(m->scope, a->scope) && eg_policy_role_grants(&q->pol->roles[m->role], a->action, a->data_action) &&
-           eg_policy_condition_holds(m->condition, a) == EG_TRUTH_TRUE;
+           eg_policy_condition_holds_within(m->condition, a, q->work) == EG_TRUTH_TRUE;
 }
 
 static const eg_policy_assignment *granting(const question *q, const eg_policy_guid *id, eg_policy_assignee kind) {
@@ -172,7 +173,8 @@ static bool find_by_scope(const question *q, const eg_policy_assignment **ret) {
 }
 
 static const eg_policy_assignment *find(const eg_policy *pol, const eg_access *a, const eg_policy_levels *levels) {
-    question q = {.pol = pol, .a = a, .levels = levels};
+    size_t work = EG_CONDITION_WORK_MAX;
+    question q = {.pol = pol, .a = a, .levels = levels, .work = &work};
     const eg_policy_assignment *m = NULL;
     q.person_known = eg_policy_guid_parse(eg_str_of(a->who->object_id), &q.person) == EG_OK;
     return find_by_scope(&q, &m) ? m : find_by_principal(&q);

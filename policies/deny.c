@@ -36,21 +36,22 @@ static among is_among(const eg_policy_parties *parties, const eg_principal *who)
 }
 
 /* What isn't known of the request or of the groups denies. */
-static bool denies(const eg_policy_deny *d, const eg_access *a) {
+static bool denies(const eg_policy_deny *d, const eg_access *a, size_t *work) {
     const bool here = d->this_scope_only ? eg_str_ieq(d->scope, a->scope) : eg_policy_scope_covers(d->scope, a->scope);
     if (!here) {
         return false;
     }
     bool forbidden = false;
     for (size_t i = 0; i < d->permission_count && !forbidden; i++) {
-        forbidden = eg_policy_permission_grants(&d->permissions[i], a->action, a->data_action) && eg_policy_condition_holds(d->conditions[i], a) != EG_TRUTH_FALSE;
+        forbidden = eg_policy_permission_grants(&d->permissions[i], a->action, a->data_action) && eg_policy_condition_holds_within(d->conditions[i], a, work) != EG_TRUTH_FALSE;
     }
     return forbidden && (d->everyone || is_among(&d->principals, a->who) != AMONG_NOT) && is_among(&d->excluded, a->who) != AMONG_YES;
 }
 
 const eg_policy_deny *eg_policy_deny_find(const eg_policy *pol, const eg_access *a, const eg_policy_levels *levels) {
+    size_t work = EG_CONDITION_WORK_MAX;
     for (size_t i = 0; i < pol->deny_count; i++) {
-        if (eg_policy_levels_may_hold(levels, pol->denies[i].scope_hash) && denies(&pol->denies[i], a)) {
+        if (eg_policy_levels_may_hold(levels, pol->denies[i].scope_hash) && denies(&pol->denies[i], a, &work)) {
             return &pol->denies[i];
         }
     }

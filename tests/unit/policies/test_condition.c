@@ -163,6 +163,46 @@ static void bounds(void **state) {
     eg_arena_free(arena);
 }
 
+/* Whoever may assign roles can't make a decision last: what would take too long to know is not known, so that it neither grants nor lets a denial go. */
+static void too_long_to_know(void **state) {
+    (void)state;
+    enum { PATH_LEN = 3000, PATTERN = 2000 };
+    char path[PATH_LEN], pattern[PATTERN + 1], text[PATTERN + 512];
+    for (size_t i = 0; i < PATTERN; i++) {
+        pattern[i] = i % 2 ? 'a' : '*';
+    }
+    pattern[PATTERN] = '\0';
+    memset(path, 'a', sizeof path);
+    eg_access a = request();
+    a.path = (eg_str){path, sizeof path};
+    const struct { const char *before, *behind; eg_policy_truth says; } asks[] = {
+        {PATH " StringLike '", "b'", EG_TRUTH_UNKNOWN},
+        {PATH " StringNotLike '", "b'", EG_TRUTH_UNKNOWN},
+        {"NOT (" PATH " StringLike '", "b')", EG_TRUTH_UNKNOWN},
+        {NAME " StringEquals 'flights' OR " PATH " StringLike '", "b'", EG_TRUTH_TRUE},
+        {NAME " StringEquals 'planes' AND " PATH " StringNotLike '", "b'", EG_TRUTH_FALSE},
+    };
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+        eg_arena *arena = eg_arena_new(1 << 20);
+        const eg_policy_condition *c = NULL;
+        eg_problem p = {0};
+        snprintf(text, sizeof text, "%s%s%s", asks[i].before, pattern, asks[i].behind);
+        assert_int_equal(compile(arena, text, &c, &p), EG_OK);
+        assert_int_equal(eg_policy_condition_holds(c, &a), asks[i].says);
+        eg_arena_free(arena);
+    }
+    /* All of a decision's conditions together. */
+    eg_arena *arena = eg_arena_new(1 << 20);
+    const eg_policy_condition *c = NULL;
+    eg_problem p = {0};
+    size_t left = 3 * (PATH_LEN + 1);
+    assert_int_equal(compile(arena, PATH " StringLike 'aaa*'", &c, &p), EG_OK);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(eg_policy_condition_holds_within(c, &a, &left), i < 3 ? EG_TRUTH_TRUE : EG_TRUTH_UNKNOWN);
+    }
+    eg_arena_free(arena);
+}
+
 /* Within an assignment: it grants where the condition holds, and nowhere else. */
 static void decides(void **state) {
     (void)state;
@@ -189,7 +229,7 @@ static void decides(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verdicts), cmocka_unit_test(escaped_quote), cmocka_unit_test(refusals), cmocka_unit_test(bounds), cmocka_unit_test(decides),
+        cmocka_unit_test(verdicts), cmocka_unit_test(escaped_quote), cmocka_unit_test(refusals), cmocka_unit_test(bounds), cmocka_unit_test(too_long_to_know), cmocka_unit_test(decides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
