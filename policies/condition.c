@@ -386,11 +386,13 @@ typedef struct asked {
     size_t *left;
 } asked;
 
-static bool spend(const asked *q, size_t work) {
-    const bool enough = work <= *q->left;
-    *q->left = enough ? *q->left - work : 0;
+bool eg_policy_work_spend(size_t *left, size_t work) {
+    const bool enough = work <= *left;
+    *left = enough ? *left - work : 0;
     return enough;
 }
+
+static bool spend(const asked *q, size_t work) { return eg_policy_work_spend(q->left, work); }
 
 /* A pattern that goes on behind a star may be tried at each place of the text. */
 static size_t work_of(const eg_policy_operator *op, eg_str text, eg_str with) {

@@ -26,8 +26,13 @@ typedef struct eg_policy_condition eg_policy_condition; /* lives in the arena th
 /* At most 8 KiB of text, 400 terms, 32 levels. EG_ERR_POLICY_INVALID: what can't be read or names an attribute that is unknown here, with
  * the byte in the problem; nothing is left unheard. EG_ERR_NO_MEMORY. */
 eg_err eg_policy_condition_compile(eg_arena *a, const eg_policy_at *at, eg_str text, const eg_policy_condition **ret, eg_problem *p) EG_MUST_CHECK;
-/* Bytes that the conditions of one decision may compare, a worker's other peers waiting; what is beyond it is unknown, so that it grants nothing and forbids. */
+/* Bytes that one decision may compare for conditions and long lists of actions, a worker's other peers waiting; what is beyond it is unknown, so that it grants nothing and
+ * forbids. */
 #define EG_CONDITION_WORK_MAX ((size_t)1 << 22)
+/* false: that much isn't left, and now nothing is. */
+bool eg_policy_work_spend(size_t *left, size_t work);
+/* decide.c. Of the lists of actions: 0 but for long ones. */
+size_t eg_policy_permissions_work(const eg_policy_permission *m, size_t n);
 /* NULL is true. *left: of the decision's work. */
 eg_policy_truth eg_policy_condition_holds_within(const eg_policy_condition *c, const eg_access *a, size_t *left);
 /* As the only one of a decision. */

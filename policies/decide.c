@@ -1,6 +1,8 @@
 /* Role-based decisions: which assignment, if any, grants an action at a scope to a principal. */
 #include "condition.h"
 
+#define PATTERNS_FREE 100u   /* of a role's lists; longer ones are counted as the work of a decision */
+#define PATTERN_WORK 64u
 #define SCOPE_SIDE_LEAST 64 /* as many assignments at the scopes above a resource are looked at one by one, and as many as there are groups to look up instead */
 
 /* Object ids are random (version 4) in Entra, but an administrator writes the files: multiply, so that no choice of ids piles up. */
@@ -41,6 +43,14 @@ bool eg_policy_permission_grants(const eg_policy_permission *m, eg_str action, b
     return any(data_action ? &m->data_actions : &m->actions, action) && !any(data_action ? &m->not_data_actions : &m->not_actions, action);
 }
 
+size_t eg_policy_permissions_work(const eg_policy_permission *m, size_t n) {
+    size_t patterns = 0;
+    for (size_t i = 0; i < n; i++) {
+        patterns += m[i].actions.n + m[i].not_actions.n + m[i].data_actions.n + m[i].not_data_actions.n;
+    }
+    return patterns > PATTERNS_FREE ? (patterns - PATTERNS_FREE) * PATTERN_WORK : 0;
+}
+
 /* Actions minus NotActions within each permission of the role, union over its permissions. */
 bool eg_policy_role_grants(const eg_policy_role *r, eg_str action, bool data_action) {
     for (size_t i = 0; i < r->permission_count; i++) {
@@ -79,15 +89,19 @@ typedef struct question {
     const eg_policy *pol;
     const eg_access *a;
     const eg_policy_levels *levels;
-    size_t *work;              /* left for conditions */
+    size_t *work;              /* left for conditions and long lists of actions */
     eg_policy_guid person;
     bool person_known;
 } question;
 
+static bool grants(const question *q, const eg_policy_role *r) {
+    return eg_policy_work_spend(q->work, r->work) && eg_policy_role_grants(r, q->a->action, q->a->data_action);
+}
+
 /* All but whom it is for. */
 static bool applies(const question *q, const eg_policy_assignment *m) {
     const eg_access *a = q->a;
-    return in_force(m, a->now_ns) && eg_policy_scope_covers(m->scope, a->scope) && eg_policy_role_grants(&q->pol->roles[m->role], a->action, a->data_action) &&
+    return in_force(m, a->now_ns) && eg_policy_scope_covers(m->scope, a->scope) && grants(q, &q->pol->roles[m->role]) &&
            eg_policy_condition_holds_within(m->condition, a, q->work) == EG_TRUTH_TRUE;
 }
 

@@ -41,7 +41,7 @@ static bool denies(const eg_policy_deny *d, const eg_access *a, size_t *work) {
     if (!here) {
         return false;
     }
-    bool forbidden = false;
+    bool forbidden = !eg_policy_work_spend(work, eg_policy_permissions_work(d->permissions, d->permission_count));
     for (size_t i = 0; i < d->permission_count && !forbidden; i++) {
         forbidden = eg_policy_permission_grants(&d->permissions[i], a->action, a->data_action) && eg_policy_condition_holds_within(d->conditions[i], a, work) != EG_TRUTH_FALSE;
     }

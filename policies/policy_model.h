@@ -46,6 +46,7 @@ typedef struct eg_policy_role {
     const char *file;
     eg_policy_permission *permissions;
     size_t permission_count;
+    size_t work;          /* of EG_CONDITION_WORK_MAX, to ask what it grants: of long lists alone */
     const uint8_t *document; /* digest of the document's id, and its kind; NULL = built in, or it came in a file */
     bool writes;          /* policies: duties.c */
     eg_str *assignable;   /* scopes */

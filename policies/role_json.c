@@ -1,5 +1,5 @@
 /* Role definitions from Azure's JSON shape, and the permissions that they share with deny assignments. */
-#include "policy_model.h"
+#include "condition.h"
 
 #define PATTERNS_MAX 2000
 #define PERMISSIONS_MAX 50
@@ -142,6 +142,7 @@ eg_err eg_policy_role_read(eg_arena *a, const eg_policy_at *at, const json_t *v,
     EG_TRY(copy(a, s, &out.name, p));
     EG_TRY(read_permissions(a, &here, properties, &out, p));
     EG_TRY(read_assignable(a, &here, properties, &out, p));
+    out.work = eg_policy_permissions_work(out.permissions, out.permission_count);
     *ret = out;
     return EG_OK;
 }

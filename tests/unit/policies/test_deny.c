@@ -55,6 +55,34 @@ static void before_grants(void **state) {
     eg_principal_unref(alice);
 }
 
+/* Lists that a decision would take too long to look through: they forbid what they don't name. */
+static void too_long_to_ask(void **state) {
+    (void)state;
+    enum { LIST = 2000, ENTRY = 16 };
+    eg_principal *alice = person(TENANT, ALICE);
+    for (size_t permissions = 30; permissions <= 35; permissions += 5) {
+        const size_t cap = permissions * (LIST * ENTRY + 128) + 16;
+        char *all = malloc(cap);
+        assert_non_null(all);
+        size_t n = (size_t)snprintf(all, cap, "[");
+        for (size_t i = 0; i < permissions; i++) {
+            n += (size_t)snprintf(all + n, cap - n, "%s{\"actions\":[", i ? "," : "");
+            for (size_t k = 0; k < LIST; k++) {
+                n += (size_t)snprintf(all + n, cap - n, "%s\"x/y%zu\"", k ? "," : "", k);
+            }
+            n += (size_t)snprintf(all + n, cap - n, "],\"notActions\":[],\"dataActions\":[],\"notDataActions\":[]}");
+        }
+        (void)snprintf(all + n, cap - n, "]");
+        char *text = replaced(deny_text, "[{\"actions\":[\"Microsoft.HDInsight/clusters/*\"],\"notActions\":[\"*/delete\"],\"dataActions\":[],\"notDataActions\":[]}]", all);
+        eg_policy *pol = built(EG_POLICY_DENIES, text);
+        assert_int_equal(ask(pol, alice, READ, CLUSTER, NULL).allowed, permissions == 30);
+        eg_policy_unref(pol);
+        test_free(text);
+        free(all);
+    }
+    eg_principal_unref(alice);
+}
+
 /* One value of the deny assignment changed, and whether alice is then denied to read the cluster. */
 static const struct { const char *from, *to; bool denied; } changes[] = {
     {"\"scope\":\"" GROUP "\"", "\"scope\":\"" SUB "\"", true},
@@ -154,7 +182,7 @@ static void times(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(before_grants), cmocka_unit_test(variants), cmocka_unit_test(unknown_groups), cmocka_unit_test(refusals), cmocka_unit_test(times),
+        cmocka_unit_test(before_grants), cmocka_unit_test(too_long_to_ask), cmocka_unit_test(variants), cmocka_unit_test(unknown_groups), cmocka_unit_test(refusals), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
