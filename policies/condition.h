@@ -28,7 +28,7 @@ typedef struct eg_policy_condition eg_policy_condition; /* lives in the arena th
 eg_err eg_policy_condition_compile(eg_arena *a, const eg_policy_at *at, eg_str text, const eg_policy_condition **ret, eg_problem *p) EG_MUST_CHECK;
 /* Bytes that one decision may compare for conditions and long lists of actions, a worker's other peers waiting; what is beyond it is unknown, so that it grants nothing and
  * forbids. */
-#define EG_CONDITION_WORK_MAX ((size_t)1 << 22)
+#define EG_CONDITION_WORK_MAX ((size_t)1 << 21)
 /* false: that much isn't left, and now nothing is. */
 bool eg_policy_work_spend(size_t *left, size_t work);
 /* decide.c. Of the lists of actions: 0 but for long ones. */

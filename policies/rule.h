@@ -15,7 +15,7 @@ enum {
     EG_RULE_TEXT_MAX = 1024,
     EG_RULE_BOOK_MAX = 1000,     /* definitions, and initiatives */
     EG_RULE_ASSIGNED_MAX = 2000, /* definitions in force: an initiative counts once for each of its own */
-    EG_RULE_WEIGHT_MAX = 1 << 18, /* of all of them together: some 20 ms of work for one look at a resource, whatever they say */
+    EG_RULE_WEIGHT_MAX = 1 << 16, /* of all of them together: some 20 ms of work for one look at a resource, whatever they say */
 };
 
 typedef enum eg_rule_effect { EG_EFFECT_NONE = 0, EG_EFFECT_DENY, EG_EFFECT_AUDIT, EG_EFFECT_DISABLED } eg_rule_effect;
