@@ -48,6 +48,7 @@ size_t eg_deleted_mark(const eg_deleted_from *from, const eg_deleted *d, uint8_t
 typedef struct eg_path_undelete {
     eg_change base;
     eg_str source;             /* its path when it was deleted */
+    const eg_grant *source_grant; /* of that path, when it is another than base.path; NULL = refused */
     uint64_t deletion;         /* 0 = the last one */
 } eg_path_undelete;
 eg_err eg_path_undelete_apply(eg_kv_txn *t, void *undelete, eg_problem *p);

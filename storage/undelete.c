@@ -13,6 +13,7 @@ eg_err eg_path_undelete_apply(eg_kv_txn *t, void *undelete, eg_problem *p) {
     if (!eg_str_eq(u->source, c->path)) { /* restored elsewhere it is moved from where it was: else a right here would open what lay there */
         eg_change source = *c;
         source.path = u->source;
+        source.grant = u->source_grant;
         EG_TRY(eg_path_allowed(t, &source, EG_NEED_MOVE_FROM, p));
     }
     EG_TRY(eg_path_resolve(t, c, c->path, &place, p));

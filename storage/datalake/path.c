@@ -151,6 +151,9 @@ static eg_err create(eg_request *rq, eg_kind kind) {
         return EG_ERR_NO_MEMORY;
     }
     *m = (making){.rq = rq};
+    if (eg_request_header(rq, "x-ms-rename-source").len > 0) { /* an empty file in the place of what was to come would be the worst of both */
+        return eg_fail(&rq->problem, EG_ERR_HTTP_HEADER, "The header x-ms-rename-source can't stand beside the query parameter resource.");
+    }
     EG_TRY(prepare(m, kind));
     return eg_target_commit_then(rq, &m->d, (eg_txn_op){eg_path_create_apply, &m->c}, 201, made, m);
 }

@@ -31,11 +31,14 @@ static eg_err read_source(eg_request *rq, eg_path_undelete *u) {
 }
 
 eg_err eg_undelete_path(eg_request *rq) {
+    static const char *const writing[] = {EG_ACTION_BLOB_WRITE, NULL};
     eg_target d;
     eg_path_undelete u = {.deletion = 0};
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));
     EG_TRY(read_source(rq, &u));
+    const eg_grant from = eg_grant_at(rq, d.container, writing);
+    u.source_grant = &from;
     EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_undelete_apply, &u}, 200));
     EG_TRY(eg_target_etag(rq, &u.base.after));
     EG_TRY(eg_response_header(rq, "x-ms-resource-type", "%s", u.base.after.kind == EG_KIND_DIRECTORY ? "directory" : "file"));

@@ -474,6 +474,7 @@ static void unbuilt(void **state) {
     assert_int_equal(blob_do(s, (call){.method = "PUT", .path = "/new", .query = "restype=container", .headers = {"x-ms-blob-public-access", "blob"}}), EG_ERR_PUBLIC_ACCESS);
     assert_int_equal(blob_do(s, (call){.method = "GET", .path = "/new", .query = "restype=container"}), EG_ERR_FILESYSTEM_NOT_FOUND);
     assert_int_equal(ask(s, EG_SURFACE_DFS, "HEAD", "/data/f", "action=getEverything", NULL, NULL), EG_ERR_QUERY);
+    assert_int_equal(ask(s, EG_SURFACE_DFS, "PUT", "/data/f", "resource=file", "x-ms-rename-source", "/data/g"), EG_ERR_HTTP_HEADER);
     assert_int_equal(ask(s, EG_SURFACE_DFS, "HEAD", "/data/f", "action=checkAccess&fsAction=r--", "If-Match", "\"0x1\""), EG_ERR_CONDITION_NOT_MET);
     assert_int_equal(store_do(s, (call){.method = "PATCH", .path = "/data", .query = "action=setAccessControlRecursive&mode=set", .headers = {"x-ms-acl", "user::rwx,group::r-x,other::---",
         "If-Match", "*"}}), EG_ERR_HTTP_HEADER);

@@ -174,6 +174,11 @@ static void soft_delete(void **state) {
     snprintf(closed, sizeof closed, "closed/f?deletionid=%s", id);
     call take = {.method = "PUT", .path = "/data/mine/f", .query = "comp=undelete", .headers = {"x-ms-undelete-source", closed}, .way = EG_WAY_ACL, .who = other};
     assert_int_equal(store_do(s, take), EG_ERR_DENIED_DATA);
+    call by_role = take;
+    by_role.way = EG_WAY_ROLE; /* that grants it here and, by a condition, not there */
+    s->denied = "/containers/data";
+    assert_int_equal(store_do(s, by_role), EG_ERR_DENIED_DATA);
+    s->denied = NULL;
     take.path = "/data/closed/f";
     assert_int_equal(store_do(s, take), EG_ERR_DENIED_DATA);
     assert_int_equal(store_do(s, (call){.method = "PATCH", .path = "/data/closed", .query = "action=setAccessControl", .headers = {"x-ms-acl", lists[1].list}, .way = EG_WAY_KEY}), EG_OK);
