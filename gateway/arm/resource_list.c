@@ -8,7 +8,7 @@
 #define TOKEN_MAX ((size_t)EG_ARM_ID_MAX)
 
 bool eg_arm_may(eg_request *rq, const char *action, const char *id) {
-    return rq->ops->decide_at && rq->ops->decide_at(rq, action, false, eg_str_of(id)) == EG_OK;
+    return rq->ops->decide_at && rq->ops->decide_at(rq, action, false, eg_str_of(id), EG_LIT("")) == EG_OK;
 }
 
 bool eg_arm_within(eg_str scope, eg_str id) {

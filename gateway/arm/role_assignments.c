@@ -212,7 +212,7 @@ eg_err eg_arm_eligible_list_end(eg_request *rq) {
     EG_TRY(eg_arm_filter_of(rq, &f));
     const bool mine = f.as_target || (f.principal.ptr && eg_str_ieq(f.principal, own)) || (f.assigned_to.ptr && eg_str_ieq(f.assigned_to, own));
     const eg_str scope = rq->params[0];
-    const eg_err e = mine || !rq->ops->decide_at ? EG_OK : rq->ops->decide_at(rq, "Microsoft.Authorization/roleEligibilitySchedules/read", false, scope);
+    const eg_err e = mine || !rq->ops->decide_at ? EG_OK : rq->ops->decide_at(rq, "Microsoft.Authorization/roleEligibilitySchedules/read", false, scope, EG_LIT(""));
     if (e != EG_OK || (!mine && !rq->ops->decide_at)) {
         return eg_fail(&rq->problem, EG_ERR_DENIED_ROLE, "The client with object id '%s' does not have authorization to perform action "
                        "'Microsoft.Authorization/roleEligibilitySchedules/read' over scope '%.*s'.", rq->principal->object_id, EG_FMT(scope));

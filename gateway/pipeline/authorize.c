@@ -134,25 +134,25 @@ eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c) {
     return EG_STEP_NEXT;
 }
 
-static eg_err decide_elsewhere(eg_request *rq, eg_access a) {
+static eg_err decide_elsewhere(eg_request *rq, eg_access a, eg_str path) {
     eg_decision d;
-    /* Another place than the request's own: its container is the scope's, and which path is meant isn't known here, so that a condition on it grants nothing. */
+    /* Another place than the request's own: its container is the scope's. Without a path a condition on it is unknown, and grants nothing. */
     for (eg_str rest = a.scope; rest.ptr && (rq->surface == EG_SURFACE_DFS || rq->surface == EG_SURFACE_BLOB);) {
         a.container = eg_str_cut(&rest, '/');
     }
-    a.path = (eg_str){NULL, 0};
+    a.path = path.len > 0 ? path : (eg_str){NULL, 0};
     eg_policy_decide(eg_pipeline_of(rq)->policy, &a, &d);
     return d.allowed ? EG_OK : d.forbidden ? EG_ERR_DENIED_TENANT : d.error == EG_OK ? EG_ERR_DENIED_ROLE : d.error;
 }
 
-eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
+eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope, eg_str path) {
     if (!rq->principal || eg_pipeline_never_acted(rq->principal, action, data_action)) {
         return EG_ERR_DENIED_ROLE;
     }
-    return decide_elsewhere(rq, eg_pipeline_access(rq, action, data_action, scope));
+    return decide_elsewhere(rq, eg_pipeline_access(rq, action, data_action, scope), path);
 }
 
-eg_err eg_pipeline_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope) {
+eg_err eg_pipeline_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope, eg_str path) {
     eg_pipeline_request *c = eg_pipeline_of(rq);
     if (!c->source) {
         c->source = eg_principal_ref(who);
@@ -162,7 +162,7 @@ eg_err eg_pipeline_decide_for(eg_request *rq, eg_principal *who, const char *act
     }
     eg_access a = eg_pipeline_access(rq, action, true, scope);
     a.who = who;
-    return decide_elsewhere(rq, a);
+    return decide_elsewhere(rq, a, path);
 }
 
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p) {

@@ -76,8 +76,8 @@ eg_step_verdict eg_pipeline_quota(eg_pipeline_request *c);
 void eg_pipeline_quota_spend(eg_pipeline_request *c);
 /* authorize.c */
 eg_step_verdict eg_pipeline_authorize(eg_pipeline_request *c);
-eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope);
-eg_err eg_pipeline_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope);
+eg_err eg_pipeline_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope, eg_str path);
+eg_err eg_pipeline_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope, eg_str path);
 eg_err eg_pipeline_decide_more(eg_request *rq, const char *action, bool data_action, eg_problem *p);
 /* The part of authorize that only computes: EG_OK, or the error for the record with the one to be shown in *ret_shown. */
 /* access_attributes.c. The question to the policies, with all that conditions may ask of the request; borrows from it. */

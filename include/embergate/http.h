@@ -144,11 +144,12 @@ typedef struct eg_request_ops {
     /* A handler's second question: may the principal also do `action` at rq->scope (such as: with the job of somebody else)?
      * EG_OK or the denial's code; never blocks. NULL = nobody may: handlers then refuse. */
     eg_err (*decide)(eg_request *rq, const char *action, bool data_action, eg_problem *p);
-    /* The same at the scope of a container, such as that a rename takes from. EG_ERR_DENIED_TENANT: nothing else may allow it either. NULL = nobody may. */
-    eg_err (*decide_at)(eg_request *rq, const char *action, bool data_action, eg_str scope);
+    /* The same at another scope, such as of the container that a copy takes from. `path`: what is meant there, for conditions that ask; "" = not said, and then a condition
+     * on it grants nothing: so of a rename or a restore, which may move a whole directory. EG_ERR_DENIED_TENANT: nothing else may allow it either. NULL = nobody may. */
+    eg_err (*decide_at)(eg_request *rq, const char *action, bool data_action, eg_str scope, eg_str path);
     /* The same for somebody else than who asks: whoever signed the address of a source. `who` must then be welcome still when the request's change is committed. One a
      * request; a reference is kept. NULL = nobody may. */
-    eg_err (*decide_for)(eg_request *rq, eg_principal *who, const char *action, eg_str scope);
+    eg_err (*decide_for)(eg_request *rq, eg_principal *who, const char *action, eg_str scope, eg_str path);
     /* The record of one part of a request that holds several, as a step of a transaction; the part is a copy of the whole request with
      * its own path, route and ops. e: why it was refused, or EG_OK. NULL = parts have no records of their own. */
     eg_txn_op (*record_part)(const eg_request *part, int status, eg_err e);

@@ -43,7 +43,7 @@ eg_need eg_need_of(const eg_route *row) {
 }
 
 static bool decide_at(eg_request *rq, const char *action, eg_str scope) {
-    return rq->ops->decide_at && rq->ops->decide_at(rq, action, true, scope) == EG_OK;
+    return rq->ops->decide_at && rq->ops->decide_at(rq, action, true, scope, EG_LIT("")) == EG_OK;
 }
 
 eg_str eg_grant_scope(eg_request *rq, eg_str container) {
@@ -90,7 +90,7 @@ eg_grant eg_grant_of(eg_request *rq) {
     return g;
 }
 
-eg_grant eg_grant_at(eg_request *rq, eg_str container, const char *const *actions) {
+eg_grant eg_grant_at(eg_request *rq, eg_str container, eg_str path, const char *const *actions) {
     eg_grant g = start(rq);
     if ((g.way != EG_WAY_ROLE && g.way != EG_WAY_ACL) || (g.bounds && g.bounds->checked.len > 0)) {
         return g;
@@ -98,7 +98,7 @@ eg_grant eg_grant_at(eg_request *rq, eg_str container, const char *const *action
     const eg_str scope = eg_grant_scope(rq, container);
     g.way = scope.ptr ? EG_WAY_ROLE : EG_WAY_NONE;
     for (size_t i = 0; g.way == EG_WAY_ROLE && actions[i]; i++) {
-        const eg_err e = rq->ops->decide_at ? rq->ops->decide_at(rq, actions[i], true, scope) : EG_ERR_DENIED_TENANT;
+        const eg_err e = rq->ops->decide_at ? rq->ops->decide_at(rq, actions[i], true, scope, path) : EG_ERR_DENIED_TENANT;
         g.way = e == EG_OK ? EG_WAY_ROLE : e == EG_ERR_DENIED_TENANT ? EG_WAY_NONE : EG_WAY_ACL;
     }
     return g;

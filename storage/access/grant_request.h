@@ -9,8 +9,8 @@ eg_need eg_need_of(const eg_route *row);
 /* The grant of a request: borrowed from it. Asks the pipeline about roles where the need is one of owners. Never blocks. */
 eg_grant eg_grant_of(eg_request *rq);
 /* The same for another place than the request's target, such as the source of a rename: roles must grant every one of the data actions
- * (NULL-terminated) at that container, else lists decide. */
-eg_grant eg_grant_at(eg_request *rq, eg_str container, const char *const *actions);
+ * (NULL-terminated) at that container, else lists decide. `path`: as of eg_request_ops.decide_at. */
+eg_grant eg_grant_at(eg_request *rq, eg_str container, eg_str path, const char *const *actions);
 
 /* For the files that make grants: of whoever came by this way; and the resource id of a container, in the request's arena. */
 eg_grant eg_grant_begin(eg_request *rq, eg_way way, const eg_principal *who, const eg_sas_bounds *bounds);

@@ -8,12 +8,15 @@ static eg_err refuse_sas(eg_request *rq, eg_err e, const char *what) {
 
 static bool has(eg_str set, char c) { return set.len > 0 && memchr(set.ptr, c, set.len); }
 
+/* A rename moves all that lies beneath: what a condition says of the path itself says nothing of that. */
+static eg_str path_of(const eg_source *src) { return src->need == EG_NEED_MOVE_FROM ? EG_LIT("") : src->path; }
+
 /* By roles the delegator must be let do every action; what they leave open is asked of the lists. */
 static eg_way way_of(eg_request *rq, const eg_source *src, eg_principal *who) {
     const eg_str scope = eg_grant_scope(rq, src->container);
     eg_way way = scope.ptr && rq->ops->decide_for ? EG_WAY_ROLE : EG_WAY_NONE;
     for (size_t i = 0; way == EG_WAY_ROLE && src->actions[i]; i++) {
-        const eg_err e = rq->ops->decide_for(rq, who, src->actions[i], scope);
+        const eg_err e = rq->ops->decide_for(rq, who, src->actions[i], scope, path_of(src));
         way = e == EG_OK ? EG_WAY_ROLE : e == EG_ERR_DENIED_DATA || e == EG_ERR_DENIED_ROLE ? EG_WAY_ACL : EG_WAY_NONE;
     }
     return way;
@@ -27,7 +30,7 @@ static eg_err free_principal(eg_principal *who, eg_err e) {
 eg_err eg_source_grant(eg_request *rq, const eg_source *src, eg_grant *ret) {
     eg_grant g;
     if (!eg_sas_present(src->query)) {
-        *ret = eg_grant_at(rq, src->container, src->actions);
+        *ret = eg_grant_at(rq, src->container, path_of(src), src->actions);
         ret->need = src->need;
         return EG_OK;
     }

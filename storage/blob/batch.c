@@ -24,9 +24,9 @@ static eg_txn_op record_op(eg_request *rq, int status) {
     return outer->ops->record_part ? outer->ops->record_part(rq, status, EG_OK) : (eg_txn_op){.apply = NULL};
 }
 
-static eg_err decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
+static eg_err decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope, eg_str path) {
     const eg_request *outer = ((const part *)(const void *)rq)->outer;
-    return outer->ops->decide_at ? outer->ops->decide_at(rq, action, data_action, scope) : EG_ERR_DENIED_DATA;
+    return outer->ops->decide_at ? outer->ops->decide_at(rq, action, data_action, scope, path) : EG_ERR_DENIED_DATA;
 }
 
 static const eg_request_ops part_ops = {.respond = respond, .record_op = record_op, .decide_at = decide_at};
@@ -82,7 +82,7 @@ static eg_err authorize(part *x) {
     /* The route of the batch asked for no role: what it says of the way is that somebody is known, no more. */
     if (rq->way == EG_WAY_ROLE || rq->way == EG_WAY_ACL) {
         EG_TRY(eg_target_container_scope(rq, &scope));
-        const eg_err e = decide_at(rq, EG_ACTION_BLOB_DELETE, true, scope);
+        const eg_err e = decide_at(rq, EG_ACTION_BLOB_DELETE, true, scope, path);
         rq->way = e == EG_OK ? EG_WAY_ROLE : e == EG_ERR_DENIED_TENANT ? EG_WAY_NONE : EG_WAY_ACL;
     }
     return EG_OK;

@@ -142,7 +142,7 @@ static bool may_compare(eg_request *rq, const eg_target *d, const eg_inode *file
     if (eg_repeated_whole(file, position)) {
         return true;
     }
-    eg_grant g = eg_grant_at(rq, d->container, reading);
+    eg_grant g = eg_grant_at(rq, d->container, d->path, reading);
     g.rule = NULL; /* the record says by what right it was appended */
     return eg_kv_read_begin(d->store->kv, &t) == EG_OK && eg_grant_check(t, &g, &where, EG_NEED_READ, NULL) == EG_OK;
 }

@@ -169,7 +169,7 @@ eg_err eg_dfs_check_access(eg_request *rq) {
     unsigned want = 0;
     EG_TRY(read_fs_action(rq, &want));
     EG_TRY(eg_target_open(rq, &d));
-    d.grant = eg_grant_at(rq, d.container, actions[(want & EG_ACL_W ? 2 : 0) + (want & (EG_ACL_R | EG_ACL_X) ? 1 : 0)]);
+    d.grant = eg_grant_at(rq, d.container, d.path, actions[(want & EG_ACL_W ? 2 : 0) + (want & (EG_ACL_R | EG_ACL_X) ? 1 : 0)]);
     d.grant.need = EG_NEED_CHECK;
     d.grant.want = want;
     EG_TRY(eg_target_find(rq, &d, &i));

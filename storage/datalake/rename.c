@@ -123,7 +123,7 @@ static eg_err prepare(renaming *x) {
     EG_TRY(eg_dfs_read_attributes(rq, r->set, r->attr));
     const eg_source source = {x->d.account, r->source_container, r->source, query, leaving, EG_NEED_MOVE_FROM};
     EG_TRY(eg_source_grant(rq, &source, &x->from));
-    x->to = eg_grant_at(rq, x->d.container, arriving);
+    x->to = eg_grant_at(rq, x->d.container, EG_LIT(""), arriving);
     r->source_grant = &x->from;
     r->base.grant = &x->to;
     EG_TRY(eg_dfs_transaction_id(rq, &r->transaction_id));

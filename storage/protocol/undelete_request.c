@@ -37,7 +37,7 @@ eg_err eg_undelete_path(eg_request *rq) {
     EG_TRY(eg_target_open(rq, &d));
     EG_TRY(eg_target_change(rq, &d, &u.base));
     EG_TRY(read_source(rq, &u));
-    const eg_grant from = eg_grant_at(rq, d.container, writing);
+    const eg_grant from = eg_grant_at(rq, d.container, EG_LIT(""), writing);
     u.source_grant = &from;
     EG_TRY(eg_target_commit(rq, &d, (eg_txn_op){eg_path_undelete_apply, &u}, 200));
     EG_TRY(eg_target_etag(rq, &u.base.after));
@@ -51,7 +51,7 @@ static eg_err may_take(eg_request *rq, eg_str source, eg_str to) {
         return EG_OK;
     }
     const eg_str scope = eg_grant_scope(rq, source);
-    return scope.ptr && rq->ops->decide_at && rq->ops->decide_at(rq, EG_ACTION_CONTAINER_WRITE, false, scope) == EG_OK ? EG_OK
+    return scope.ptr && rq->ops->decide_at && rq->ops->decide_at(rq, EG_ACTION_CONTAINER_WRITE, false, scope, EG_LIT("")) == EG_OK ? EG_OK
         : eg_fail(&rq->problem, EG_ERR_DENIED_DATA, "This request is not authorized to perform this operation using this permission.");
 }
 

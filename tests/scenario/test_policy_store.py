@@ -59,6 +59,36 @@ def test_init_makes_versions_and_no_files(gateway):
     assert [r["version"] for r in rows] == sorted((r["version"] for r in rows), reverse=True)
 
 
+def test_conditions_see_what_is_acted_upon(gateway, tmp_path):
+    """Somebody whose role is good beneath raw/ alone gets nothing else by another protocol's parameter, by calling a reading a listing, by a copy or by a batch."""
+    g, blobs = gateway, "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    admin, xml = g.token(audience="storage"), {"Accept": "application/xml"}
+    for name in ("raw/a", "secret/b"):
+        assert g.request("PUT", f"/data/{name}", admin, b"content", {**xml, "x-ms-blob-type": "BlockBlob"})[0] == 201
+    narrow = assignment(g, "reader", "Storage Blob Data Contributor", "0a0a0a0a-0000-4000-8000-00000000000c")
+    narrow["properties"] |= {"conditionVersion": "2.0", "condition": f"(@Resource[{blobs}:path] StringLike 'raw/*') OR "
+                             f"(SubOperationMatches{{'Blob.List'}} AND @Request[{blobs}:prefix] StringLike 'raw*')"}
+    g.run("policy", "apply", write(f"{tmp_path}/roleAssignments/narrow.json", narrow))
+    token = g.token("reader", audience="storage")
+
+    def asked(method, path, body=None, headers=None):
+        return g.request(method, path, token, body, headers or {})[:2]
+    source = f"https://127.0.0.1:{g.port}/data/"
+    for path in ("/data/raw/a", "/data?resource=filesystem&recursive=true&directory=raw", "/data?restype=container&comp=list&prefix=raw/"):
+        assert asked("GET", path)[0] == 200, path
+    for path in ("/data/secret/b", "/data/secret/b/", "/data/secret/b?resource=filesystem&directory=raw", "/data?resource=filesystem&recursive=true&directory=secret&prefix=raw",
+                 "/data?resource=filesystem&recursive=true&prefix=raw", "/data?restype=container&comp=list&directory=raw", "/data?restype=container&comp=list&prefix=secret/"):
+        status, body = asked("GET", path)
+        assert status == 403 and b"content" not in body, (path, status, body)
+    assert asked("PUT", "/data/raw/c", b"", {**xml, "x-ms-copy-source": source + "secret/b"})[0] == 403
+    assert asked("PUT", "/data/raw/c", b"", {**xml, "x-ms-copy-source": source + "raw/a"})[0] == 202
+    assert asked("PUT", "/data/raw/d", b"", {"x-ms-rename-source": "/data/secret/b"})[0] == 403
+    parts = "".join(f"--b1\r\nContent-Type: application/http\r\nContent-ID: {n}\r\n\r\nDELETE /data/{name} HTTP/1.1\r\nContent-Length: 0\r\n\r\n" for n, name in enumerate(("raw/c", "secret/b")))
+    status, body = asked("POST", "/?comp=batch", f"{parts}--b1--\r\n".encode(), {**xml, "Content-Type": "multipart/mixed; boundary=b1"})
+    assert status == 202 and re.findall(rb"HTTP/1.1 (\d+)", body) == [b"202", b"403"], body
+    assert g.request("GET", "/data/secret/b", admin)[1] == b"content"
+
+
 def test_apply_is_in_force_when_it_returns_and_rollback_too(gateway, tmp_path):
     before = version(gateway)
     file = write(f"{tmp_path}/roleAssignments/guest.json", assignment(gateway, "guest"))

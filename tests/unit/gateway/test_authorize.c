@@ -163,6 +163,19 @@ static const struct { eg_surface surface; const char *method, *path, *query, *co
     {EG_SURFACE_DFS, "GET", "/flights", "resource=filesystem&directory=raw&recursive=true", "flights", NULL, "raw", "Blob.List"},
     {EG_SURFACE_DFS, "GET", "/flights", "resource=filesystem&recursive=true", "flights", NULL, NULL, "Blob.List"},
     {EG_SURFACE_DFS, "PUT", "/flights", "resource=filesystem", "flights", NULL, NULL, NULL},
+    /* Each protocol goes by its own parameter: another's must not hide what is listed. */
+    {EG_SURFACE_DFS, "GET", "/flights", "resource=filesystem&directory=secret&prefix=raw%2F", "flights", NULL, "secret", "Blob.List"},
+    {EG_SURFACE_DFS, "GET", "/flights", "resource=filesystem&prefix=raw%2F", "flights", NULL, NULL, "Blob.List"},
+    {EG_SURFACE_DFS, "GET", "/flights", "resource=filesystem&directory=%2F%2Fraw", "flights", NULL, "raw", "Blob.List"},
+    {EG_SURFACE_BLOB, "GET", "/flights", "restype=container&comp=list&directory=raw%2F", "flights", NULL, NULL, "Blob.List"},
+    {EG_SURFACE_BLOB, "GET", "/flights", "restype=container&comp=list&prefix=raw%2F&prefix=secret%2F", "flights", NULL, NULL, "Blob.List"},
+    /* Reading that calls itself listing. */
+    {EG_SURFACE_DFS, "GET", "/flights/secret/jan.csv", "resource=filesystem&directory=raw", "flights", "secret/jan.csv", NULL, NULL},
+    {EG_SURFACE_BLOB, "GET", "/flights/secret/jan.csv", "comp=list&prefix=raw%2F", "flights", "secret/jan.csv", NULL, NULL},
+    {EG_SURFACE_BLOB, "GET", "/flights", "restype=container&resource=filesystem", "flights", NULL, NULL, NULL},
+    /* One path has one name. */
+    {EG_SURFACE_DFS, "GET", "/flights/secret/jan.csv/", NULL, "flights", "secret/jan.csv", NULL, NULL},
+    {EG_SURFACE_DFS, "GET", "/flights/", NULL, "flights", NULL, NULL, NULL},
     {EG_SURFACE_BLOB, "GET", "/", "comp=list", NULL, NULL, NULL, "Blob.List"},
     {EG_SURFACE_LIVY, "GET", "/batches/1", "", NULL, NULL, NULL, NULL},
 };

@@ -327,7 +327,8 @@ static inline eg_err store_run(const eg_route *route, eg_request *rq, const call
 }
 
 /* Roles: those who come by them have all but what makes a superuser. */
-static inline eg_err store_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope) {
+static inline eg_err store_decide_at(eg_request *rq, const char *action, bool data_action, eg_str scope, eg_str path) {
+    (void)path;
     assert_true(data_action == (strstr(action, "/containers/write") == NULL));
     assert_true(eg_str_starts(scope, SCOPE "/blobServices/default/containers/"));
     const char *no = ((answer *)rq->pipeline)->s->denied;
@@ -338,13 +339,13 @@ static inline eg_err store_decide_at(eg_request *rq, const char *action, bool da
 }
 
 /* Of signers only WHO has roles. */
-static inline eg_err store_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope) {
+static inline eg_err store_decide_for(eg_request *rq, eg_principal *who, const char *action, eg_str scope, eg_str path) {
     answer *a = rq->pipeline;
     if (!a->signer) {
         a->signer = eg_principal_ref(who);
     }
     assert_ptr_equal(a->signer, who);
-    return strcmp(who->object_id, WHO) == 0 ? store_decide_at(rq, action, true, scope) : EG_ERR_DENIED_DATA;
+    return strcmp(who->object_id, WHO) == 0 ? store_decide_at(rq, action, true, scope, path) : EG_ERR_DENIED_DATA;
 }
 
 /* The caller frees the answer. */
