@@ -122,7 +122,9 @@ eg_err eg_identity_open(const eg_identity_options *o, eg_identity **ret, eg_prob
     EG_TRY(eg_https_fetch_init());
     EG_TRY(copy_public_url(i, o->public_url, p));
     EG_TRY(make_rules(i, o, p));
-    EG_TRY(eg_own_keys_open(o->keys, o->pool, o->clock, &i->own_keys, p));
+    i->key_mark = (eg_key_mark){o->kv, o->committer, o->keys, o->audit};
+    const eg_own_keys_options own = {o->keys, o->pool, o->clock, o->committer ? &i->key_mark : NULL};
+    EG_TRY(eg_own_keys_open(&own, &i->own_keys, p));
     i->cache = eg_token_cache_new(o->cache_entries ? o->cache_entries : CACHE_ENTRIES);
     i->clients = eg_client_auth_new(o->kv, o->clock);
     i->basic = eg_proof_memory_new();
@@ -177,6 +179,8 @@ eg_err eg_identity_rotate_key(eg_identity *i, uint32_t delay_s, bool end_old, eg
                              : e == EG_ERR_LIMIT ? "As many token-signing keys as there may be can still have good tokens; wait for the oldest to be over."
                                                  : "The keeper did not make a token-signing key.");
     }
+    eg_problem unheard = {0};
+    (void)!eg_key_mark_put(&i->key_mark, eg_buf_str(ret_json), &unheard); /* the next start sees a later key */
     return eg_own_keys_reload(i->own_keys, p); /* published here before it signs */
 }
 

@@ -7,6 +7,7 @@
 #include "client_auth.h"
 #include "group_lookup.h"
 #include "jwks_cache.h"
+#include "key_mark.h"
 #include "own_keys.h"
 #include "proof_memory.h"
 #include "token_cache.h"
@@ -34,6 +35,7 @@ struct eg_identity {
     _Atomic uint64_t mark;              /* of revocations; begins at 1, so that a zeroed entry was never checked */
     _Atomic unsigned waiting_exchanges; /* for an issuer's keys */
     eg_own_keys *own_keys;
+    eg_key_mark key_mark;
     /* One row for each tenant (own tokens), then one for each outside issuer, whose keys are outside[row - own_count]. */
     eg_issuer_rules *rules;
     size_t rule_count;

@@ -12,6 +12,7 @@ struct eg_own_keys {
     const eg_keys *keys;
     eg_pool *pool;
     const eg_clock *clock;
+    const eg_key_mark *mark;
     pthread_mutex_t reloading; /* one at a time, so that what was read first is not put in force last */
     pthread_mutex_t lock;      /* guards all below */
     pthread_cond_t idle;
@@ -22,14 +23,15 @@ struct eg_own_keys {
     bool running;              /* a look in the pool */
 };
 
-eg_err eg_own_keys_open(const eg_keys *keys, eg_pool *pool, const eg_clock *clock, eg_own_keys **ret, eg_problem *p) {
+eg_err eg_own_keys_open(const eg_own_keys_options *from, eg_own_keys **ret, eg_problem *p) {
     eg_own_keys *o = calloc(1, sizeof *o);
     if (!o) {
         return EG_ERR_NO_MEMORY;
     }
-    o->keys = keys;
-    o->pool = pool;
-    o->clock = clock;
+    o->keys = from->keys;
+    o->pool = from->pool;
+    o->clock = from->clock;
+    o->mark = from->mark;
     pthread_mutex_init(&o->reloading, NULL);
     pthread_mutex_init(&o->lock, NULL);
     pthread_cond_init(&o->idle, NULL);
@@ -94,7 +96,9 @@ static void replace(eg_own_keys *o, eg_jwk_set *set, eg_buf text) {
 }
 
 static eg_err read_keys(eg_own_keys *o, eg_buf *text, eg_problem *p) {
-    const eg_err e = o->keys->token_keys(o->keys->ctx, text);
+    bool ended = false;
+    eg_err e = o->mark ? eg_key_mark_check(o->mark, &ended, p) : EG_OK;
+    e = e == EG_OK ? o->keys->token_keys(o->keys->ctx, text) : e;
     return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper did not give the keys that verify the gateway's own tokens.");
 }
 

@@ -3,6 +3,7 @@
 #define EG_GATEWAY_IDENTITY_OWN_KEYS_H
 
 #include "jws.h"
+#include "key_mark.h"
 
 #include <embergate/clock.h>
 #include <embergate/keys.h>
@@ -10,8 +11,14 @@
 
 typedef struct eg_own_keys eg_own_keys;
 
-/* Blocks on the keeper. All is borrowed for its life. */
-eg_err eg_own_keys_open(const eg_keys *keys, eg_pool *pool, const eg_clock *clock, eg_own_keys **ret, eg_problem *p) EG_MUST_CHECK;
+typedef struct eg_own_keys_options {
+    const eg_keys *keys;
+    eg_pool *pool;
+    const eg_clock *clock;
+    const eg_key_mark *mark;   /* asked before each reading; NULL: nobody remembers */
+} eg_own_keys_options;
+/* Blocks on the keeper. All that the options name is borrowed for its life. */
+eg_err eg_own_keys_open(const eg_own_keys_options *from, eg_own_keys **ret, eg_problem *p) EG_MUST_CHECK;
 /* Waits for a look that is under way. */
 void eg_own_keys_free(eg_own_keys *o);
 /* A reference for the caller. */

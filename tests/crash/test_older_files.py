@@ -112,6 +112,12 @@ def secret_is_refused(g):
     assert said.returncode != 0 and "invalid_client" in said.stderr, said
 
 
+def older_signing_keys_are_ended(g):
+    """What signs and verifies then is none of the keys that were there before: one that was stolen and ended doesn't come back."""
+    nothing_is_taken_back(g)
+    assert [r["outcome"] for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "identity.keys.older"] == ["failed"]
+
+
 HOW = [
     (r"gateway/db/data\.mdb", lambda g, at: refused(g, "is older than its log")),
     (r"gateway/db/log\.\d", lambda g, at: nothing_is_taken_back(g)),
@@ -120,8 +126,9 @@ HOW = [
     (r"gateway/audit/journal\.\d", lambda g, at: nothing_is_taken_back(g)),
     (r"gateway/audit/[^/]+/audit-key\.wrapped", lambda g, at: nothing_is_taken_back(g)),  # the same key under an older version of the tenant's
     (r"profiles/bystander\.json", lambda g, at: secret_is_refused(g)),
-    # docs/THREAT-MODEL.md, "Rollback": the keeper has nobody who would remember for it.
-    (r"keeper/(checkpoints/\w+\.state|token-signing\.key)", lambda g, at: nothing_is_taken_back(g)),
+    (r"keeper/token-signing\.key", lambda g, at: older_signing_keys_are_ended(g)),
+    # docs/THREAT-MODEL.md, "Rollback": nobody remembers these for the keeper.
+    (r"keeper/checkpoints/\w+\.state", lambda g, at: nothing_is_taken_back(g)),
 ]
 
 

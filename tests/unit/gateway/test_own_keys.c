@@ -85,14 +85,14 @@ static void a_keeper_that_is_away(void **state) {
     eg_own_keys *o = NULL;
     const eg_keys keys = {.token_keys = say};
     said = NULL;
-    assert_int_equal(eg_own_keys_open(&keys, f->pool, &f->clock, &o, &p), EG_ERR_KEEPER);
+    assert_int_equal(eg_own_keys_open(&(eg_own_keys_options){&keys, f->pool, &f->clock, NULL}, &o, &p), EG_ERR_KEEPER);
     said = "{\"keys\":[]}";
-    assert_int_equal(eg_own_keys_open(&keys, f->pool, &f->clock, &o, &p), EG_ERR_INVALID);
+    assert_int_equal(eg_own_keys_open(&(eg_own_keys_options){&keys, f->pool, &f->clock, NULL}, &o, &p), EG_ERR_INVALID);
     eg_buf good;
     eg_buf_init(&good, 8192);
     assert_int_equal(f->keys->token_keys(f->keys->ctx, &good), EG_OK);
     said = good.ptr;
-    assert_int_equal(eg_own_keys_open(&keys, f->pool, &f->clock, &o, &p), EG_OK);
+    assert_int_equal(eg_own_keys_open(&(eg_own_keys_options){&keys, f->pool, &f->clock, NULL}, &o, &p), EG_OK);
     const uint32_t before = eg_own_keys_generation(o);
     static const char *const wrong[] = {NULL, "", "{\"keys\":[]}", "nonsense"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
