@@ -295,7 +295,7 @@ static inline eg_err store_end(const eg_route *route, eg_request *rq) {
     rq->must_not_wait = true;
     const eg_err e = route->end(rq);
     if (e != EG_ERR_BUSY || a->answered) {
-        a->at_once = !a->fn;
+        a->at_once = e != EG_OK || a->answered; /* nothing of the committer's is looked at before it tells */
         while (e == EG_OK && !a->answered) {
             sem_wait(&a->told);
             a->fn(a->arg);
