@@ -193,10 +193,18 @@ static eg_err write_at(int fd, eg_bytes frame, eg_bytes sealed, uint64_t at) {
     return EG_OK;
 }
 
+/* Said by whoever syncs, under the table's lock. */
+static bool is_broken(eg_packs *p, const pack *k) {
+    pthread_mutex_lock(&p->lock);
+    const bool broken = k->broken;
+    pthread_mutex_unlock(&p->lock);
+    return broken;
+}
+
 static eg_err append_locked(eg_packs *p, const eg_id *segment, eg_bytes sealed, eg_id *ret_pack, uint64_t *ret_offset) {
     uint8_t frame[EG_PACK_FRAME_LEN];
     const uint64_t need = EG_PACK_FRAME_LEN + sealed.len;
-    if (p->current && (p->current->broken || p->current->size + need > EG_PACK_SIZE)) {
+    if (p->current && (is_broken(p, p->current) || p->current->size + need > EG_PACK_SIZE)) {
         close_current(p);
     }
     if (!p->current) {

@@ -233,7 +233,7 @@ static eg_err answer_flush(flushing *x) {
     return eg_respond_empty(rq, 200);
 }
 
-/* A second plan may find what a worker can't wait for: it is made in the pool. */
+/* A second plan may find what a worker can't wait for: it is made in the pool, or at once where there is none. */
 static void flush_again(void *arg) {
     flushing *x = arg;
     eg_problem p = {0};
@@ -246,7 +246,11 @@ static eg_err flush_told(void *ctx, eg_err e) {
     eg_content_flush_done(&x->f);
     if (e == EG_ERR_NOT_FOUND && !x->again) {
         x->again = true; /* the segments were moved to another pack between plan and commit */
-        return x->d.store->pool ? eg_pool_submit(x->d.store->pool, flush_again, x) : EG_ERR_BUSY;
+        if (x->d.store->pool) {
+            return eg_pool_submit(x->d.store->pool, flush_again, x);
+        }
+        flush_again(x);
+        return EG_OK;
     }
     EG_TRY(e);
     return answer_flush(x);
