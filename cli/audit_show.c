@@ -13,8 +13,7 @@ typedef struct question {
     const char *job, *actor, *acted_by, *since;
 } question;
 
-static eg_err add(eg_buf *path, const char *name, const char *value)
-{
+static eg_err add(eg_buf *path, const char *name, const char *value) {
     if (value) {
         eg_buf_addf(path, "&%s=", name);
         EG_TRY(eg_percent_encode(eg_str_of(value), false, path));
@@ -23,8 +22,7 @@ static eg_err add(eg_buf *path, const char *name, const char *value)
 }
 
 /* "3" is a batch of the profile's cluster, "etl/3" of the cluster "etl". */
-static eg_err add_job(eg_buf *path, const eg_profile *profile, const char *job)
-{
+static eg_err add_job(eg_buf *path, const eg_profile *profile, const char *job) {
     char whole[256];
     if (!job || strchr(job, '/')) {
         return add(path, "job", job);
@@ -33,8 +31,7 @@ static eg_err add_job(eg_buf *path, const eg_profile *profile, const char *job)
     return n > 0 && (size_t)n < sizeof whole ? add(path, "job", whole) : EG_ERR_LIMIT;
 }
 
-static eg_err base_path(const question *q, eg_buf *ret, eg_problem *p)
-{
+static eg_err base_path(const question *q, eg_buf *ret, eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile = {0};
     EG_TRY(eg_profile_load(eg_cli_profile_path(), &profile, p));
     eg_buf_addf(ret, "/audit/%s/records?limit=1000", profile.tenant);
@@ -45,8 +42,7 @@ static eg_err base_path(const question *q, eg_buf *ret, eg_problem *p)
     return e ? eg_fail(p, e, "What is asked for is too long.") : EG_OK;
 }
 
-static eg_err collect(const question *q, json_t *all, eg_problem *p)
-{
+static eg_err collect(const question *q, json_t *all, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf path;
     eg_buf_init(&path, 4096);
     EG_TRY(base_path(q, &path, p));
@@ -69,8 +65,7 @@ static eg_err collect(const question *q, json_t *all, eg_problem *p)
     return eg_fail(p, EG_ERR_LIMIT, "There are more than %d records; --since leaves out the older ones.", PAGES_MAX * 1000);
 }
 
-static eg_err show(const question *q, bool json, eg_problem *p)
-{
+static eg_err show(const question *q, bool json, eg_problem *p) {
     EG_JSON_AUTO all = json_array();
     EG_TRY(collect(q, all, p));
     if (json) {
@@ -91,8 +86,7 @@ static eg_err show(const question *q, bool json, eg_problem *p)
     return EG_OK;
 }
 
-int eg_cli_audit_show(int argc, char **argv)
-{
+int eg_cli_audit_show(int argc, char **argv) {
     static const struct option longs[] = {{"job", required_argument, NULL, 'j'},   {"actor", required_argument, NULL, 'a'},   {"acted-by", required_argument, NULL, 'b'},
                                           {"since", required_argument, NULL, 's'}, {"profile", required_argument, NULL, 'P'}, {"json", no_argument, NULL, 'J'},
                                           {NULL, 0, NULL, 0}};

@@ -5,8 +5,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 
-static void print_json(const eg_audit_verdict *v, bool whole, const char *key, const eg_problem *p)
-{
+static void print_json(const eg_audit_verdict *v, bool whole, const char *key, const eg_problem *p) {
     json_t *out = json_pack("{s:b,s:I,s:s,s:s}", "whole", whole, "size", (json_int_t)v->size, "root", v->root, "key", key ? "given" : "the folder's own");
     if (v->damaged != UINT64_MAX) {
         json_object_set_new(out, "damaged", json_integer((json_int_t)v->damaged));
@@ -19,8 +18,7 @@ static void print_json(const eg_audit_verdict *v, bool whole, const char *key, c
     json_decref(out);
 }
 
-static void print_words(const char *dir, const eg_audit_verdict *v, const char *key)
-{
+static void print_words(const char *dir, const eg_audit_verdict *v, const char *key) {
     if (v->damaged != UINT64_MAX) {
         printf("damaged: ");
         eg_cli_put_inert(stdout, eg_str_of(v->damaged_what));
@@ -35,8 +33,7 @@ static void print_words(const char *dir, const eg_audit_verdict *v, const char *
     }
 }
 
-int eg_cli_audit_verify(int argc, char **argv)
-{
+int eg_cli_audit_verify(int argc, char **argv) {
     static const struct option longs[] = {{"key", required_argument, NULL, 'k'}, {"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
     const char *key = NULL;
     bool json = false;

@@ -17,14 +17,12 @@ typedef struct attempt {
     char verifier[EG_RANDOM_TEXT_LEN];       /* secret: never leaves this process but to the token endpoint */
 } attempt;
 
-static void attempt_done(attempt *a)
-{
+static void attempt_done(attempt *a) {
     eg_loopback_close(&a->loopback);
     eg_cleanse(a, sizeof *a);
 }
 
-static eg_err begin(attempt *a, eg_problem *p)
-{
+static eg_err begin(attempt *a, eg_problem *p) {
     EG_TRY(eg_loopback_open(&a->loopback, p));
     (void)snprintf(a->redirect, sizeof a->redirect, "http://127.0.0.1:%u/callback", a->loopback.port);
     EG_TRY(eg_random_text(a->state));
@@ -33,8 +31,7 @@ static eg_err begin(attempt *a, eg_problem *p)
     return eg_pkce_challenge(a->verifier, a->challenge);
 }
 
-static eg_err write_url(const eg_profile *profile, const eg_provider *provider, const attempt *a, eg_buf *ret)
-{
+static eg_err write_url(const eg_profile *profile, const eg_provider *provider, const attempt *a, eg_buf *ret) {
     const struct {
         const char *name, *value;
     } fields[] = {
@@ -57,8 +54,7 @@ static eg_err write_url(const eg_profile *profile, const eg_provider *provider, 
 }
 
 /* $BROWSER, or the desktop's own where there is a desktop. */
-static const char *browser(void)
-{
+static const char *browser(void) {
     const char *named = getenv("BROWSER"), *x = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
     if (named) {
         return named[0] ? named : NULL;
@@ -67,8 +63,7 @@ static const char *browser(void)
 }
 
 /* In a grandchild, so that neither its end nor its output is ours. Nothing secret is in the address: the verifier stays here. */
-static void open_browser(const char *url)
-{
+static void open_browser(const char *url) {
     const char *program = browser();
     if (!program) {
         return;
@@ -91,8 +86,7 @@ static void open_browser(const char *url)
     _exit(0);
 }
 
-static eg_err exchange(const eg_profile *profile, const eg_provider *provider, const attempt *a, const char *code, eg_token_answer *ret, eg_problem *p)
-{
+static eg_err exchange(const eg_profile *profile, const eg_provider *provider, const attempt *a, const char *code, eg_token_answer *ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf form;
     eg_buf_init(&form, EG_FORM_BYTES_MAX);
     EG_TRY(eg_form_add(&form, "grant_type", "authorization_code"));
@@ -115,8 +109,7 @@ static eg_err exchange(const eg_profile *profile, const eg_provider *provider, c
     return EG_OK;
 }
 
-eg_err eg_sign_in_browser(const eg_profile *profile, const eg_provider *provider, eg_token_answer *ret, eg_problem *p)
-{
+eg_err eg_sign_in_browser(const eg_profile *profile, const eg_provider *provider, eg_token_answer *ret, eg_problem *p) {
     EG_CLEANUP(attempt_done) attempt a = {.loopback = {.fd = -1}};
     EG_CLEANUP(eg_buf_done) eg_buf url;
     eg_buf_init(&url, 16384);

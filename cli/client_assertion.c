@@ -19,14 +19,12 @@ typedef struct signer {
     const char *algorithm;
 } signer;
 
-static void signer_done(signer *s)
-{
+static void signer_done(signer *s) {
     EVP_PKEY_free(s->key);
 }
 
 /* A key under a password would ask for it on the terminal. */
-static int no_password(char *buf, int size, int writing, void *ctx)
-{
+static int no_password(char *buf, int size, int writing, void *ctx) {
     (void)buf;
     (void)size;
     (void)writing;
@@ -34,8 +32,7 @@ static int no_password(char *buf, int size, int writing, void *ctx)
     return -1;
 }
 
-static eg_err read_key(const char *path, EVP_PKEY **ret, eg_problem *p)
-{
+static eg_err read_key(const char *path, EVP_PKEY **ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, KEY_FILE_MAX + 2);
     EG_TRY(eg_mounted_file_read(path, KEY_FILE_MAX, &text, p));
@@ -46,8 +43,7 @@ static eg_err read_key(const char *path, EVP_PKEY **ret, eg_problem *p)
     return *ret ? EG_OK : eg_fail(p, EG_ERR_INVALID, "'%s' holds no private key in PEM without a password", path);
 }
 
-static eg_err choose_algorithm(const eg_profile *profile, signer *s, eg_problem *p)
-{
+static eg_err choose_algorithm(const eg_profile *profile, signer *s, eg_problem *p) {
     char group[32] = "";
     bool rsa = EVP_PKEY_is_a(s->key, "RSA") && EVP_PKEY_get_bits(s->key) >= 2048;
     bool p256 = EVP_PKEY_is_a(s->key, "EC") && EVP_PKEY_get_group_name(s->key, group, sizeof group, NULL) == 1 && strcmp(group, "prime256v1") == 0;
@@ -69,8 +65,7 @@ static eg_err choose_algorithm(const eg_profile *profile, signer *s, eg_problem 
 }
 
 /* RFC 7515 section 4.1.8: how Entra ID knows which of an application's certificates it is. */
-static eg_err add_thumbprint(const char *path, json_t *header, eg_problem *p)
-{
+static eg_err add_thumbprint(const char *path, json_t *header, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_CLEANUP(eg_buf_done) eg_buf thumb;
     uint8_t digest[EG_SHA256_LEN];
@@ -90,8 +85,7 @@ static eg_err add_thumbprint(const char *path, json_t *header, eg_problem *p)
     return json_object_set_new(header, "x5t#S256", json_string(thumb.ptr)) == 0 ? EG_OK : EG_ERR_NO_MEMORY;
 }
 
-static eg_err add_part(const json_t *v, eg_buf *to)
-{
+static eg_err add_part(const json_t *v, eg_buf *to) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, 4096);
     EG_TRY(eg_json_write(v, &text));
@@ -99,8 +93,7 @@ static eg_err add_part(const json_t *v, eg_buf *to)
 }
 
 /* RFC 7518 section 3.4: r and s at full width, where OpenSSL gives DER. */
-static bool from_der(uint8_t *signature, size_t *n)
-{
+static bool from_der(uint8_t *signature, size_t *n) {
     const uint8_t *at = signature;
     ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &at, (long)*n);
     bool ok = sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, P256_HALF) == P256_HALF &&
@@ -110,8 +103,7 @@ static bool from_der(uint8_t *signature, size_t *n)
     return ok;
 }
 
-static eg_err add_signature(const signer *s, eg_buf *to, eg_problem *p)
-{
+static eg_err add_signature(const signer *s, eg_buf *to, eg_problem *p) {
     uint8_t signature[SIGNATURE_MAX];
     size_t n = sizeof signature;
     EVP_PKEY_CTX *options = NULL; /* ctx's */
@@ -130,8 +122,7 @@ static eg_err add_signature(const signer *s, eg_buf *to, eg_problem *p)
     return eg_base64url((eg_bytes){signature, n}, to);
 }
 
-eg_err eg_client_assertion(const eg_profile *profile, const char *audience, eg_buf *ret, eg_problem *p)
-{
+eg_err eg_client_assertion(const eg_profile *profile, const char *audience, eg_buf *ret, eg_problem *p) {
     EG_CLEANUP(signer_done) signer s = {0};
     EG_TRY(read_key(profile->client_key, &s.key, p));
     EG_TRY(choose_algorithm(profile, &s, p));

@@ -12,8 +12,7 @@
 #define SECRET_MAX 512
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-eg_err eg_mounted_file_read(const char *path, size_t max, eg_buf *ret, eg_problem *p)
-{
+eg_err eg_mounted_file_read(const char *path, size_t max, eg_buf *ret, eg_problem *p) {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
     char *to = NULL;
@@ -34,8 +33,7 @@ eg_err eg_mounted_file_read(const char *path, size_t max, eg_buf *ret, eg_proble
 typedef enum proof { PROOF_NONE = 0, PROOF_SECRET, PROOF_SECRET_FILE, PROOF_KEY, PROOF_TLS, PROOF_FEDERATED } proof;
 
 /* The variable that AKS and others set for workloads counts only where nothing else proves the client. */
-static const char *federated_file(const eg_profile *profile)
-{
+static const char *federated_file(const eg_profile *profile) {
     if (profile->federated_token_file[0] != '\0') {
         return profile->federated_token_file;
     }
@@ -44,13 +42,11 @@ static const char *federated_file(const eg_profile *profile)
     return !other && set ? set : "";
 }
 
-bool eg_profile_shows_certificate(const eg_profile *profile)
-{
+bool eg_profile_shows_certificate(const eg_profile *profile) {
     return strcmp(profile->client_proof, "tls") == 0;
 }
 
-static eg_err check_way(const eg_profile *profile, eg_problem *p)
-{
+static eg_err check_way(const eg_profile *profile, eg_problem *p) {
     if (profile->client_proof[0] == '\0' || strcmp(profile->client_proof, "assertion") == 0) {
         return EG_OK;
     }
@@ -60,8 +56,7 @@ static eg_err check_way(const eg_profile *profile, eg_problem *p)
     return profile->client_key[0] && profile->client_certificate[0] ? EG_OK : eg_fail(p, EG_ERR_INVALID, "client_proof tls owes a client_key and its client_certificate");
 }
 
-static eg_err choose(const eg_profile *profile, proof *ret, eg_problem *p)
-{
+static eg_err choose(const eg_profile *profile, proof *ret, eg_problem *p) {
     const struct {
         bool there;
         proof proof;
@@ -83,23 +78,20 @@ static eg_err choose(const eg_profile *profile, proof *ret, eg_problem *p)
     return EG_OK;
 }
 
-bool eg_client_proof_there(const eg_profile *profile)
-{
+bool eg_client_proof_there(const eg_profile *profile) {
     proof found = PROOF_NONE;
     return choose(profile, &found, NULL) != EG_OK || found != PROOF_NONE;
 }
 
 /* A line's end behind it is the editor's. */
-static void trim(eg_buf *b)
-{
+static void trim(eg_buf *b) {
     while (b->len > 0 && (b->ptr[b->len - 1] == '\n' || b->ptr[b->len - 1] == '\r')) {
         b->ptr[--b->len] = '\0';
     }
 }
 
 /* RFC 6749 section 2.3.1: both parts are form-encoded before they are joined. */
-static eg_err add_basic(const eg_profile *profile, const char *secret, eg_buf *ret)
-{
+static eg_err add_basic(const eg_profile *profile, const char *secret, eg_buf *ret) {
     EG_CLEANUP(eg_buf_done) eg_buf pair;
     eg_buf_init(&pair, 4096);
     eg_buf_init(ret, 8192);
@@ -112,19 +104,16 @@ static eg_err add_basic(const eg_profile *profile, const char *secret, eg_buf *r
     return e;
 }
 
-static eg_err add_secret(const eg_profile *profile, const eg_provider *provider, const char *secret, eg_buf *form, eg_buf *ret_authorization)
-{
+static eg_err add_secret(const eg_profile *profile, const eg_provider *provider, const char *secret, eg_buf *form, eg_buf *ret_authorization) {
     return provider->basic ? add_basic(profile, secret, ret_authorization) : eg_form_add(form, "client_secret", secret);
 }
 
-static eg_err add_assertion(const char *assertion, eg_buf *form)
-{
+static eg_err add_assertion(const char *assertion, eg_buf *form) {
     EG_TRY(eg_form_add(form, "client_assertion_type", ASSERTION_TYPE));
     return eg_form_add(form, "client_assertion", assertion);
 }
 
-eg_err eg_client_proof_add(const eg_profile *profile, const eg_provider *provider, eg_buf *form, eg_buf *ret_authorization, eg_problem *p)
-{
+eg_err eg_client_proof_add(const eg_profile *profile, const eg_provider *provider, eg_buf *form, eg_buf *ret_authorization, eg_problem *p) {
     proof how = PROOF_NONE;
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, EG_TOKEN_BYTES_MAX);

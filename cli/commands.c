@@ -1,8 +1,7 @@
 /* The table of commands for people. */
 #include "cli.h"
 
-int eg_cli_audit(int argc, char **argv)
-{
+int eg_cli_audit(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
     if (strcmp(verb, "verify") == 0) {
         return eg_cli_audit_verify(argc - 1, argv + 1);

@@ -3,8 +3,7 @@
 
 #include <stdarg.h>
 
-int eg_cli_complain(const eg_problem *p)
-{
+int eg_cli_complain(const eg_problem *p) {
     fprintf(stderr, "embergate: ");
     eg_cli_put_inert(stderr, eg_str_of(p->message[0] ? p->message : eg_err_code(p->code)));
     if (p->where[0]) {
@@ -21,8 +20,7 @@ int eg_cli_complain(const eg_problem *p)
     return mistake ? EG_EXIT_USAGE : EG_EXIT_FAILED;
 }
 
-int eg_cli_usage(const char *command, const char *fmt, ...)
-{
+int eg_cli_usage(const char *command, const char *fmt, ...) {
     va_list ap;
     fprintf(stderr, "embergate %s: ", command);
     va_start(ap, fmt);
@@ -32,14 +30,12 @@ int eg_cli_usage(const char *command, const char *fmt, ...)
     return EG_EXIT_USAGE;
 }
 
-void eg_cli_print_json(const json_t *v)
-{
+void eg_cli_print_json(const json_t *v) {
     json_dumpf(v, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
     putchar('\n');
 }
 
-void eg_cli_put_inert(FILE *to, eg_str text)
-{
+void eg_cli_put_inert(FILE *to, eg_str text) {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         /* C0, DEL and the two-byte forms of C1 (U+0080 to U+009F) can steer a terminal. */

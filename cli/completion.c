@@ -1,16 +1,14 @@
 /* `embergate completion`: a bash completion made from the command tables and their help texts. */
 #include "cli.h"
 
-static void print_names(const eg_command *commands, size_t n)
-{
+static void print_names(const eg_command *commands, size_t n) {
     for (size_t i = 0; i < n; i++) {
         printf("%s ", commands[i].name);
     }
 }
 
 /* The options of a command are the words of its help that begin with two dashes. */
-static void print_options(const eg_command *c)
-{
+static void print_options(const eg_command *c) {
     printf("    %s) words='--help", c->name);
     for (const char *at = c->help; (at = strstr(at, "--")) != NULL;) {
         size_t n = 2 + strspn(at + 2, "abcdefghijklmnopqrstuvwxyz-");
@@ -22,8 +20,7 @@ static void print_options(const eg_command *c)
     puts("' ;;");
 }
 
-int eg_cli_completion(int argc, char **argv)
-{
+int eg_cli_completion(int argc, char **argv) {
     (void)argc;
     (void)argv;
     printf("_embergate() {\n  local words\n  case \"${COMP_WORDS[1]}\" in\n");

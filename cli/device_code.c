@@ -19,27 +19,23 @@ typedef struct device {
     int64_t interval_s;
 } device;
 
-static void device_done(device *d)
-{
+static void device_done(device *d) {
     eg_cleanse(d, sizeof *d);
 }
 
-static int64_t mono_s(void)
-{
+static int64_t mono_s(void) {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec;
 }
 
-static bool take(const json_t *v, const char *name, char *to, size_t size)
-{
+static bool take(const json_t *v, const char *name, char *to, size_t size) {
     eg_str s = eg_json_str(v, name);
     (void)snprintf(to, size, "%.*s", EG_FMT(s));
     return s.len > 0 && s.len < size;
 }
 
-static eg_err read_device(const json_t *v, device *ret, eg_problem *p)
-{
+static eg_err read_device(const json_t *v, device *ret, eg_problem *p) {
     int64_t expires = 0;
     /* Google, and Entra's version 1, say verification_url. */
     bool there = take(v, "device_code", ret->code, sizeof ret->code) && take(v, "user_code", ret->user_code, sizeof ret->user_code) &&
@@ -57,8 +53,7 @@ static eg_err read_device(const json_t *v, device *ret, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err refused(long status, const json_t *v, eg_problem *p)
-{
+static eg_err refused(long status, const json_t *v, eg_problem *p) {
     eg_token_answer a = {.expires_in_s = 0};
     eg_str error = eg_json_str(v, "error"), said = eg_json_str(v, "error_description");
     if (error.len == 0) {
@@ -71,8 +66,7 @@ static eg_err refused(long status, const json_t *v, eg_problem *p)
 
 /* Section 3.1. A confidential client proves itself here too. PKCE isn't asked for here by any RFC, but Keycloak insists on it for clients that must use it;
  * others ignore it (RFC 6749 section 3.1). */
-static eg_err begin(const eg_profile *profile, const eg_provider *provider, device *ret, eg_problem *p)
-{
+static eg_err begin(const eg_profile *profile, const eg_provider *provider, device *ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf form, body = {0}, authorization = {0};
     char challenge[EG_RANDOM_TEXT_LEN];
     eg_buf_init(&form, EG_FORM_BYTES_MAX);
@@ -102,8 +96,7 @@ static eg_err begin(const eg_profile *profile, const eg_provider *provider, devi
     return e;
 }
 
-static void tell(const device *d)
-{
+static void tell(const device *d) {
     fputs("To sign in, open\n  ", stderr);
     eg_cli_put_inert(stderr, eg_str_of(d->uri));
     fputs("\nin a browser, on any machine, and enter the code\n  ", stderr);
@@ -115,8 +108,7 @@ static void tell(const device *d)
     fprintf(stderr, "\nEnter it only if you began this sign-in yourself. Waiting, at most %lld minutes …\n", (long long)((d->until_s - mono_s() + 59) / 60));
 }
 
-static eg_err poll_once(const eg_profile *profile, const eg_provider *provider, const device *d, eg_token_answer *ret, eg_problem *p)
-{
+static eg_err poll_once(const eg_profile *profile, const eg_provider *provider, const device *d, eg_token_answer *ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf form;
     eg_buf_init(&form, EG_FORM_BYTES_MAX);
     EG_TRY(eg_form_add(&form, "grant_type", GRANT));
@@ -127,8 +119,7 @@ static eg_err poll_once(const eg_profile *profile, const eg_provider *provider, 
 }
 
 /* Section 3.5: slow_down adds five seconds for good; a provider that can't be reached is asked half as often each time. */
-static eg_err wait_for_tokens(const eg_profile *profile, const eg_provider *provider, device *d, eg_token_answer *ret, eg_problem *p)
-{
+static eg_err wait_for_tokens(const eg_profile *profile, const eg_provider *provider, device *d, eg_token_answer *ret, eg_problem *p) {
     while (mono_s() + d->interval_s < d->until_s) {
         struct timespec left = {.tv_sec = (time_t)d->interval_s};
         (void)nanosleep(&left, NULL);
@@ -154,8 +145,7 @@ static eg_err wait_for_tokens(const eg_profile *profile, const eg_provider *prov
     return eg_fail_hint(p, "embergate login gives another one");
 }
 
-eg_err eg_sign_in_device(const eg_profile *profile, const eg_provider *provider, eg_token_answer *ret, eg_problem *p)
-{
+eg_err eg_sign_in_device(const eg_profile *profile, const eg_provider *provider, eg_token_answer *ret, eg_problem *p) {
     EG_CLEANUP(device_done) device d = {.code = ""};
     if (provider->device[0] == '\0') {
         (void)eg_fail(p, EG_ERR_NOT_BUILT, "the issuer has no sign-in by device code");

@@ -6,8 +6,7 @@
 
 static const struct option profile_option[] = {{"profile", required_argument, NULL, 'P'}, {"audience", required_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
 
-static bool take_profile(int argc, char **argv, const char **ret_audience)
-{
+static bool take_profile(int argc, char **argv, const char **ret_audience) {
     for (int c; (c = getopt_long(argc, argv, "", profile_option, NULL)) != -1;) {
         if (c == 'P') {
             eg_cli_use_profile(optarg);
@@ -21,8 +20,7 @@ static bool take_profile(int argc, char **argv, const char **ret_audience)
 }
 
 /* One word for a POSIX shell. */
-static void export_variable(const char *name, const char *value)
-{
+static void export_variable(const char *name, const char *value) {
     printf("export %s='", name);
     for (const char *c = value; *c; c++) {
         fputs(*c == '\'' ? "'\\''" : (char[]){*c, '\0'}, stdout);
@@ -30,8 +28,7 @@ static void export_variable(const char *name, const char *value)
     puts("'");
 }
 
-int eg_cli_env(int argc, char **argv)
-{
+int eg_cli_env(int argc, char **argv) {
     const char *audience = NULL;
     if (!take_profile(argc, argv, &audience) || audience) {
         return eg_cli_usage("env", "an option or argument is unknown");
@@ -64,8 +61,7 @@ int eg_cli_env(int argc, char **argv)
     return EG_EXIT_OK;
 }
 
-int eg_cli_token_command(int argc, char **argv)
-{
+int eg_cli_token_command(int argc, char **argv) {
     const char *audience = "gateway";
     if (!take_profile(argc, argv, &audience)) {
         return eg_cli_usage("token", "an option or argument is unknown");

@@ -15,19 +15,16 @@ typedef struct exchange {
     char error[CURL_ERROR_SIZE];
 } exchange;
 
-static void exchange_done(exchange *x)
-{
+static void exchange_done(exchange *x) {
     curl_easy_cleanup(x->curl);
     curl_slist_free_all(x->headers);
 }
 
-static size_t collect(char *data, size_t size, size_t n, void *to)
-{
+static size_t collect(char *data, size_t size, size_t n, void *to) {
     return eg_buf_add(to, data, size * n) == EG_OK ? size * n : 0;
 }
 
-static bool add_header(exchange *x, const char *line)
-{
+static bool add_header(exchange *x, const char *line) {
     struct curl_slist *longer = curl_slist_append(x->headers, line);
     if (longer) {
         x->headers = longer;
@@ -35,8 +32,7 @@ static bool add_header(exchange *x, const char *line)
     return longer != NULL;
 }
 
-static bool set_headers(exchange *x, const eg_cli_call *call)
-{
+static bool set_headers(exchange *x, const eg_cli_call *call) {
     char line[256];
     bool ok = add_header(x, "Expect:");
     (void)snprintf(line, sizeof line, call->content_type ? "Content-Type: %s" : "Content-Type:", call->content_type);
@@ -48,8 +44,7 @@ static bool set_headers(exchange *x, const eg_cli_call *call)
 }
 
 /* libcurl asks for no passphrase: a key that has one is refused. */
-static bool set_certificate(CURL *c, const eg_profile *client)
-{
+static bool set_certificate(CURL *c, const eg_profile *client) {
     if (!client || !eg_profile_shows_certificate(client)) {
         return true;
     }
@@ -57,8 +52,7 @@ static bool set_certificate(CURL *c, const eg_profile *client)
            !curl_easy_setopt(c, CURLOPT_KEYPASSWD, "");
 }
 
-static bool set_options(exchange *x, const eg_cli_call *call, eg_buf *body)
-{
+static bool set_options(exchange *x, const eg_cli_call *call, eg_buf *body) {
     CURL *c = x->curl;
     bool has_body = call->body.ptr != NULL;
     bool ok = !curl_easy_setopt(c, CURLOPT_URL, call->url) && !curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https") &&
@@ -86,8 +80,7 @@ static bool set_options(exchange *x, const eg_cli_call *call, eg_buf *body)
     return ok;
 }
 
-eg_err eg_cli_exchange(const eg_cli_call *call, long *ret_status, eg_buf *ret_body, eg_problem *p)
-{
+eg_err eg_cli_exchange(const eg_cli_call *call, long *ret_status, eg_buf *ret_body, eg_problem *p) {
     EG_CLEANUP(exchange_done) exchange x = {.curl = curl_easy_init()};
     eg_buf body;
     eg_buf_init(&body, call->provider ? PROVIDER_ANSWER_BYTES_MAX : ANSWER_BYTES_MAX);

@@ -17,8 +17,7 @@ typedef struct follower {
     time_t started;
 } follower;
 
-static bool is_final(const char *state)
-{
+static bool is_final(const char *state) {
     static const char *const finals[] = {"success", "dead", "killed", "error"};
     for (size_t i = 0; i < sizeof finals / sizeof finals[0]; i++) {
         if (strcmp(state, finals[i]) == 0) {
@@ -28,8 +27,7 @@ static bool is_final(const char *state)
     return false;
 }
 
-static void clear_progress(const follower *f)
-{
+static void clear_progress(const follower *f) {
     if (f->terminal) {
         fputs("\r\033[K", stderr);
     }
@@ -37,21 +35,18 @@ static void clear_progress(const follower *f)
 
 /* Spark's own log lines (timestamps and INFO) are for `embergate jobs log`; a person who waits sees what the job prints, warnings
  * and errors. */
-static bool worth_showing(eg_str line)
-{
+static bool worth_showing(eg_str line) {
     return line.ptr && line.len > 0 && !memmem(line.ptr, line.len, " INFO ", 6) && !memmem(line.ptr, line.len, " WARN ", 6) &&
            !eg_str_starts(line, "WARNING: ") && !eg_str_starts(line, "stdout: ");
 }
 
-size_t eg_cli_log_lines(const json_t *page)
-{
+size_t eg_cli_log_lines(const json_t *page) {
     size_t n = json_array_size(page);
     const char *last = n > 0 ? json_string_value(json_array_get(page, n - 1)) : NULL;
     return last && strcmp(last, "\nstderr: ") == 0 ? n - 1 : n;
 }
 
-static eg_err show_log(follower *f, eg_problem *p)
-{
+static eg_err show_log(follower *f, eg_problem *p) {
     for (;;) {
         char path[512];
         (void)snprintf(path, sizeof path, "%s/%lld/log?from=%lld&size=%d", f->path, (long long)f->id, (long long)f->next_line, LOG_PAGE);
@@ -77,8 +72,7 @@ static eg_err show_log(follower *f, eg_problem *p)
     }
 }
 
-static void show_state(follower *f, const char *state)
-{
+static void show_state(follower *f, const char *state) {
     long seconds = (long)(time(NULL) - f->started);
     if (strcmp(state, f->state) != 0) {
         clear_progress(f);
@@ -91,8 +85,7 @@ static void show_state(follower *f, const char *state)
     }
 }
 
-void eg_cli_print_usage(FILE *to, const json_t *batch)
-{
+void eg_cli_print_usage(FILE *to, const json_t *batch) {
     const json_t *usage = json_object_get(json_object_get(batch, "embergate"), "usage");
     if (usage) {
         fprintf(to, "used: %.1f core-seconds, %.1f GiB-seconds of memory, %.2f MiB read, %.2f MiB written\n",
@@ -103,8 +96,7 @@ void eg_cli_print_usage(FILE *to, const json_t *batch)
     }
 }
 
-eg_err eg_cli_follow(const char *path, int64_t id, bool live, bool json, int *ret_exit, eg_problem *p)
-{
+eg_err eg_cli_follow(const char *path, int64_t id, bool live, bool json, int *ret_exit, eg_problem *p) {
     follower f = {.path = path, .id = id, .live = live, .terminal = live && isatty(STDERR_FILENO), .started = time(NULL)};
     char one[300];
     (void)snprintf(one, sizeof one, "%s/%lld", path, (long long)id);

@@ -6,8 +6,7 @@
 
 #define SKEW_S 300
 
-static eg_err decode_claims(eg_str token, json_t **ret, eg_problem *p)
-{
+static eg_err decode_claims(eg_str token, json_t **ret, eg_problem *p) {
     eg_str rest = token;
     (void)eg_str_cut(&rest, '.');
     eg_str body = rest.ptr ? eg_str_cut(&rest, '.') : (eg_str){NULL, 0};
@@ -21,8 +20,7 @@ static eg_err decode_claims(eg_str token, json_t **ret, eg_problem *p)
 }
 
 /* One audience or several; with several, `azp` says for whom (OpenID Connect Core 1.0 section 3.1.3.7, items 3 to 5). */
-static bool for_client(const json_t *claims, const char *client_id)
-{
+static bool for_client(const json_t *claims, const char *client_id) {
     const json_t *aud = json_object_get(claims, "aud");
     size_t i;
     const json_t *one;
@@ -38,8 +36,7 @@ static bool for_client(const json_t *claims, const char *client_id)
     return eg_str_is(eg_json_str(claims, "aud"), client_id);
 }
 
-static void copy_name(const json_t *claims, char ret[128])
-{
+static void copy_name(const json_t *claims, char ret[128]) {
     static const char *const names[] = {"preferred_username", "email", "name", "sub"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         eg_str s = eg_json_str(claims, names[i]);
@@ -50,8 +47,7 @@ static void copy_name(const json_t *claims, char ret[128])
     }
 }
 
-eg_err eg_id_token_check(eg_str token, const eg_id_token_expected *expected, char ret_name[128], eg_problem *p)
-{
+eg_err eg_id_token_check(eg_str token, const eg_id_token_expected *expected, char ret_name[128], eg_problem *p) {
     EG_JSON_AUTO claims = NULL;
     EG_TRY(decode_claims(token, &claims, p));
     if (!eg_str_is(eg_json_str(claims, "iss"), expected->issuer)) {

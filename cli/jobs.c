@@ -11,8 +11,7 @@ typedef struct jobs_options {
     char path[256]; /* the collection */
 } jobs_options;
 
-static eg_err jobs_list(const jobs_options *o, const char *id, eg_problem *p)
-{
+static eg_err jobs_list(const jobs_options *o, const char *id, eg_problem *p) {
     (void)id;
     EG_JSON_AUTO v = NULL;
     EG_TRY(eg_cli_get_json(o->path, &v, p));
@@ -33,8 +32,7 @@ static eg_err jobs_list(const jobs_options *o, const char *id, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err one(const jobs_options *o, const char *method, const char *id, const char *tail, json_t **ret, eg_problem *p)
-{
+static eg_err one(const jobs_options *o, const char *method, const char *id, const char *tail, json_t **ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf path;
     eg_buf_init(&path, 1024);
     EG_TRY(eg_buf_addf(&path, "%s/", o->path));
@@ -43,8 +41,7 @@ static eg_err one(const jobs_options *o, const char *method, const char *id, con
     return eg_cli_send_json(method, path.ptr, NULL, ret, p);
 }
 
-static eg_err jobs_show(const jobs_options *o, const char *id, eg_problem *p)
-{
+static eg_err jobs_show(const jobs_options *o, const char *id, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     EG_TRY(one(o, "GET", id, "", &v, p));
     if (o->json) {
@@ -56,8 +53,7 @@ static eg_err jobs_show(const jobs_options *o, const char *id, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err jobs_log(const jobs_options *o, const char *id, eg_problem *p)
-{
+static eg_err jobs_log(const jobs_options *o, const char *id, eg_problem *p) {
     for (int64_t from = 0;;) {
         char tail[64];
         (void)snprintf(tail, sizeof tail, "/log?from=%lld&size=1000", (long long)from);
@@ -77,8 +73,7 @@ static eg_err jobs_log(const jobs_options *o, const char *id, eg_problem *p)
     }
 }
 
-static eg_err jobs_delete(const jobs_options *o, const char *id, eg_problem *p)
-{
+static eg_err jobs_delete(const jobs_options *o, const char *id, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     EG_TRY(one(o, "DELETE", id, "", &v, p));
     printf("batch %s was ended and deleted\n", id);
@@ -96,16 +91,14 @@ static const struct {
     {"delete", true, jobs_delete},
 };
 
-static eg_err collection(jobs_options *o, eg_problem *p)
-{
+static eg_err collection(jobs_options *o, eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile;
     EG_TRY(eg_profile_load(eg_cli_profile_path(), &profile, p));
     (void)snprintf(o->path, sizeof o->path, "/clusters/%s/livy/batches", o->cluster ? o->cluster : profile.cluster);
     return EG_OK;
 }
 
-int eg_cli_jobs(int argc, char **argv)
-{
+int eg_cli_jobs(int argc, char **argv) {
     static const struct option longs[] = {{"profile", required_argument, NULL, 'P'}, {"cluster", required_argument, NULL, 'c'},
                                           {"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
     jobs_options o = {0};

@@ -24,8 +24,7 @@ typedef struct login {
     eg_profile profile;
 } login;
 
-static bool take_options(login *o, int argc, char **argv)
-{
+static bool take_options(login *o, int argc, char **argv) {
     struct option longs[FIELD_OPTIONS + WAYS + 3] = {{"profile", required_argument, NULL, 'P'}, {"secret-stdin", no_argument, NULL, 'S'}};
     size_t n = 2;
     for (size_t i = 0; i < WAYS; i++) {
@@ -50,8 +49,7 @@ static bool take_options(login *o, int argc, char **argv)
     return optind == argc;
 }
 
-static void field_name(const char *option, char ret[32])
-{
+static void field_name(const char *option, char ret[32]) {
     size_t i = 0;
     for (; i < 31 && option[i]; i++) {
         ret[i] = option[i] == '-' ? '_' : option[i];
@@ -59,8 +57,7 @@ static void field_name(const char *option, char ret[32])
     ret[i] = '\0';
 }
 
-static eg_err apply_options(login *o, eg_problem *p)
-{
+static eg_err apply_options(login *o, eg_problem *p) {
     for (size_t i = 0; i < FIELD_OPTIONS; i++) {
         char name[32];
         field_name(field_options[i], name);
@@ -71,8 +68,7 @@ static eg_err apply_options(login *o, eg_problem *p)
     return o->way ? eg_profile_set(&o->profile, "login", o->way, p) : EG_OK;
 }
 
-static eg_err save_options(const login *o, eg_problem *p)
-{
+static eg_err save_options(const login *o, eg_problem *p) {
     char names[FIELD_OPTIONS][32];
     const char *given[FIELD_OPTIONS + 2] = {NULL};
     size_t n = 0;
@@ -89,8 +85,7 @@ static eg_err save_options(const login *o, eg_problem *p)
 }
 
 /* One line, by a pipe or from a file: on a terminal it would be seen, and stay in its scrollback. */
-static eg_err read_secret(eg_profile *profile, eg_problem *p)
-{
+static eg_err read_secret(eg_profile *profile, eg_problem *p) {
     char line[sizeof profile->client_secret];
     if (isatty(STDIN_FILENO)) {
         return eg_fail(p, EG_ERR_INVALID, "the secret is to come by a pipe or from a file: embergate login --secret-stdin < FILE");
@@ -106,8 +101,7 @@ static eg_err read_secret(eg_profile *profile, eg_problem *p)
     return e;
 }
 
-static eg_err ask(const login *o, eg_token_answer *ret, char ret_name[128], eg_problem *p)
-{
+static eg_err ask(const login *o, eg_token_answer *ret, char ret_name[128], eg_problem *p) {
     eg_provider provider;
     eg_sign_in_way way = EG_SIGN_IN_NONE;
     EG_TRY(eg_sign_in_way_of(&o->profile, &way, p));
@@ -122,8 +116,7 @@ static eg_err ask(const login *o, eg_token_answer *ret, char ret_name[128], eg_p
     return EG_OK;
 }
 
-static eg_err sign_in(login *o, eg_problem *p)
-{
+static eg_err sign_in(login *o, eg_problem *p) {
     EG_CLEANUP(eg_token_answer_done) eg_token_answer a = {.expires_in_s = 0};
     EG_CLEANUP(eg_session_done) eg_session s = {.name = ""};
     EG_CLEANUP(eg_session_leave) eg_session_place at = {.dir = -1, .lock = -1};
@@ -145,8 +138,7 @@ static eg_err sign_in(login *o, eg_problem *p)
     return EG_OK;
 }
 
-int eg_cli_login(int argc, char **argv)
-{
+int eg_cli_login(int argc, char **argv) {
     login o = {.way = NULL};
     if (!take_options(&o, argc, argv)) {
         return eg_cli_usage("login", "an option is unknown, or two ways of signing in are named");
@@ -158,8 +150,7 @@ int eg_cli_login(int argc, char **argv)
 }
 
 /* RFC 7009. What the provider isn't told it ends by itself; the file goes in any case. */
-static bool tell_provider(const eg_profile *profile, const eg_session *s)
-{
+static bool tell_provider(const eg_profile *profile, const eg_session *s) {
     eg_problem unused = {0};
     eg_provider provider;
     EG_CLEANUP(eg_buf_done) eg_buf form, body = {0}, authorization = {0};
@@ -178,8 +169,7 @@ static bool tell_provider(const eg_profile *profile, const eg_session *s)
     return e == EG_OK && status == 200;
 }
 
-static eg_err sign_out(eg_problem *p)
-{
+static eg_err sign_out(eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile = {.path = ""};
     EG_CLEANUP(eg_session_leave) eg_session_place at = {.dir = -1, .lock = -1};
     EG_CLEANUP(eg_session_done) eg_session s = {.name = ""};
@@ -198,8 +188,7 @@ static eg_err sign_out(eg_problem *p)
     return EG_OK;
 }
 
-int eg_cli_logout(int argc, char **argv)
-{
+int eg_cli_logout(int argc, char **argv) {
     static const struct option longs[] = {{"profile", required_argument, NULL, 'P'}, {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         if (c != 'P') {

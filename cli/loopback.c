@@ -13,8 +13,7 @@
 #define PEER_SECONDS 3
 #define CALLBACK "/callback?"
 
-eg_err eg_loopback_open(eg_loopback *ret, eg_problem *p)
-{
+eg_err eg_loopback_open(eg_loopback *ret, eg_problem *p) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -28,8 +27,7 @@ eg_err eg_loopback_open(eg_loopback *ret, eg_problem *p)
     return EG_OK;
 }
 
-void eg_loopback_close(eg_loopback *l)
-{
+void eg_loopback_close(eg_loopback *l) {
     if (l->fd >= 0) {
         close(l->fd);
     }
@@ -37,8 +35,7 @@ void eg_loopback_close(eg_loopback *l)
 }
 
 /* Any page may make a browser send requests here; one that resolved a name of its own to 127.0.0.1 is told by its Host. */
-static bool host_is_ours(eg_str head, unsigned port)
-{
+static bool host_is_ours(eg_str head, unsigned port) {
     char wanted[32];
     unsigned found = 0;
     (void)snprintf(wanted, sizeof wanted, "127.0.0.1:%u", port);
@@ -61,8 +58,7 @@ static bool host_is_ours(eg_str head, unsigned port)
 }
 
 /* RFC 6749 section 4.1.2: the form's encoding, so that '+' is a blank. Absent gives "". EG_ERR_INVALID: twice, malformed, too long. */
-static eg_err take(eg_arena *arena, eg_str query, const char *name, char *ret, size_t size)
-{
+static eg_err take(eg_arena *arena, eg_str query, const char *name, char *ret, size_t size) {
     bool found = false;
     for (eg_str rest = query; rest.ptr;) {
         eg_str value = eg_str_cut(&rest, '&');
@@ -80,13 +76,11 @@ static eg_err take(eg_arena *arena, eg_str query, const char *name, char *ret, s
     return EG_OK;
 }
 
-static bool same(const char *a, const char *b)
-{
+static bool same(const char *a, const char *b) {
     return strlen(a) == strlen(b) && eg_ct_eq(a, b, strlen(a));
 }
 
-static eg_err read_answer(eg_str query, const eg_loopback_expected *expected, eg_loopback_answer *ret)
-{
+static eg_err read_answer(eg_str query, const eg_loopback_expected *expected, eg_loopback_answer *ret) {
     EG_CLEANUP(eg_arena_free_p) eg_arena *arena = eg_arena_new(4 * REQUEST_BYTES_MAX);
     eg_loopback_answer a = {.code = ""};
     char state[256] = "", issuer[512] = "";
@@ -106,8 +100,7 @@ static eg_err read_answer(eg_str query, const eg_loopback_expected *expected, eg
     return EG_OK;
 }
 
-eg_err eg_loopback_read(eg_str request, unsigned port, const eg_loopback_expected *expected, eg_loopback_answer *ret)
-{
+eg_err eg_loopback_read(eg_str request, unsigned port, const eg_loopback_expected *expected, eg_loopback_answer *ret) {
     eg_str head = request;
     eg_str line = eg_str_cut(&head, '\n');
     if (!head.ptr || !eg_str_starts(line, "GET ") || !host_is_ours(head, port)) {
@@ -122,23 +115,20 @@ eg_err eg_loopback_read(eg_str request, unsigned port, const eg_loopback_expecte
     return read_answer((eg_str){target.ptr + skip, target.len - skip}, expected, ret);
 }
 
-static int64_t now_ms(void)
-{
+static int64_t now_ms(void) {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static bool ready(int fd, int64_t until_ms)
-{
+static bool ready(int fd, int64_t until_ms) {
     int64_t left = until_ms - now_ms();
     struct pollfd one = {.fd = fd, .events = POLLIN};
     return left > 0 && poll(&one, 1, (int)left) == 1;
 }
 
 /* Up to the empty line; a browser's GET has no body. */
-static eg_str receive_head(int fd, char buf[REQUEST_BYTES_MAX], int64_t until_ms)
-{
+static eg_str receive_head(int fd, char buf[REQUEST_BYTES_MAX], int64_t until_ms) {
     size_t n = 0;
     while (n < REQUEST_BYTES_MAX && ready(fd, until_ms)) {
         ssize_t got = recv(fd, buf + n, REQUEST_BYTES_MAX - n, 0);
@@ -153,8 +143,7 @@ static eg_str receive_head(int fd, char buf[REQUEST_BYTES_MAX], int64_t until_ms
     return (eg_str){NULL, 0};
 }
 
-static void answer(int fd, const char *status, const char *sentence)
-{
+static void answer(int fd, const char *status, const char *sentence) {
     char text[1024];
     int n = snprintf(text, sizeof text,
                      "HTTP/1.1 %s\r\nContent-Type: text/html; charset=utf-8\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
@@ -164,8 +153,7 @@ static void answer(int fd, const char *status, const char *sentence)
 }
 
 /* EG_OK when the answer came. */
-static eg_err serve_one(int fd, unsigned port, const eg_loopback_expected *expected, eg_loopback_answer *ret)
-{
+static eg_err serve_one(int fd, unsigned port, const eg_loopback_expected *expected, eg_loopback_answer *ret) {
     char buf[REQUEST_BYTES_MAX];
     eg_str head = receive_head(fd, buf, now_ms() + PEER_SECONDS * 1000);
     eg_err e = head.ptr ? eg_loopback_read(head, port, expected, ret) : EG_ERR_NOT_FOUND;
@@ -178,8 +166,7 @@ static eg_err serve_one(int fd, unsigned port, const eg_loopback_expected *expec
     return e;
 }
 
-eg_err eg_loopback_wait(eg_loopback *l, const eg_loopback_expected *expected, unsigned seconds, eg_loopback_answer *ret, eg_problem *p)
-{
+eg_err eg_loopback_wait(eg_loopback *l, const eg_loopback_expected *expected, unsigned seconds, eg_loopback_answer *ret, eg_problem *p) {
     const int64_t until_ms = now_ms() + (int64_t)seconds * 1000;
     while (ready(l->fd, until_ms)) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);

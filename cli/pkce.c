@@ -5,8 +5,7 @@
 #include <embergate/encoding.h>
 #include <embergate/secret.h>
 
-static eg_err encode(eg_bytes b, char ret[EG_RANDOM_TEXT_LEN])
-{
+static eg_err encode(eg_bytes b, char ret[EG_RANDOM_TEXT_LEN]) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, EG_RANDOM_TEXT_LEN - 1);
     EG_TRY(eg_base64url(b, &text));
@@ -15,8 +14,7 @@ static eg_err encode(eg_bytes b, char ret[EG_RANDOM_TEXT_LEN])
     return EG_OK;
 }
 
-eg_err eg_random_text(char ret[EG_RANDOM_TEXT_LEN])
-{
+eg_err eg_random_text(char ret[EG_RANDOM_TEXT_LEN]) {
     uint8_t raw[32];
     eg_random(raw, sizeof raw);
     eg_err e = encode((eg_bytes){raw, sizeof raw}, ret);
@@ -24,8 +22,7 @@ eg_err eg_random_text(char ret[EG_RANDOM_TEXT_LEN])
     return e;
 }
 
-eg_err eg_pkce_challenge(const char *verifier, char ret[EG_RANDOM_TEXT_LEN])
-{
+eg_err eg_pkce_challenge(const char *verifier, char ret[EG_RANDOM_TEXT_LEN]) {
     uint8_t digest[EG_SHA256_LEN];
     eg_sha256(eg_str_bytes(eg_str_of(verifier)), digest);
     return encode((eg_bytes){digest, sizeof digest}, ret);

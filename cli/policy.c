@@ -36,13 +36,11 @@ static const struct option policy_long[] = {
     {NULL, 0, NULL, 0},
 };
 
-static eg_policy_grant grant_of(const policy_options *o)
-{
+static eg_policy_grant grant_of(const policy_options *o) {
     return (eg_policy_grant){.role = o->role, .principal = o->principal, .principal_type = o->type ? o->type : "ServicePrincipal", .scope = o->scope};
 }
 
-static eg_err order(policy_options *o, eg_err (*run)(const eg_policy_orders *o, eg_problem *p), eg_problem *p)
-{
+static eg_err order(policy_options *o, eg_err (*run)(const eg_policy_orders *o, eg_problem *p), eg_problem *p) {
     const eg_policy_grant g = grant_of(o);
     const eg_policy_orders orders = {.place = &o->place, .ticket = o->ticket, .justification = o->justification, .author = o->author, .operands = o->operands, .grant = &g,
                                      .duration = o->duration, .dry_run = o->dry_run, .json = o->json};
@@ -52,8 +50,7 @@ static eg_err order(policy_options *o, eg_err (*run)(const eg_policy_orders *o, 
 static eg_err assign_in_store(const eg_policy_orders *o, eg_problem *p) { return eg_cli_policy_assign_in(o, true, p); }
 static eg_err unassign_in_store(const eg_policy_orders *o, eg_problem *p) { return eg_cli_policy_assign_in(o, false, p); }
 
-static eg_err policy_assign(policy_options *o, eg_problem *p)
-{
+static eg_err policy_assign(policy_options *o, eg_problem *p) {
     eg_policy_grant g = grant_of(o);
     EG_TRY(o->place.dir[0] ? eg_policy_grant_write(o->place.dir, &g, p) : order(o, assign_in_store, p));
     if (!o->json) {
@@ -62,8 +59,7 @@ static eg_err policy_assign(policy_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err policy_unassign(policy_options *o, eg_problem *p)
-{
+static eg_err policy_unassign(policy_options *o, eg_problem *p) {
     eg_policy_grant g = grant_of(o);
     EG_TRY(o->place.dir[0] ? eg_policy_grant_remove(o->place.dir, &g, p) : order(o, unassign_in_store, p));
     if (!o->json) {
@@ -72,8 +68,7 @@ static eg_err policy_unassign(policy_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err policy_check(policy_options *o, eg_problem *p)
-{
+static eg_err policy_check(policy_options *o, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
     const char *dir = o->operands[0] ? o->operands[0] : o->place.dir;
     const eg_err e = dir[0] ? eg_policy_load(dir, 1, &loaded, p) : eg_policy_place_load(&o->place, &loaded, NULL, p);
@@ -82,22 +77,19 @@ static eg_err policy_check(policy_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_policy_access_question question_of(const policy_options *o, const eg_policy *pol)
-{
+static eg_policy_access_question question_of(const policy_options *o, const eg_policy *pol) {
     return (eg_policy_access_question){.policy = pol, .tenant = o->tenant, .principal = o->principal, .scope = o->scope, .action = o->action, .source = o->source, .subnet = o->subnet,
                                        .path = o->path, .time = o->time, .groups = o->groups, .group_count = o->group_count, .data_action = o->data_action, .json = o->json};
 }
 
-static eg_err policy_explain(policy_options *o, eg_problem *p)
-{
+static eg_err policy_explain(policy_options *o, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
     EG_TRY(eg_policy_place_load(&o->place, &loaded, NULL, p));
     const eg_policy_access_question q = question_of(o, loaded);
     return eg_cli_policy_check_access(&q, p);
 }
 
-static eg_err policy_who_can(policy_options *o, eg_problem *p)
-{
+static eg_err policy_who_can(policy_options *o, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *loaded = NULL;
     o->action = o->operands[0] ? o->operands[0] : o->action;
     if (!o->action || !o->scope) {
@@ -108,28 +100,24 @@ static eg_err policy_who_can(policy_options *o, eg_problem *p)
     return eg_cli_policy_who_can(&q, p);
 }
 
-static eg_err policy_what_if(policy_options *o, eg_problem *p)
-{
+static eg_err policy_what_if(policy_options *o, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *now = NULL;
     EG_TRY(eg_policy_place_load(&o->place, &now, NULL, p));
     return o->replay ? eg_cli_policy_replay(now, o->operands[0], o->since, o->json, p) : eg_cli_policy_what_if(now, o->operands[0], p);
 }
 
-static eg_err policy_prove(policy_options *o, eg_problem *p)
-{
+static eg_err policy_prove(policy_options *o, eg_problem *p) {
     const eg_policy_pair pair = {o->operands[0], o->operands[1], o->place.separate_duties};
     return eg_cli_policy_prove(&pair, o->json, &o->status, p);
 }
 
-static eg_err policy_test(policy_options *o, eg_problem *p)
-{
+static eg_err policy_test(policy_options *o, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
     EG_TRY(eg_policy_place_load(&o->place, &pol, NULL, p));
     return eg_cli_policy_test(pol, o->tenant, o->operands[0], &o->status, p);
 }
 
-static eg_err policy_flow(policy_options *o, eg_problem *p)
-{
+static eg_err policy_flow(policy_options *o, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
     EG_TRY(eg_policy_place_load(&o->place, &pol, NULL, p));
     const eg_policy_flow_question q = {.policy = pol, .subnet = o->subnet, .source = o->source, .destination = o->destination, .account = o->account, .json = o->json};
@@ -137,8 +125,7 @@ static eg_err policy_flow(policy_options *o, eg_problem *p)
 }
 
 /* "/subscriptions/{s}" or what lies below it. */
-static eg_err policy_compliance(policy_options *o, eg_problem *p)
-{
+static eg_err policy_compliance(policy_options *o, eg_problem *p) {
     char subscription[64];
     eg_str rest = eg_str_of(o->scope);
     (void)eg_str_cut(&rest, '/');
@@ -195,8 +182,7 @@ static const struct {
     {"compliance", NEEDS_SCOPE, policy_compliance},
 };
 
-static bool take_policy_option(policy_options *o, int c)
-{
+static bool take_policy_option(policy_options *o, int c) {
     switch (c) {
     case 'P': eg_cli_use_profile(optarg); return true;
     case 'd': o->dir = optarg; return true;
@@ -237,8 +223,7 @@ static bool take_policy_option(policy_options *o, int c)
 }
 
 /* What the verb needs and was not given; NULL = nothing. */
-static const char *missing(const policy_options *o, unsigned needs)
-{
+static const char *missing(const policy_options *o, unsigned needs) {
     if ((needs & NEEDS_GRANT) && (!o->role || !o->principal || !o->scope)) {
         return "--role, --principal and --scope are owed";
     }
@@ -261,8 +246,7 @@ static const char *missing(const policy_options *o, unsigned needs)
 }
 
 /* Where the policies are: --policies, or what the state directory (--state, else the profile's) or the gateway of the profile has. */
-static eg_err find_place(policy_options *o, unsigned needs, eg_profile *profile, eg_problem *p)
-{
+static eg_err find_place(policy_options *o, unsigned needs, eg_profile *profile, eg_problem *p) {
     eg_policy_place *w = &o->place;
     bool files = false;
     (void)snprintf(w->dir, sizeof w->dir, "%s", o->dir ? o->dir : "");
@@ -293,8 +277,7 @@ static eg_err find_place(policy_options *o, unsigned needs, eg_profile *profile,
     return EG_OK;
 }
 
-int eg_cli_policy(int argc, char **argv)
-{
+int eg_cli_policy(int argc, char **argv) {
     static policy_options o; /* large, and there is one */
     o.status = EG_EXIT_OK;
     for (int c; (c = getopt_long(argc, argv, "", policy_long, NULL)) != -1;) {

@@ -12,8 +12,7 @@ typedef struct place {
     eg_str account_id, account, container;
 } place;
 
-static place place_of(const char *scope)
-{
+static place place_of(const char *scope) {
     place w = {.account = {NULL, 0}};
     eg_str rest = eg_str_of(scope), last = {"", 0};
     while (rest.ptr) {
@@ -29,8 +28,7 @@ static place place_of(const char *scope)
     return w;
 }
 
-static eg_err principal_of(const eg_policy_access_question *q, eg_principal **ret, eg_problem *p)
-{
+static eg_err principal_of(const eg_policy_access_question *q, eg_principal **ret, eg_problem *p) {
     EG_CLEANUP(eg_principal_unref_p) eg_principal *who = eg_principal_new();
     if (!who || (q->group_count > 0 && !(who->groups = calloc(q->group_count, sizeof *who->groups)))) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
@@ -49,8 +47,7 @@ static eg_err principal_of(const eg_policy_access_question *q, eg_principal **re
     return EG_OK;
 }
 
-static eg_err access_of(const eg_policy_access_question *q, const eg_principal *who, eg_access *ret, eg_problem *p)
-{
+static eg_err access_of(const eg_policy_access_question *q, const eg_principal *who, eg_access *ret, eg_problem *p) {
     const place w = place_of(q->scope);
     eg_access a = {.who = who, .resource_tenant = eg_str_of(q->tenant), .action = eg_str_of(q->action), .data_action = q->data_action, .scope = eg_str_of(q->scope),
                    .now_ns = eg_wall_ns(&eg_clock_system), .account = w.account, .container = w.container, .subnet = eg_str_of(q->subnet)};
@@ -63,8 +60,7 @@ static eg_err access_of(const eg_policy_access_question *q, const eg_principal *
 }
 
 /* From where: the security group of the listener's subnet, if one is named, then the network rules of the account, if the scope is of one. */
-static eg_decision ask_network(const eg_policy_access_question *q)
-{
+static eg_decision ask_network(const eg_policy_access_question *q) {
     const place w = place_of(q->scope);
     eg_decision d = {.allowed = true};
     if (q->subnet) {
@@ -79,16 +75,14 @@ static eg_decision ask_network(const eg_policy_access_question *q)
 }
 
 /* Titles and conditions are what somebody wrote. */
-static void put_lines(eg_str text)
-{
+static void put_lines(eg_str text) {
     while (text.ptr && text.len > 0) {
         eg_cli_put_inert(stdout, eg_str_cut(&text, '\n'));
         putchar('\n');
     }
 }
 
-eg_err eg_cli_policy_check_access(const eg_policy_access_question *q, eg_problem *p)
-{
+eg_err eg_cli_policy_check_access(const eg_policy_access_question *q, eg_problem *p) {
     EG_CLEANUP(eg_principal_unref_p) eg_principal *who = NULL;
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_access a;
@@ -121,8 +115,7 @@ eg_err eg_cli_policy_check_access(const eg_policy_access_question *q, eg_problem
 }
 
 /* Principals and groups, each with the assignments by which it may; deny assignments go before them and are told too. */
-eg_err eg_cli_policy_who_can(const eg_policy_access_question *q, eg_problem *p)
-{
+eg_err eg_cli_policy_who_can(const eg_policy_access_question *q, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_JSON_AUTO list = json_array();
     eg_buf_init(&text, 16u << 20);

@@ -15,8 +15,7 @@ typedef struct gathering {
     json_t *ids;      /* "{folder} {id in lower case}" → the file that it came from */
 } gathering;
 
-static eg_err key_of(eg_policy_kind kind, const char *file, eg_str text, eg_buf *ret, eg_problem *p)
-{
+static eg_err key_of(eg_policy_kind kind, const char *file, eg_str text, eg_buf *ret, eg_problem *p) {
     const eg_policy_document d = {kind, file, text, NULL};
     EG_TRY(eg_buf_addf(ret, "%s ", eg_policy_folders[kind]));
     EG_TRY(eg_policy_document_id(&d, ret, p));
@@ -26,8 +25,7 @@ static eg_err key_of(eg_policy_kind kind, const char *file, eg_str text, eg_buf 
     return EG_OK;
 }
 
-static eg_err take(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p)
-{
+static eg_err take(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
     gathering *g = ctx;
     EG_CLEANUP(eg_buf_done) eg_buf key;
     json_t *v = NULL;
@@ -44,8 +42,7 @@ static eg_err take(void *ctx, eg_policy_kind kind, const char *file, eg_str text
 }
 
 /* The kind by the folder that the file lies in, else by the type of what it holds. */
-static eg_err kind_of(const char *path, eg_str text, eg_policy_kind *ret, eg_problem *p)
-{
+static eg_err kind_of(const char *path, eg_str text, eg_policy_kind *ret, eg_problem *p) {
     const char *slash = strrchr(path, '/'), *before = slash;
     while (before && before > path && before[-1] != '/') {
         before--;
@@ -71,8 +68,7 @@ static eg_err kind_of(const char *path, eg_str text, eg_policy_kind *ret, eg_pro
     return eg_fail_at(p, "%s", path);
 }
 
-static eg_err take_file(gathering *g, const char *path, eg_problem *p)
-{
+static eg_err take_file(gathering *g, const char *path, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_policy_kind kind = 0;
     eg_buf_init(&text, FILE_MAX);
@@ -84,8 +80,7 @@ static eg_err take_file(gathering *g, const char *path, eg_problem *p)
 }
 
 /* Whatever the store has and the directory hasn't goes. */
-static eg_err add_deletes(const gathering *g, const json_t *documents, json_t *deletes, eg_problem *p)
-{
+static eg_err add_deletes(const gathering *g, const json_t *documents, json_t *deletes, eg_problem *p) {
     for (size_t i = 0; i < json_array_size(documents); i++) {
         const json_t *v = json_array_get(documents, i);
         EG_CLEANUP(eg_buf_done) eg_buf key, text;
@@ -103,14 +98,12 @@ static eg_err add_deletes(const gathering *g, const json_t *documents, json_t *d
     return EG_OK;
 }
 
-static bool is_dir(const char *path)
-{
+static bool is_dir(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-eg_err eg_cli_policy_apply(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_apply(const eg_policy_orders *o, eg_problem *p) {
     EG_JSON_AUTO puts = json_array();
     EG_JSON_AUTO ids = json_object();
     EG_JSON_AUTO deletes = json_array();
@@ -142,8 +135,7 @@ eg_err eg_cli_policy_apply(const eg_policy_orders *o, eg_problem *p)
 }
 
 /* A file's name from a document's: whatever could be anything but a name becomes an underscore. */
-static void file_name(const json_t *document, size_t index, char ret[200])
-{
+static void file_name(const json_t *document, size_t index, char ret[200]) {
     const eg_str name = eg_json_str(document, "name");
     size_t n = 0;
     for (; n < name.len && n < 100; n++) {
@@ -155,8 +147,7 @@ static void file_name(const json_t *document, size_t index, char ret[200])
     (void)snprintf(ret + n, 200 - n, index ? "-%zu.json" : ".json", index);
 }
 
-static eg_err write_document(const char *dir, const json_t *v, eg_problem *p)
-{
+static eg_err write_document(const char *dir, const json_t *v, eg_problem *p) {
     char path[1400], name[200];
     const eg_str folder = eg_json_str(v, "type");
     const json_t *document = json_object_get(v, "document");
@@ -177,8 +168,7 @@ static eg_err write_document(const char *dir, const json_t *v, eg_problem *p)
     return e;
 }
 
-eg_err eg_cli_policy_export(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_export(const eg_policy_orders *o, eg_problem *p) {
     EG_JSON_AUTO in = json_object();
     EG_JSON_AUTO now = NULL;
     const char *dir = o->operands[0];
@@ -198,8 +188,7 @@ eg_err eg_cli_policy_export(const eg_policy_orders *o, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_cli_policy_assign_in(const eg_policy_orders *o, bool add, eg_problem *p)
-{
+eg_err eg_cli_policy_assign_in(const eg_policy_orders *o, bool add, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
     EG_CLEANUP(eg_buf_done) eg_buf text, id;
     EG_JSON_AUTO document = NULL;

@@ -11,8 +11,7 @@
 
 #define TEST_BYTES_MAX (4u << 20)
 
-static eg_err load_both(const eg_policy_pair *pair, eg_policy **ret_older, eg_policy **ret_newer, eg_problem *p)
-{
+static eg_err load_both(const eg_policy_pair *pair, eg_policy **ret_older, eg_policy **ret_newer, eg_problem *p) {
     eg_policy *older = NULL;
     EG_TRY(eg_policy_load(pair->older, 1, &older, p));
     eg_err e = eg_policy_load(pair->newer, 2, ret_newer, p);
@@ -26,8 +25,7 @@ static eg_err load_both(const eg_policy_pair *pair, eg_policy **ret_older, eg_po
     return EG_OK;
 }
 
-eg_err eg_cli_policy_what_if(const eg_policy *older, const char *newer_dir, eg_problem *p)
-{
+eg_err eg_cli_policy_what_if(const eg_policy *older, const char *newer_dir, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *newer = NULL;
     EG_TRY(eg_policy_load(newer_dir, 2, &newer, p));
     eg_policy_separate_duties(newer, eg_policy_separates_duties(older));
@@ -43,8 +41,7 @@ eg_err eg_cli_policy_what_if(const eg_policy *older, const char *newer_dir, eg_p
     return EG_OK;
 }
 
-eg_err eg_cli_policy_prove(const eg_policy_pair *pair, bool json, int *ret_status, eg_problem *p)
-{
+eg_err eg_cli_policy_prove(const eg_policy_pair *pair, bool json, int *ret_status, eg_problem *p) {
     static const char *const verdicts[] = {"undecided", "holds", "fails"};
     EG_CLEANUP(eg_policy_unref_p) eg_policy *older = NULL;
     EG_CLEANUP(eg_policy_unref_p) eg_policy *newer = NULL;
@@ -63,8 +60,7 @@ eg_err eg_cli_policy_prove(const eg_policy_pair *pair, bool json, int *ret_statu
     return EG_OK;
 }
 
-static eg_err read_tests(const char *path, json_t **ret, eg_problem *p)
-{
+static eg_err read_tests(const char *path, json_t **ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, TEST_BYTES_MAX);
     EG_TRY(eg_file_read(AT_FDCWD, path, TEST_BYTES_MAX, &text, p));
@@ -72,8 +68,7 @@ static eg_err read_tests(const char *path, json_t **ret, eg_problem *p)
     return json_is_array(json_object_get(*ret, "tests")) ? EG_OK : eg_fail(p, EG_ERR_INVALID, "%s: {\"tests\":[…]} is expected", path);
 }
 
-static eg_err fill_principal(const json_t *test, const char *tenant, eg_principal *who, eg_problem *p)
-{
+static eg_err fill_principal(const json_t *test, const char *tenant, eg_principal *who, eg_problem *p) {
     const json_t *groups = json_object_get(test, "groups");
     const char *id = json_string_value(json_object_get(test, "principal"));
     size_t n = json_array_size(groups);
@@ -91,14 +86,12 @@ static eg_err fill_principal(const json_t *test, const char *tenant, eg_principa
     return EG_OK;
 }
 
-static eg_str text_of(const json_t *test, const char *name)
-{
+static eg_str text_of(const json_t *test, const char *name) {
     return eg_str_of(json_string_value(json_object_get(test, name)));
 }
 
 /* A misspelt member would ask something else than was meant, and be believed. */
-static eg_err check_members(const json_t *test, eg_problem *p)
-{
+static eg_err check_members(const json_t *test, eg_problem *p) {
     static const char *const known[] = {"name", "principal", "groups", "action", "dataAction", "scope", "account", "container", "path", "prefix", "time", "source", "port", "subnet", "accountId",
                                         "expect"};
     const char *name;
@@ -116,8 +109,7 @@ static eg_err check_members(const json_t *test, eg_problem *p)
 }
 
 /* A connection from an address to a listener's subnet, or to a storage account: {"source", "subnet" or "accountId", "port"}; with an account, `subnet` is that of the cluster whose job asks. */
-static eg_err run_flow(const eg_policy *pol, const json_t *test, eg_decision *ret, eg_problem *p)
-{
+static eg_err run_flow(const eg_policy *pol, const json_t *test, eg_decision *ret, eg_problem *p) {
     const eg_str source = text_of(test, "source"), subnet = text_of(test, "subnet"), account = text_of(test, "accountId");
     int64_t port = 0;
     EG_TRY(eg_json_get_int(test, "port", 443, 0, 65535, &port, p));
@@ -135,8 +127,7 @@ static eg_err run_flow(const eg_policy *pol, const json_t *test, eg_decision *re
 }
 
 /* One expected decision: {"name", "principal", "groups", "action" or "dataAction", "scope", "container", "path", "time", "expect": "allow" or "deny"}, or of a connection. */
-static eg_err run_access(const eg_policy *pol, const char *tenant, const json_t *test, eg_decision *ret, eg_problem *p)
-{
+static eg_err run_access(const eg_policy *pol, const char *tenant, const json_t *test, eg_decision *ret, eg_problem *p) {
     EG_CLEANUP(eg_principal_unref_p) eg_principal *who = eg_principal_new();
     if (!who) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
@@ -156,8 +147,7 @@ static eg_err run_access(const eg_policy *pol, const char *tenant, const json_t 
     return EG_OK;
 }
 
-static eg_err run_test(const eg_policy *pol, const char *tenant, const json_t *test, bool *ret_fits, eg_decision *ret, eg_problem *p)
-{
+static eg_err run_test(const eg_policy *pol, const char *tenant, const json_t *test, bool *ret_fits, eg_decision *ret, eg_problem *p) {
     const eg_str expect = text_of(test, "expect");
     EG_TRY(check_members(test, p));
     if (!expect.ptr || !(eg_str_is(expect, "allow") || eg_str_is(expect, "deny"))) {
@@ -168,8 +158,7 @@ static eg_err run_test(const eg_policy *pol, const char *tenant, const json_t *t
     return EG_OK;
 }
 
-eg_err eg_cli_policy_test(const eg_policy *pol, const char *tenant, const char *file, int *ret_status, eg_problem *p)
-{
+eg_err eg_cli_policy_test(const eg_policy *pol, const char *tenant, const char *file, int *ret_status, eg_problem *p) {
     EG_JSON_AUTO all = NULL;
     EG_TRY(read_tests(file, &all, p));
     const json_t *tests = json_object_get(all, "tests");

@@ -6,8 +6,7 @@
 #include <embergate/json.h>
 
 /* "192.0.2.7:443", "[2001:db8::1]:443", or an address alone; the port is then 0. */
-static bool split(const char *text, eg_str *ret_address, uint16_t *ret_port)
-{
+static bool split(const char *text, eg_str *ret_address, uint16_t *ret_port) {
     eg_str all = eg_str_of(text);
     const char *last = strrchr(text, ':');
     uint64_t port = 0;
@@ -25,8 +24,7 @@ static bool split(const char *text, eg_str *ret_address, uint16_t *ret_port)
     return ret_address->len > 0;
 }
 
-static void print_decision(const eg_decision *d, bool json)
-{
+static void print_decision(const eg_decision *d, bool json) {
     if (json) {
         EG_JSON_AUTO v = json_pack("{s:s, s:s, s:s}", "access", d->allowed ? "Allow" : "Deny", "ruleName", d->rule, "reason", d->reason);
         eg_cli_print_json(v);
@@ -35,8 +33,7 @@ static void print_decision(const eg_decision *d, bool json)
     }
 }
 
-eg_err eg_cli_policy_flow(const eg_policy_flow_question *q, int *ret_status, eg_problem *p)
-{
+eg_err eg_cli_policy_flow(const eg_policy_flow_question *q, int *ret_status, eg_problem *p) {
     const eg_policy *pol = q->policy;
     eg_str source, destination = {"", 0};
     uint16_t source_port = 0, destination_port = 0;
@@ -57,14 +54,12 @@ eg_err eg_cli_policy_flow(const eg_policy_flow_question *q, int *ret_status, eg_
     return EG_OK;
 }
 
-static const char *text_of(const json_t *v, const char *name)
-{
+static const char *text_of(const json_t *v, const char *name) {
     const char *text = json_string_value(json_object_get(v, name));
     return text ? text : "";
 }
 
-eg_err eg_cli_policy_compliance(const char *subscription, bool json, int *ret_status, eg_problem *p)
-{
+eg_err eg_cli_policy_compliance(const char *subscription, bool json, int *ret_status, eg_problem *p) {
     char path[256];
     EG_JSON_AUTO v = NULL;
     (void)snprintf(path, sizeof path, "/subscriptions/%s/providers/Microsoft.PolicyInsights/policyStates/latest/queryResults?api-version=2019-10-01", subscription);

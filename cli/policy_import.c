@@ -14,14 +14,12 @@ typedef struct importing {
     size_t taken, refused, built_in;
 } importing;
 
-static void report(importing *m, const char *file, size_t index, const char *name, const eg_problem *p)
-{
+static void report(importing *m, const char *file, size_t index, const char *name, const eg_problem *p) {
     m->refused++;
     printf("not taken: %s[%zu] %s: %s%s%s\n", file, index, name ? name : "", p->message, p->where[0] ? " at " : "", p->where);
 }
 
-static eg_err read_list(const char *file, json_t **ret, eg_problem *p)
-{
+static eg_err read_list(const char *file, json_t **ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_JSON_AUTO v = NULL;
     eg_buf_init(&text, FILE_MAX);
@@ -38,8 +36,7 @@ static eg_err read_list(const char *file, json_t **ret, eg_problem *p)
 }
 
 /* az prints members flat that Azure's API has in "properties": those that are named go in, those that decide nothing and are az's own go away. */
-static json_t *folded(const json_t *flat, const char *const *top, const char *const *dropped)
-{
+static json_t *folded(const json_t *flat, const char *const *top, const char *const *dropped) {
     json_t *out = json_object(), *properties = json_object();
     const char *name;
     json_t *v;
@@ -66,8 +63,7 @@ static json_t *folded(const json_t *flat, const char *const *top, const char *co
 
 static const char *const id_top[] = {"id", "name", "type", NULL};
 
-static json_t *role_of(const json_t *flat)
-{
+static json_t *role_of(const json_t *flat) {
     static const char *const none[] = {NULL};
     json_t *out = folded(flat, id_top, none), *properties = json_object_get(out, "properties"), *custom = json_object_get(properties, "roleType");
     const char *type = json_string_value(custom);
@@ -77,14 +73,12 @@ static json_t *role_of(const json_t *flat)
     return out;
 }
 
-static json_t *assignment_of(const json_t *flat)
-{
+static json_t *assignment_of(const json_t *flat) {
     static const char *const dropped[] = {"principalName", "roleDefinitionName", "resourceGroup", NULL};
     return folded(flat, id_top, dropped);
 }
 
-static json_t *group_of(const json_t *flat)
-{
+static json_t *group_of(const json_t *flat) {
     static const char *const top[] = {"id", "name", "type", "location", "tags", "etag", NULL}, *const dropped[] = {"resourceGroup", "resourceGuid", "provisioningState", "subnets",
                                                                                                                "networkInterfaces", "flowLogs", "defaultSecurityRules", NULL};
     static const char *const rule_top[] = {"id", "name", "type", "etag", NULL}, *const rule_dropped[] = {"resourceGroup", "provisioningState", NULL};
@@ -97,8 +91,7 @@ static json_t *group_of(const json_t *flat)
 }
 
 /* What Azure made itself is here already, or isn't needed: thousands are. */
-static json_t *rule_of(const json_t *flat)
-{
+static json_t *rule_of(const json_t *flat) {
     static const char *const dropped[] = {"systemData", "versions", NULL};
     json_t *out = folded(flat, id_top, dropped);
     const char *type = json_string_value(json_object_get(json_object_get(out, "properties"), "policyType"));
@@ -108,8 +101,7 @@ static json_t *rule_of(const json_t *flat)
     return out;
 }
 
-static json_t *rule_assignment_of(const json_t *flat)
-{
+static json_t *rule_assignment_of(const json_t *flat) {
     static const char *const top[] = {"id", "name", "type", "location", "identity", NULL}, *const dropped[] = {"systemData", "resourceGroup", NULL};
     return folded(flat, top, dropped);
 }
@@ -139,8 +131,7 @@ typedef struct trial {
     char *text;
 } trial;
 
-static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p)
-{
+static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p) {
     trial *t = ctx;
     for (; t->source < SOURCES; t->source++, t->at = 0) {
         const json_t *list = t->kept[t->source];
@@ -163,8 +154,7 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p)
 }
 
 /* Each is tried against what it may refer to alone, so that the time of most grows with the list and not with its square. */
-static eg_err fits(importing *m, size_t source, const json_t *document, eg_problem *p)
-{
+static eg_err fits(importing *m, size_t source, const json_t *document, eg_problem *p) {
     json_t *kept[SOURCES];
     for (size_t i = 0; i < SOURCES; i++) {
         kept[i] = (sources[i].gives & sources[source].needs) ? m->kept[i] : NULL;
@@ -178,8 +168,7 @@ static eg_err fits(importing *m, size_t source, const json_t *document, eg_probl
     return e;
 }
 
-static eg_err write_all(const char *to, eg_policy_kind kind, const json_t *list, eg_problem *p)
-{
+static eg_err write_all(const char *to, eg_policy_kind kind, const json_t *list, eg_problem *p) {
     char path[1400];
     if (json_array_size(list) == 0) {
         return EG_OK;
@@ -195,8 +184,7 @@ static eg_err write_all(const char *to, eg_policy_kind kind, const json_t *list,
 }
 
 /* Whether the role of this name, which Azure has built in, is here as well. */
-static eg_err is_here(const char *name, bool *ret, eg_problem *p)
-{
+static eg_err is_here(const char *name, bool *ret, eg_problem *p) {
     char unused[EG_UUID_LEN];
     EG_CLEANUP(eg_policy_unref_p) eg_policy *builtin = NULL;
     json_t *const nothing[SOURCES] = {NULL};
@@ -208,8 +196,7 @@ static eg_err is_here(const char *name, bool *ret, eg_problem *p)
 }
 
 /* true: nothing is to be written of it. */
-static eg_err skip_built_in(importing *m, size_t source, json_t *document, bool *ret, eg_problem *p)
-{
+static eg_err skip_built_in(importing *m, size_t source, json_t *document, bool *ret, eg_problem *p) {
     *ret = false;
     if (!json_object_get(document, "builtIn")) {
         return EG_OK;
@@ -225,8 +212,7 @@ static eg_err skip_built_in(importing *m, size_t source, json_t *document, bool 
     return EG_OK;
 }
 
-static eg_err import_one(importing *m, size_t source, const char *file, eg_problem *p)
-{
+static eg_err import_one(importing *m, size_t source, const char *file, eg_problem *p) {
     EG_JSON_AUTO list = NULL;
     EG_TRY(read_list(file, &list, p));
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -247,8 +233,7 @@ static eg_err import_one(importing *m, size_t source, const char *file, eg_probl
     return write_all(m->to, sources[source].kind, m->kept[source], p);
 }
 
-eg_err eg_cli_policy_import(const eg_policy_import *o, int *ret_status, eg_problem *p)
-{
+eg_err eg_cli_policy_import(const eg_policy_import *o, int *ret_status, eg_problem *p) {
     importing m = {.to = o->to};
     if (!o->to || !(o->assignments || o->groups || o->roles || o->rules || o->initiatives || o->rule_assignments)) {
         return eg_fail(p, EG_ERR_INVALID, "--to DIR and one of --role-assignments, --nsgs, --role-definitions, --policy-definitions, --policy-set-definitions and --policy-assignments "

@@ -5,15 +5,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static bool may_open(const char *state_dir)
-{
+static bool may_open(const char *state_dir) {
     char path[700];
     (void)snprintf(path, sizeof path, "%s/gateway/db/data.mdb", state_dir);
     return *state_dir && access(path, R_OK | W_OK) == 0;
 }
 
-eg_err eg_policy_place_ask(const eg_policy_place *w, const char *verb, const json_t *in, json_t **ret, eg_problem *p)
-{
+eg_err eg_policy_place_ask(const eg_policy_place *w, const char *verb, const json_t *in, json_t **ret, eg_problem *p) {
     char path[256];
     if (may_open(w->state_dir)) {
         const eg_err e = eg_policy_desk_offline(w->state_dir, verb, in, ret, p);
@@ -38,8 +36,7 @@ typedef struct reading {
     char name[160];
 } reading;
 
-static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p)
-{
+static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p) {
     reading *r = ctx;
     for (; r->kind < EG_POLICY_KIND_COUNT; r->kind++, r->at = 0) {
         while (r->at < json_array_size(r->list)) {
@@ -61,8 +58,7 @@ static eg_err next(void *ctx, eg_policy_document *ret, eg_problem *p)
     return EG_ERR_NOT_FOUND;
 }
 
-static eg_err load(const json_t *list, uint64_t version, eg_policy **ret, eg_problem *p)
-{
+static eg_err load(const json_t *list, uint64_t version, eg_policy **ret, eg_problem *p) {
     reading r = {.list = list};
     const eg_policy_documents documents = {next, &r};
     const eg_err e = eg_policy_load_from(&documents, version, ret, p);
@@ -70,16 +66,14 @@ static eg_err load(const json_t *list, uint64_t version, eg_policy **ret, eg_pro
     return e;
 }
 
-eg_err eg_policy_place_try(const json_t *documents, eg_policy_kind kind, const json_t *more, eg_problem *p)
-{
+eg_err eg_policy_place_try(const json_t *documents, eg_policy_kind kind, const json_t *more, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
     EG_JSON_AUTO list = json_copy((json_t *)(uintptr_t)json_object_get(documents, "documents"));
     json_array_append_new(list, json_pack("{s:s, s:O}", "type", eg_policy_folders[kind], "document", more));
     return load(list, 1, &pol, p);
 }
 
-eg_err eg_policy_place_load(const eg_policy_place *w, eg_policy **ret, json_t **ret_documents, eg_problem *p)
-{
+eg_err eg_policy_place_load(const eg_policy_place *w, eg_policy **ret, json_t **ret_documents, eg_problem *p) {
     if (w->dir[0]) {
         EG_TRY(eg_policy_load(w->dir, 1, ret, p));
         eg_policy_separate_duties(*ret, w->separate_duties);
@@ -99,8 +93,7 @@ eg_err eg_policy_place_load(const eg_policy_place *w, eg_policy **ret, json_t **
     return e;
 }
 
-static void tell(const eg_policy_orders *o, const json_t *answer, bool dry)
-{
+static void tell(const eg_policy_orders *o, const json_t *answer, bool dry) {
     const eg_str words = eg_json_str(answer, "whatIf"), pending = eg_json_str(answer, "pending");
     const json_int_t changes = json_integer_value(json_object_get(answer, "changes")), version = json_integer_value(json_object_get(answer, "version"));
     if (o->json) {
@@ -127,16 +120,14 @@ static void tell(const eg_policy_orders *o, const json_t *answer, bool dry)
     }
 }
 
-static void add(json_t *to, const char *name, const char *text)
-{
+static void add(json_t *to, const char *name, const char *text) {
     if (text) {
         json_object_set_new(to, name, json_string(text));
     }
 }
 
 /* What was told is what is done: the change is bound to the version that the first answer spoke of. */
-eg_err eg_cli_policy_send(const eg_policy_orders *o, const char *verb, json_t *change, eg_problem *p)
-{
+eg_err eg_cli_policy_send(const eg_policy_orders *o, const char *verb, json_t *change, eg_problem *p) {
     EG_JSON_AUTO first = NULL;
     EG_JSON_AUTO second = NULL;
     add(change, "ticket", o->ticket);

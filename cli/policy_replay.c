@@ -17,8 +17,7 @@ typedef struct replay {
 } replay;
 
 /* Whether a recorded action is a data action: the record names the action alone. */
-static bool is_data(eg_str action)
-{
+static bool is_data(eg_str action) {
     static const char *const data[] = {EG_ACTION_JOB_SUBMIT, EG_ACTION_JOB_READ, EG_ACTION_JOB_LOG_READ, EG_ACTION_JOB_DELETE, EG_ACTION_JOB_MANAGE, EG_ACTION_BLOB_READ,
                                        EG_ACTION_BLOB_WRITE, EG_ACTION_BLOB_DELETE, EG_ACTION_BLOB_ADD, EG_ACTION_BLOB_MOVE, EG_ACTION_BLOB_OWN, EG_ACTION_BLOB_PERMISSIONS,
                                        EG_ACTION_AUDIT_READ};
@@ -32,8 +31,7 @@ static bool is_data(eg_str action)
 
 /* A record names storage by account, container and path, and a batch by its cluster and number, all in the resource group that init makes. Records that are older than the account's name
  * are taken to be of the profile's. */
-static eg_err place_of(const replay *r, const json_t *record, eg_access *a, eg_buf *scope)
-{
+static eg_err place_of(const replay *r, const json_t *record, eg_access *a, eg_buf *scope) {
     eg_str rest = eg_json_str(record, "resource"), job = eg_json_str(record, "job");
     if (rest.len > 0 && rest.ptr[0] == '/') {
         return eg_buf_add(scope, rest.ptr, rest.len);
@@ -53,8 +51,7 @@ static eg_err place_of(const replay *r, const json_t *record, eg_access *a, eg_b
                        a->container.len > 0 ? "/blobServices/default/containers/" : "", EG_FMT(a->container));
 }
 
-static void ask(replay *r, const json_t *record)
-{
+static void ask(replay *r, const json_t *record) {
     const json_t *actor = json_object_get(record, "actor");
     const eg_str oid = eg_json_str(actor, "oid"), tenant = eg_json_str(actor, "tenant"), action = eg_json_str(record, "action"), rule = eg_json_str(record, "rule");
     EG_CLEANUP(eg_principal_unref_p) eg_principal *who = eg_principal_new();
@@ -87,8 +84,7 @@ static void ask(replay *r, const json_t *record)
     }
 }
 
-static eg_err read_log(replay *r, const char *since, eg_problem *p)
-{
+static eg_err read_log(replay *r, const char *since, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf path;
     eg_buf_init(&path, 4096);
     EG_TRY(eg_buf_addf(&path, "/audit/%s/records?limit=1000", r->profile->tenant));
@@ -115,8 +111,7 @@ static eg_err read_log(replay *r, const char *since, eg_problem *p)
     return eg_fail(p, EG_ERR_LIMIT, "there are more than %d records: narrow them with --since", PAGES_MAX * 1000);
 }
 
-static void tell(const replay *r)
-{
+static void tell(const replay *r) {
     for (size_t i = 0; i < json_array_size(r->changed); i++) {
         const json_t *v = json_array_get(r->changed, i);
         static const char *const parts[] = {"time", "principal", "action", "resource"};
@@ -136,8 +131,7 @@ static void tell(const replay *r)
     }
 }
 
-eg_err eg_cli_policy_replay(const eg_policy *older, const char *newer_dir, const char *since, bool json, eg_problem *p)
-{
+eg_err eg_cli_policy_replay(const eg_policy *older, const char *newer_dir, const char *since, bool json, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *newer = NULL;
     EG_JSON_AUTO changed = json_array();
     EG_TRY(eg_policy_load(newer_dir, 2, &newer, p));

@@ -5,8 +5,7 @@
 #include <embergate/encoding.h>
 #include <stdlib.h>
 
-static eg_err number_operand(const eg_policy_orders *o, json_int_t *ret, eg_problem *p)
-{
+static eg_err number_operand(const eg_policy_orders *o, json_int_t *ret, eg_problem *p) {
     uint64_t n = 0;
     if (!o->operands[0] || o->operands[1] || eg_str_u64(eg_str_of(o->operands[0]), INT64_MAX, &n) != EG_OK || n == 0) {
         return eg_fail(p, EG_ERR_INVALID, "the number of a version is owed: embergate policy history lists them");
@@ -15,21 +14,18 @@ static eg_err number_operand(const eg_policy_orders *o, json_int_t *ret, eg_prob
     return EG_OK;
 }
 
-static eg_str who_of(const json_t *author)
-{
+static eg_str who_of(const json_t *author) {
     const eg_str oid = eg_json_str(author, "oid");
     return oid.len > 0 ? oid : eg_json_str(author, "by");
 }
 
-static void put(const char *before, eg_str text, const char *after)
-{
+static void put(const char *before, eg_str text, const char *after) {
     fputs(before, stdout);
     eg_cli_put_inert(stdout, text);
     fputs(after, stdout);
 }
 
-static void tell_row(const json_t *row)
-{
+static void tell_row(const json_t *row) {
     const json_int_t changes = json_integer_value(json_object_get(row, "changes"));
     const eg_str ticket = eg_json_str(row, "ticket"), why = eg_json_str(row, "justification");
     const json_t *approver = json_object_get(row, "approver");
@@ -50,8 +46,7 @@ static void tell_row(const json_t *row)
     putchar('\n');
 }
 
-eg_err eg_cli_policy_history(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_history(const eg_policy_orders *o, eg_problem *p) {
     EG_JSON_AUTO in = json_pack("{s:i}", "limit", 200);
     EG_JSON_AUTO all = NULL;
     EG_TRY(eg_policy_place_ask(o->place, "history", in, &all, p));
@@ -66,8 +61,7 @@ eg_err eg_cli_policy_history(const eg_policy_orders *o, eg_problem *p)
     return EG_OK;
 }
 
-static void tell_document(const char *sign, const json_t *v)
-{
+static void tell_document(const char *sign, const json_t *v) {
     char *text = json_is_object(v) ? json_dumps(v, JSON_INDENT(2)) : NULL;
     eg_str rest = eg_str_of(text);
     while (rest.ptr && rest.len > 0) {
@@ -78,8 +72,7 @@ static void tell_document(const char *sign, const json_t *v)
     free(text);
 }
 
-eg_err eg_cli_policy_show(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_show(const eg_policy_orders *o, eg_problem *p) {
     json_int_t version = 0;
     EG_JSON_AUTO row = NULL;
     EG_TRY(number_operand(o, &version, p));
@@ -103,16 +96,14 @@ eg_err eg_cli_policy_show(const eg_policy_orders *o, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_cli_policy_rollback(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_rollback(const eg_policy_orders *o, eg_problem *p) {
     json_int_t version = 0;
     EG_TRY(number_operand(o, &version, p));
     EG_JSON_AUTO in = json_pack("{s:I}", "version", version);
     return eg_cli_policy_send(o, "rollback", in, p);
 }
 
-eg_err eg_cli_policy_pending(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_pending(const eg_policy_orders *o, eg_problem *p) {
     EG_JSON_AUTO in = json_object();
     EG_JSON_AUTO all = NULL;
     EG_TRY(eg_policy_place_ask(o->place, "pending", in, &all, p));
@@ -136,8 +127,7 @@ eg_err eg_cli_policy_pending(const eg_policy_orders *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err decide(const eg_policy_orders *o, const char *verb, json_t **ret, eg_problem *p)
-{
+static eg_err decide(const eg_policy_orders *o, const char *verb, json_t **ret, eg_problem *p) {
     if (!o->operands[0] || o->operands[1] || !eg_uuid_valid(eg_str_of(o->operands[0]))) {
         return eg_fail(p, EG_ERR_INVALID, "the id of a change that waits is owed: embergate policy pending lists them");
     }
@@ -145,8 +135,7 @@ static eg_err decide(const eg_policy_orders *o, const char *verb, json_t **ret, 
     return eg_policy_place_ask(o->place, verb, in, ret, p);
 }
 
-eg_err eg_cli_policy_approve(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_approve(const eg_policy_orders *o, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     EG_TRY(decide(o, "approve", &v, p));
     if (o->json) {
@@ -157,8 +146,7 @@ eg_err eg_cli_policy_approve(const eg_policy_orders *o, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_cli_policy_reject(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_reject(const eg_policy_orders *o, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     EG_TRY(decide(o, "reject", &v, p));
     puts(o->json ? "{}" : "rejected; nothing has changed");
@@ -166,8 +154,7 @@ eg_err eg_cli_policy_reject(const eg_policy_orders *o, eg_problem *p)
 }
 
 /* In the person's own right, by Azure's own request. */
-eg_err eg_cli_policy_activate(const eg_policy_orders *o, eg_problem *p)
-{
+eg_err eg_cli_policy_activate(const eg_policy_orders *o, eg_problem *p) {
     char name[EG_UUID_LEN], path[2048];
     EG_JSON_AUTO v = NULL;
     EG_CLEANUP(eg_buf_done) eg_buf scope;

@@ -41,8 +41,7 @@ static const struct {
 };
 #define FIELD_COUNT (sizeof profile_fields / sizeof profile_fields[0])
 
-static eg_err set_field(eg_profile *profile, size_t i, eg_str value, eg_problem *p)
-{
+static eg_err set_field(eg_profile *profile, size_t i, eg_str value, eg_problem *p) {
     if (value.len >= profile_fields[i].size) {
         return eg_fail(p, EG_ERR_INVALID, "the profile's %s is too long", profile_fields[i].name);
     }
@@ -52,8 +51,7 @@ static eg_err set_field(eg_profile *profile, size_t i, eg_str value, eg_problem 
     return EG_OK;
 }
 
-static eg_err find_path(const char *given, eg_profile *profile, eg_problem *p)
-{
+static eg_err find_path(const char *given, eg_profile *profile, eg_problem *p) {
     const char *from_env = getenv("EMBERGATE_PROFILE");
     const char *home = getenv("HOME");
     int n = given         ? snprintf(profile->path, sizeof profile->path, "%s", given)
@@ -62,8 +60,7 @@ static eg_err find_path(const char *given, eg_profile *profile, eg_problem *p)
     return n >= 0 && (size_t)n < sizeof profile->path ? EG_OK : eg_fail(p, EG_ERR_INVALID, "the profile's path is too long");
 }
 
-static eg_err read_file(eg_profile *profile, bool owed, eg_problem *p)
-{
+static eg_err read_file(eg_profile *profile, bool owed, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, PROFILE_BYTES_MAX);
     eg_err e = eg_file_read(AT_FDCWD, profile->path, PROFILE_BYTES_MAX, &text, p);
@@ -86,8 +83,7 @@ static eg_err read_file(eg_profile *profile, bool owed, eg_problem *p)
     return e;
 }
 
-eg_err eg_profile_check(const eg_profile *profile, eg_problem *p)
-{
+eg_err eg_profile_check(const eg_profile *profile, eg_problem *p) {
     if (!eg_str_starts(eg_str_of(profile->endpoint), "https://")) {
         (void)eg_fail(p, EG_ERR_INVALID, "the endpoint must begin with https://");
         return eg_fail_at(p, "%s", profile->path);
@@ -95,8 +91,7 @@ eg_err eg_profile_check(const eg_profile *profile, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err load(const char *path, bool owed, eg_profile *profile, eg_problem *p)
-{
+static eg_err load(const char *path, bool owed, eg_profile *profile, eg_problem *p) {
     EG_TRY(find_path(path, profile, p));
     EG_TRY(read_file(profile, owed, p));
     for (size_t i = 0; i < FIELD_COUNT; i++) {
@@ -108,8 +103,7 @@ static eg_err load(const char *path, bool owed, eg_profile *profile, eg_problem 
     return EG_OK;
 }
 
-eg_err eg_profile_load(const char *path, eg_profile *ret, eg_problem *p)
-{
+eg_err eg_profile_load(const char *path, eg_profile *ret, eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile = {.path = ""};
     EG_TRY(load(path, path || !getenv("EMBERGATE_ENDPOINT"), &profile, p));
     EG_TRY(eg_profile_check(&profile, p));
@@ -117,16 +111,14 @@ eg_err eg_profile_load(const char *path, eg_profile *ret, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_profile_load_any(const char *path, eg_profile *ret, eg_problem *p)
-{
+eg_err eg_profile_load_any(const char *path, eg_profile *ret, eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile = {.path = ""};
     EG_TRY(load(path, false, &profile, p));
     *ret = profile;
     return EG_OK;
 }
 
-static size_t field_named(const char *name)
-{
+static size_t field_named(const char *name) {
     size_t i = 0;
     while (i < FIELD_COUNT && strcmp(profile_fields[i].name, name) != 0) {
         i++;
@@ -134,14 +126,12 @@ static size_t field_named(const char *name)
     return i;
 }
 
-eg_err eg_profile_set(eg_profile *profile, const char *name, const char *value, eg_problem *p)
-{
+eg_err eg_profile_set(eg_profile *profile, const char *name, const char *value, eg_problem *p) {
     size_t i = field_named(name);
     return i < FIELD_COUNT ? set_field(profile, i, eg_str_of(value), p) : eg_fail(p, EG_ERR_NOT_FOUND, "a profile has no field %s", name);
 }
 
-static eg_err make_folder(const char *path, eg_problem *p)
-{
+static eg_err make_folder(const char *path, eg_problem *p) {
     char folder[sizeof((eg_profile *)NULL)->path];
     const char *slash = strrchr(path, '/');
     if (!slash || slash == path) {
@@ -151,8 +141,7 @@ static eg_err make_folder(const char *path, eg_problem *p)
     return eg_dir_make(folder, 0700, p);
 }
 
-eg_err eg_profile_save(const eg_profile *profile, const char *const *names, eg_problem *p)
-{
+eg_err eg_profile_save(const eg_profile *profile, const char *const *names, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_CLEANUP(eg_buf_done) eg_buf out;
     eg_buf_init(&text, PROFILE_BYTES_MAX);
@@ -178,7 +167,6 @@ eg_err eg_profile_save(const eg_profile *profile, const char *const *names, eg_p
     return e;
 }
 
-void eg_profile_done(eg_profile *profile)
-{
+void eg_profile_done(eg_profile *profile) {
     eg_cleanse(profile, sizeof *profile);
 }

@@ -16,8 +16,7 @@ static const struct {
 };
 #define ENDPOINT_MAX sizeof(((eg_provider *)NULL)->token)
 
-static eg_err copy_endpoint(const json_t *doc, size_t i, eg_provider *to, eg_problem *p)
-{
+static eg_err copy_endpoint(const json_t *doc, size_t i, eg_provider *to, eg_problem *p) {
     eg_str url = eg_json_str(doc, endpoints[i].name);
     if (url.len == 0) {
         return EG_OK;
@@ -30,8 +29,7 @@ static eg_err copy_endpoint(const json_t *doc, size_t i, eg_provider *to, eg_pro
 }
 
 /* RFC 8705 section 5: where to come with a certificate. */
-static void take_alias(const json_t *doc, eg_provider *to)
-{
+static void take_alias(const json_t *doc, eg_provider *to) {
     const eg_str url = eg_json_str(json_object_get(doc, "mtls_endpoint_aliases"), "token_endpoint");
     if (eg_str_starts(url, "https://") && url.len < sizeof to->token_by_certificate && !memchr(url.ptr, '#', url.len)) {
         memcpy(to->token_by_certificate, url.ptr, url.len + 1);
@@ -39,8 +37,7 @@ static void take_alias(const json_t *doc, eg_provider *to)
 }
 
 /* RFC 8414 section 2: without a list, Basic is what a client may rely on; but every provider that leaves it out takes the form too. */
-static bool wants_basic(const json_t *doc)
-{
+static bool wants_basic(const json_t *doc) {
     const json_t *methods = json_object_get(doc, "token_endpoint_auth_methods_supported");
     bool basic = false;
     size_t i;
@@ -55,8 +52,7 @@ static bool wants_basic(const json_t *doc)
     return basic;
 }
 
-eg_err eg_provider_read(eg_str document, const char *issuer, eg_provider *ret, eg_problem *p)
-{
+eg_err eg_provider_read(eg_str document, const char *issuer, eg_provider *ret, eg_problem *p) {
     EG_JSON_AUTO doc = NULL;
     eg_provider found = {.own = false};
     EG_TRY(eg_json_parse(document, EG_PROVIDER_ANSWER_MAX, &doc, p));
@@ -79,8 +75,7 @@ eg_err eg_provider_read(eg_str document, const char *issuer, eg_provider *ret, e
     return EG_OK;
 }
 
-static eg_err own_endpoints(const eg_profile *profile, eg_provider *ret, eg_problem *p)
-{
+static eg_err own_endpoints(const eg_profile *profile, eg_provider *ret, eg_problem *p) {
     eg_provider own = {.own = true, .ca = profile->ca};
     for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
         char *to = (char *)&own + endpoints[i].at;
@@ -93,8 +88,7 @@ static eg_err own_endpoints(const eg_profile *profile, eg_provider *ret, eg_prob
     return EG_OK;
 }
 
-eg_err eg_provider_discover(const eg_profile *profile, eg_provider *ret, eg_problem *p)
-{
+eg_err eg_provider_discover(const eg_profile *profile, eg_provider *ret, eg_problem *p) {
     if (profile->authority[0] == '\0') {
         return own_endpoints(profile, ret, p);
     }
@@ -124,13 +118,11 @@ eg_err eg_provider_discover(const eg_profile *profile, eg_provider *ret, eg_prob
     return EG_OK;
 }
 
-bool eg_provider_one_token(const eg_profile *profile)
-{
+bool eg_provider_one_token(const eg_profile *profile) {
     return profile->authority[0] != '\0' && profile->storage_scope[0] == '\0';
 }
 
-const char *eg_provider_scope(const eg_profile *profile, eg_cli_audience audience)
-{
+const char *eg_provider_scope(const eg_profile *profile, eg_cli_audience audience) {
     if (profile->authority[0] == '\0') {
         return audience == EG_CLI_STORAGE ? STORAGE_SCOPE : GATEWAY_SCOPE;
     }

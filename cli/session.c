@@ -22,24 +22,21 @@
 
 static const char *const audience_names[EG_AUDIENCES] = {[EG_CLI_GATEWAY] = "gateway", [EG_CLI_STORAGE] = "storage"};
 
-static void wipe(eg_buf *b)
-{
+static void wipe(eg_buf *b) {
     if (b->ptr) {
         eg_cleanse(b->ptr, b->cap);
     }
     eg_buf_done(b);
 }
 
-void eg_session_done(eg_session *s)
-{
+void eg_session_done(eg_session *s) {
     wipe(&s->refresh);
     for (size_t i = 0; i < EG_AUDIENCES; i++) {
         wipe(&s->access[i].token);
     }
 }
 
-static eg_err folder_path(char ret[PATH_MAX], eg_problem *p)
-{
+static eg_err folder_path(char ret[PATH_MAX], eg_problem *p) {
     const char *given = getenv("EMBERGATE_SESSIONS"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int n = given && *given   ? snprintf(ret, PATH_MAX, "%s", given)
             : cache && *cache ? snprintf(ret, PATH_MAX, "%s/embergate/sessions", cache)
@@ -51,13 +48,11 @@ static eg_err folder_path(char ret[PATH_MAX], eg_problem *p)
     return EG_OK;
 }
 
-static bool ours(const struct stat *st)
-{
+static bool ours(const struct stat *st) {
     return st->st_uid == geteuid() && (st->st_mode & 077) == 0;
 }
 
-static eg_err open_folder(bool make, int *ret, eg_problem *p)
-{
+static eg_err open_folder(bool make, int *ret, eg_problem *p) {
     char path[PATH_MAX];
     struct stat st;
     EG_TRY(folder_path(path, p));
@@ -79,8 +74,7 @@ static eg_err open_folder(bool make, int *ret, eg_problem *p)
 }
 
 /* Who signs in where: another profile, authority or client is another session. */
-static void name_file(const eg_profile *profile, char ret[64])
-{
+static void name_file(const eg_profile *profile, char ret[64]) {
     char real[PATH_MAX];
     const char *path = realpath(profile->path, real) ? real : profile->path;
     const char *const parts[] = {"embergate session v1", path, profile->endpoint, profile->tenant, profile->authority, profile->client_id};
@@ -97,8 +91,7 @@ static void name_file(const eg_profile *profile, char ret[64])
     (void)snprintf(ret, 64, "%s.json", hex);
 }
 
-static eg_err take_lock(const eg_session_place *at, int *ret, eg_problem *p)
-{
+static eg_err take_lock(const eg_session_place *at, int *ret, eg_problem *p) {
     char name[80];
     (void)snprintf(name, sizeof name, "%s.lock", at->file);
     int fd = openat(at->dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -116,8 +109,7 @@ static eg_err take_lock(const eg_session_place *at, int *ret, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_session_enter(const eg_profile *profile, bool make, eg_session_place *ret, eg_problem *p)
-{
+eg_err eg_session_enter(const eg_profile *profile, bool make, eg_session_place *ret, eg_problem *p) {
     eg_session_place at = {.dir = -1, .lock = -1};
     EG_TRY(open_folder(make, &at.dir, p));
     name_file(profile, at.file);
@@ -131,8 +123,7 @@ eg_err eg_session_enter(const eg_profile *profile, bool make, eg_session_place *
     return EG_OK;
 }
 
-void eg_session_leave(eg_session_place *at)
-{
+void eg_session_leave(eg_session_place *at) {
     for (size_t i = 0; i < 2; i++) {
         int *fd = i == 0 ? &at->lock : &at->dir;
         if (*fd >= 0) {
@@ -142,15 +133,13 @@ void eg_session_leave(eg_session_place *at)
     }
 }
 
-static eg_err take_member(const json_t *v, const char *name, eg_buf *ret)
-{
+static eg_err take_member(const json_t *v, const char *name, eg_buf *ret) {
     eg_str s = eg_json_str(v, name);
     eg_buf_init(ret, EG_TOKEN_BYTES_MAX - 1);
     return s.len > 0 ? eg_buf_add(ret, s.ptr, s.len) : EG_OK;
 }
 
-static eg_err read_session(const json_t *v, eg_session *ret)
-{
+static eg_err read_session(const json_t *v, eg_session *ret) {
     if (json_integer_value(json_object_get(v, "v")) != SESSION_VERSION) {
         return EG_ERR_FORMAT_VERSION;
     }
@@ -165,8 +154,7 @@ static eg_err read_session(const json_t *v, eg_session *ret)
     return EG_OK;
 }
 
-static eg_err check_file(const eg_session_place *at, eg_problem *p)
-{
+static eg_err check_file(const eg_session_place *at, eg_problem *p) {
     struct stat st;
     if (fstatat(at->dir, at->file, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         return EG_ERR_NOT_FOUND;
@@ -174,8 +162,7 @@ static eg_err check_file(const eg_session_place *at, eg_problem *p)
     return S_ISREG(st.st_mode) && ours(&st) ? EG_OK : eg_fail(p, EG_ERR_INVALID, "the session's file belongs to somebody else, or others may read it");
 }
 
-eg_err eg_session_load(const eg_session_place *at, eg_session *ret, eg_problem *p)
-{
+eg_err eg_session_load(const eg_session_place *at, eg_session *ret, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     EG_CLEANUP(eg_session_done) eg_session s = {.name = ""};
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -194,8 +181,7 @@ eg_err eg_session_load(const eg_session_place *at, eg_session *ret, eg_problem *
     return EG_OK;
 }
 
-static eg_err write_session(const eg_session *s, eg_buf *ret)
-{
+static eg_err write_session(const eg_session *s, eg_buf *ret) {
     EG_JSON_AUTO v = json_pack("{s:i,s:s}", "v", SESSION_VERSION, "name", s->name);
     bool ok = v != NULL;
     if (ok && s->refresh.len > 0) {
@@ -210,8 +196,7 @@ static eg_err write_session(const eg_session *s, eg_buf *ret)
     return ok ? eg_json_write(v, ret) : EG_ERR_NO_MEMORY;
 }
 
-eg_err eg_session_save(const eg_session_place *at, const eg_session *s, eg_problem *p)
-{
+eg_err eg_session_save(const eg_session_place *at, const eg_session *s, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, SESSION_BYTES_MAX);
     eg_err e = write_session(s, &text);
@@ -229,8 +214,7 @@ eg_err eg_session_save(const eg_session_place *at, const eg_session *s, eg_probl
     return e;
 }
 
-eg_err eg_session_remove(const eg_session_place *at, eg_problem *p)
-{
+eg_err eg_session_remove(const eg_session_place *at, eg_problem *p) {
     /* The lock's file stays: whoever waits for it must not hold another one than who comes next. */
     if (unlinkat(at->dir, at->file, 0) != 0) {
         return errno == ENOENT ? EG_ERR_NOT_FOUND : eg_fail(p, eg_err_from_errno(errno), "the session's file can't be removed");
@@ -238,15 +222,13 @@ eg_err eg_session_remove(const eg_session_place *at, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err replace(eg_buf *to, const eg_buf *from)
-{
+static eg_err replace(eg_buf *to, const eg_buf *from) {
     wipe(to);
     eg_buf_init(to, EG_TOKEN_BYTES_MAX - 1);
     return eg_buf_add(to, from->ptr, from->len);
 }
 
-eg_err eg_session_take(eg_session *s, const eg_profile *profile, eg_cli_audience audience, const eg_token_answer *a, eg_problem *p)
-{
+eg_err eg_session_take(eg_session *s, const eg_profile *profile, eg_cli_audience audience, const eg_token_answer *a, eg_problem *p) {
     const int64_t expires_s = (int64_t)time(NULL) + a->expires_in_s;
     for (size_t i = 0; i < EG_AUDIENCES; i++) {
         if (i == (size_t)audience || eg_provider_one_token(profile)) {

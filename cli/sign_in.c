@@ -9,24 +9,20 @@
 
 static const char *profile_path; /* set once by the command that runs */
 
-void eg_cli_use_profile(const char *path)
-{
+void eg_cli_use_profile(const char *path) {
     profile_path = path;
 }
 
-const char *eg_cli_profile_path(void)
-{
+const char *eg_cli_profile_path(void) {
     return profile_path;
 }
 
-static eg_err copy_token(const eg_buf *from, eg_buf *ret, eg_problem *p)
-{
+static eg_err copy_token(const eg_buf *from, eg_buf *ret, eg_problem *p) {
     eg_buf_init(ret, EG_TOKEN_BYTES_MAX - 1);
     return eg_buf_add(ret, from->ptr, from->len) == EG_OK ? EG_OK : eg_fail(p, EG_ERR_LIMIT, "the access token is too long");
 }
 
-eg_err eg_sign_in_way_of(const eg_profile *profile, eg_sign_in_way *ret, eg_problem *p)
-{
+eg_err eg_sign_in_way_of(const eg_profile *profile, eg_sign_in_way *ret, eg_problem *p) {
     static const struct {
         const char *name;
         eg_sign_in_way way;
@@ -45,8 +41,7 @@ eg_err eg_sign_in_way_of(const eg_profile *profile, eg_sign_in_way *ret, eg_prob
 }
 
 /* RFC 6749 section 4.4. */
-eg_err eg_sign_in_client(const eg_profile *profile, const eg_provider *provider, eg_cli_audience audience, eg_token_answer *ret, eg_problem *p)
-{
+eg_err eg_sign_in_client(const eg_profile *profile, const eg_provider *provider, eg_cli_audience audience, eg_token_answer *ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf form;
     EG_CLEANUP(eg_token_answer_done) eg_token_answer a = {.expires_in_s = 0};
     eg_buf_init(&form, EG_FORM_BYTES_MAX);
@@ -64,8 +59,7 @@ eg_err eg_sign_in_client(const eg_profile *profile, const eg_provider *provider,
 
 /* RFC 6749 section 6. EG_OK with ret->error for a refusal: the session is then over. */
 eg_err eg_sign_in_refresh(const eg_profile *profile, const eg_provider *provider, eg_cli_audience audience, const eg_session *s, eg_token_answer *ret,
-                          eg_problem *p)
-{
+                          eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf form;
     eg_buf_init(&form, EG_FORM_BYTES_MAX);
     EG_TRY(eg_form_add(&form, "grant_type", "refresh_token"));
@@ -78,15 +72,13 @@ eg_err eg_sign_in_refresh(const eg_profile *profile, const eg_provider *provider
     return eg_token_ask(profile, provider, provider->token, &form, ret, p);
 }
 
-static eg_err sign_in_again(eg_problem *p, const char *why)
-{
+static eg_err sign_in_again(eg_problem *p, const char *why) {
     (void)eg_fail(p, EG_ERR_TOKEN_EXPIRED, "%s", why);
     return eg_fail_hint(p, "sign in: embergate login");
 }
 
 /* A new access token for the session, kept in it. The session's lock is held: a refresh token that is used twice ends the session at many providers. */
-static eg_err renew(const eg_profile *profile, const eg_session_place *at, eg_session *s, eg_cli_audience audience, eg_problem *p)
-{
+static eg_err renew(const eg_profile *profile, const eg_session_place *at, eg_session *s, eg_cli_audience audience, eg_problem *p) {
     eg_provider provider;
     eg_sign_in_way way = EG_SIGN_IN_NONE;
     EG_CLEANUP(eg_token_answer_done) eg_token_answer a = {.expires_in_s = 0};
@@ -109,8 +101,7 @@ static eg_err renew(const eg_profile *profile, const eg_session_place *at, eg_se
 }
 
 /* EG_ERR_NOT_FOUND: there is no session. */
-static eg_err session_token(const eg_profile *profile, eg_cli_audience audience, eg_buf *ret, int64_t *ret_expires_s, eg_problem *p)
-{
+static eg_err session_token(const eg_profile *profile, eg_cli_audience audience, eg_buf *ret, int64_t *ret_expires_s, eg_problem *p) {
     EG_CLEANUP(eg_session_leave) eg_session_place at = {.dir = -1, .lock = -1};
     EG_CLEANUP(eg_session_done) eg_session s = {.name = ""};
     EG_TRY(eg_session_enter(profile, false, &at, p));
@@ -122,8 +113,7 @@ static eg_err session_token(const eg_profile *profile, eg_cli_audience audience,
     return copy_token(&s.access[audience].token, ret, p);
 }
 
-static eg_err any_token(const eg_profile *profile, eg_cli_audience audience, eg_buf *ret, int64_t *ret_expires_s, eg_problem *p)
-{
+static eg_err any_token(const eg_profile *profile, eg_cli_audience audience, eg_buf *ret, int64_t *ret_expires_s, eg_problem *p) {
     eg_sign_in_way way = EG_SIGN_IN_NONE;
     eg_provider provider;
     EG_CLEANUP(eg_token_answer_done) eg_token_answer a = {.expires_in_s = 0};
@@ -141,8 +131,7 @@ static eg_err any_token(const eg_profile *profile, eg_cli_audience audience, eg_
     return copy_token(&a.access, ret, p);
 }
 
-eg_err eg_cli_token(const eg_profile *profile, eg_cli_audience audience, eg_buf *ret, eg_problem *p)
-{
+eg_err eg_cli_token(const eg_profile *profile, eg_cli_audience audience, eg_buf *ret, eg_problem *p) {
     int64_t unused = 0;
     return any_token(profile, audience, ret, &unused, p);
 }
@@ -151,8 +140,7 @@ eg_err eg_cli_token(const eg_profile *profile, eg_cli_audience audience, eg_buf 
 static eg_secret *kept_token;
 static int64_t kept_until_s;
 
-static eg_err gateway_token(const eg_profile *profile, char ret[EG_TOKEN_BYTES_MAX], eg_problem *p)
-{
+static eg_err gateway_token(const eg_profile *profile, char ret[EG_TOKEN_BYTES_MAX], eg_problem *p) {
     if (!kept_token || (int64_t)time(NULL) >= kept_until_s) {
         EG_CLEANUP(eg_buf_done) eg_buf token = {0};
         EG_TRY(any_token(profile, EG_CLI_GATEWAY, &token, &kept_until_s, p));
@@ -171,8 +159,7 @@ static eg_err gateway_token(const eg_profile *profile, char ret[EG_TOKEN_BYTES_M
 }
 
 /* The gateway refuses it before its time: it was revoked, or the gateway's keys are new. True when there is a session that can give another. */
-static bool forget_token(const eg_profile *profile)
-{
+static bool forget_token(const eg_profile *profile) {
     eg_problem unused = {0};
     EG_CLEANUP(eg_session_leave) eg_session_place at = {.dir = -1, .lock = -1};
     EG_CLEANUP(eg_session_done) eg_session s = {.name = ""};
@@ -188,8 +175,7 @@ static bool forget_token(const eg_profile *profile)
 }
 
 /* What the gateway said, from any surface's shape: {"msg"}, {"error":{"message"}}, {"error_description"}. */
-static eg_err quote_refusal(long status, const eg_buf *body, eg_problem *p)
-{
+static eg_err quote_refusal(long status, const eg_buf *body, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     eg_str said = {NULL, 0}, code = {NULL, 0};
     if (eg_json_parse(eg_buf_str(body), 1u << 20, &v, NULL) == EG_OK) {
@@ -209,8 +195,7 @@ static eg_err quote_refusal(long status, const eg_buf *body, eg_problem *p)
 }
 
 /* One exchange, and another one when a session's token is refused. */
-static eg_err exchange_signed_in(const eg_profile *profile, eg_cli_call *call, long *ret_status, eg_buf *ret_body, eg_problem *p)
-{
+static eg_err exchange_signed_in(const eg_profile *profile, eg_cli_call *call, long *ret_status, eg_buf *ret_body, eg_problem *p) {
     char token[EG_TOKEN_BYTES_MAX];
     call->token = token;
     for (unsigned tries = 0;; tries++) {
@@ -226,8 +211,7 @@ static eg_err exchange_signed_in(const eg_profile *profile, eg_cli_call *call, l
 }
 
 static eg_err send_json(const char *method, const char *path_and_query, const json_t *sent, const char *const *headers,
-                        json_t **ret, eg_problem *p)
-{
+                        json_t **ret, eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile;
     EG_TRY(eg_profile_load(profile_path, &profile, p));
     EG_CLEANUP(eg_buf_done) eg_buf out = {0}, body = {0};
@@ -254,14 +238,12 @@ static eg_err send_json(const char *method, const char *path_and_query, const js
     return EG_OK;
 }
 
-eg_err eg_cli_send_json(const char *method, const char *path_and_query, const json_t *sent, json_t **ret, eg_problem *p)
-{
+eg_err eg_cli_send_json(const char *method, const char *path_and_query, const json_t *sent, json_t **ret, eg_problem *p) {
     return send_json(method, path_and_query, sent, NULL, ret, p);
 }
 
 eg_err eg_cli_send_json_once(const char *method, const char *path_and_query, const json_t *sent, const char *idempotency_key,
-                             json_t **ret, eg_problem *p)
-{
+                             json_t **ret, eg_problem *p) {
     char key[EG_UUID_LEN], header[256];
     eg_uuid_new(key);
     (void)snprintf(header, sizeof header, "Idempotency-Key: %s", idempotency_key ? idempotency_key : key);
@@ -269,7 +251,6 @@ eg_err eg_cli_send_json_once(const char *method, const char *path_and_query, con
     return send_json(method, path_and_query, sent, headers, ret, p);
 }
 
-eg_err eg_cli_get_json(const char *path_and_query, json_t **ret, eg_problem *p)
-{
+eg_err eg_cli_get_json(const char *path_and_query, json_t **ret, eg_problem *p) {
     return eg_cli_send_json("GET", path_and_query, NULL, ret, p);
 }

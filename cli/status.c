@@ -5,8 +5,7 @@
 
 #include <getopt.h>
 
-static void print_words(const json_t *health)
-{
+static void print_words(const json_t *health) {
     const char *state = json_string_value(json_object_get(health, "status"));
     printf("gateway: %s\n", state ? state : "unknown");
     size_t i;
@@ -32,8 +31,7 @@ static void print_words(const json_t *health)
     }
 }
 
-static eg_err ask(const eg_profile *profile, const char *path, const char *token, long *ret_status, json_t **ret, eg_problem *p)
-{
+static eg_err ask(const eg_profile *profile, const char *path, const char *token, long *ret_status, json_t **ret, eg_problem *p) {
     char url[300];
     (void)snprintf(url, sizeof url, "%s%s", profile->endpoint, path);
     eg_cli_call call = {.method = "GET", .url = url, .ca = profile->ca, .client = profile, .token = token};
@@ -43,8 +41,7 @@ static eg_err ask(const eg_profile *profile, const char *path, const char *token
 }
 
 /* Signed in, where the profile can; whoever may not read details learns the status all the same. */
-static eg_err ask_details(const eg_profile *profile, long *ret_status, json_t **ret)
-{
+static eg_err ask_details(const eg_profile *profile, long *ret_status, json_t **ret) {
     eg_problem unused = {0};
     EG_CLEANUP(eg_buf_done) eg_buf token = {0};
     if (profile->client_secret[0] == '\0') {
@@ -58,8 +55,7 @@ static eg_err ask_details(const eg_profile *profile, long *ret_status, json_t **
     return e;
 }
 
-int eg_cli_status(int argc, char **argv)
-{
+int eg_cli_status(int argc, char **argv) {
     static const struct option longs[] = {{"profile", required_argument, NULL, 'P'}, {"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
     bool as_json = false;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {

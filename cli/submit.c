@@ -26,8 +26,7 @@ static const struct option submit_long[] = {
     {"quiet", no_argument, NULL, 'q'},           {NULL, 0, NULL, 0},
 };
 
-static bool add_conf(submit_options *o, const char *pair)
-{
+static bool add_conf(submit_options *o, const char *pair) {
     const char *equals = strchr(pair, '=');
     json_t *conf = json_object_get(o->body, "conf");
     if (!conf) {
@@ -37,8 +36,7 @@ static bool add_conf(submit_options *o, const char *pair)
     return equals && equals > pair && json_object_setn_new(conf, pair, (size_t)(equals - pair), json_string(equals + 1)) == 0;
 }
 
-static bool add_to_list(submit_options *o, const char *list, const char *value)
-{
+static bool add_to_list(submit_options *o, const char *list, const char *value) {
     json_t *array = json_object_get(o->body, list);
     if (!array) {
         array = json_array();
@@ -47,19 +45,16 @@ static bool add_to_list(submit_options *o, const char *list, const char *value)
     return json_array_append_new(array, json_string(value)) == 0;
 }
 
-static bool set_number(submit_options *o, const char *field, const char *text)
-{
+static bool set_number(submit_options *o, const char *field, const char *text) {
     uint64_t v = 0;
     return eg_str_u64(eg_str_of(text), 100000, &v) == EG_OK && json_object_set_new(o->body, field, json_integer((json_int_t)v)) == 0;
 }
 
-static bool set_text(submit_options *o, const char *field, const char *text)
-{
+static bool set_text(submit_options *o, const char *field, const char *text) {
     return json_object_set_new(o->body, field, json_string(text)) == 0;
 }
 
-static bool take_option(submit_options *o, int c)
-{
+static bool take_option(submit_options *o, int c) {
     switch (c) {
     case 'P': eg_cli_use_profile(optarg); return true;
     case 'c': o->cluster = optarg; return true;
@@ -80,8 +75,7 @@ static bool take_option(submit_options *o, int c)
     }
 }
 
-static void print_curl(const char *path, const json_t *body)
-{
+static void print_curl(const char *path, const json_t *body) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, 1u << 20);
     if (eg_json_write(body, &text) != EG_OK) {
@@ -95,8 +89,7 @@ static void print_curl(const char *path, const json_t *body)
     fputs("'\n", stderr);
 }
 
-static eg_err place_file(submit_options *o, const char *file, const eg_profile *profile, eg_problem *p)
-{
+static eg_err place_file(submit_options *o, const char *file, const eg_profile *profile, eg_problem *p) {
     if (strstr(file, "://")) {
         return set_text(o, "file", file) ? EG_OK : EG_ERR_NO_MEMORY;
     }
@@ -111,8 +104,7 @@ static eg_err place_file(submit_options *o, const char *file, const eg_profile *
     return set_text(o, "file", address.ptr) ? EG_OK : EG_ERR_NO_MEMORY;
 }
 
-static eg_err submit(submit_options *o, const char *file, int argc, char **argv, int *ret_exit, eg_problem *p)
-{
+static eg_err submit(submit_options *o, const char *file, int argc, char **argv, int *ret_exit, eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile;
     EG_TRY(eg_profile_load(eg_cli_profile_path(), &profile, p));
     EG_TRY(place_file(o, file, &profile, p));
@@ -139,8 +131,7 @@ static eg_err submit(submit_options *o, const char *file, int argc, char **argv,
     return EG_OK;
 }
 
-int eg_cli_submit(int argc, char **argv)
-{
+int eg_cli_submit(int argc, char **argv) {
     submit_options o = {.body = json_object()};
     int status = EG_EXIT_USAGE;
     bool ok = true;

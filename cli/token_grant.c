@@ -7,23 +7,20 @@
 #define LIFE_UNTOLD_SECONDS 300     /* expires_in is only recommended */
 #define LIFE_SECONDS_MAX (30 * 86400)
 
-static void wipe(eg_buf *b)
-{
+static void wipe(eg_buf *b) {
     if (b->ptr) {
         eg_cleanse(b->ptr, b->cap);
     }
     eg_buf_done(b);
 }
 
-void eg_token_answer_done(eg_token_answer *a)
-{
+void eg_token_answer_done(eg_token_answer *a) {
     wipe(&a->access);
     wipe(&a->refresh);
     wipe(&a->id);
 }
 
-eg_err eg_form_add(eg_buf *form, const char *name, const char *value)
-{
+eg_err eg_form_add(eg_buf *form, const char *name, const char *value) {
     if (value[0] == '\0') {
         return EG_OK;
     }
@@ -31,8 +28,7 @@ eg_err eg_form_add(eg_buf *form, const char *name, const char *value)
     return eg_percent_encode(eg_str_of(value), false, form);
 }
 
-static eg_err take_text(const json_t *v, const char *name, eg_buf *ret, eg_problem *p)
-{
+static eg_err take_text(const json_t *v, const char *name, eg_buf *ret, eg_problem *p) {
     eg_str s = eg_json_str(v, name);
     eg_buf_init(ret, EG_TOKEN_BYTES_MAX - 1);
     if (s.len > 0 && eg_buf_add(ret, s.ptr, s.len) != EG_OK) {
@@ -41,8 +37,7 @@ static eg_err take_text(const json_t *v, const char *name, eg_buf *ret, eg_probl
     return EG_OK;
 }
 
-static eg_err read_refusal(long status, const json_t *v, eg_token_answer *ret, eg_problem *p)
-{
+static eg_err read_refusal(long status, const json_t *v, eg_token_answer *ret, eg_problem *p) {
     eg_str error = eg_json_str(v, "error"), said = eg_json_str(v, "error_description");
     if (error.len == 0 || error.len >= sizeof ret->error || status < 400 || status >= 500) {
         return eg_fail(p, EG_ERR_UNAVAILABLE, "the token endpoint answered %ld without tokens", status);
@@ -52,8 +47,7 @@ static eg_err read_refusal(long status, const json_t *v, eg_token_answer *ret, e
     return EG_OK;
 }
 
-static eg_err read_tokens(const json_t *v, eg_token_answer *ret, eg_problem *p)
-{
+static eg_err read_tokens(const json_t *v, eg_token_answer *ret, eg_problem *p) {
     if (!eg_str_ieq(eg_json_str(v, "token_type"), EG_LIT("Bearer")) || eg_json_str(v, "access_token").len == 0) {
         return eg_fail(p, EG_ERR_UNAVAILABLE, "the token endpoint gave no access token that its bearer may use");
     }
@@ -70,8 +64,7 @@ static eg_err read_tokens(const json_t *v, eg_token_answer *ret, eg_problem *p)
     return take_text(v, "id_token", &ret->id, p);
 }
 
-eg_err eg_token_answer_read(long status, eg_str body, eg_token_answer *ret, eg_problem *p)
-{
+eg_err eg_token_answer_read(long status, eg_str body, eg_token_answer *ret, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     EG_CLEANUP(eg_token_answer_done) eg_token_answer a = {.expires_in_s = 0};
     if (eg_json_parse(body, EG_PROVIDER_ANSWER_MAX, &v, NULL) != EG_OK || !json_is_object(v)) {
@@ -83,8 +76,7 @@ eg_err eg_token_answer_read(long status, eg_str body, eg_token_answer *ret, eg_p
     return EG_OK;
 }
 
-eg_err eg_token_ask(const eg_profile *profile, const eg_provider *provider, const char *url, eg_buf *form, eg_token_answer *ret, eg_problem *p)
-{
+eg_err eg_token_ask(const eg_profile *profile, const eg_provider *provider, const char *url, eg_buf *form, eg_token_answer *ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf authorization = {0}, body = {0};
     long status = 0;
     eg_err e = eg_client_proof_add(profile, provider, form, &authorization, p);
@@ -109,8 +101,7 @@ eg_err eg_token_ask(const eg_profile *profile, const eg_provider *provider, cons
     return e;
 }
 
-eg_err eg_token_refused(const eg_token_answer *a, const char *what, eg_problem *p)
-{
+eg_err eg_token_refused(const eg_token_answer *a, const char *what, eg_problem *p) {
     static const struct {
         const char *error, *hint;
     } hints[] = {

@@ -15,13 +15,11 @@ typedef struct upload {
     char path[512]; /* percent-encoded, "jobs/…" */
 } upload;
 
-const char *eg_cli_authority(const eg_profile *profile)
-{
+const char *eg_cli_authority(const eg_profile *profile) {
     return profile->endpoint + strlen("https://");
 }
 
-static eg_err ask(const upload *u, const char *method, const char *query, eg_bytes body, long *ret_status, eg_problem *p)
-{
+static eg_err ask(const upload *u, const char *method, const char *query, eg_bytes body, long *ret_status, eg_problem *p) {
     char url[2048];
     (void)snprintf(url, sizeof url, "%s/%s/%s/%s%s", u->profile->endpoint, u->profile->account, u->profile->container, u->path, query);
     static const char *const headers[] = {"x-ms-version: 2023-11-03", NULL};
@@ -40,8 +38,7 @@ static eg_err ask(const upload *u, const char *method, const char *query, eg_byt
 }
 
 /* If-None-Match is not needed: the path names the content, and a file that was flushed once at full length stays as it is. */
-static eg_err put_content(const upload *u, eg_bytes content, eg_problem *p)
-{
+static eg_err put_content(const upload *u, eg_bytes content, eg_problem *p) {
     char query[96];
     long status = 0;
     EG_TRY(ask(u, "PUT", "?resource=file", (eg_bytes){(const uint8_t *)"", 0}, &status, p));
@@ -52,8 +49,7 @@ static eg_err put_content(const upload *u, eg_bytes content, eg_problem *p)
     return ask(u, "PATCH", query, (eg_bytes){(const uint8_t *)"", 0}, &status, p);
 }
 
-eg_err eg_cli_upload(const eg_profile *profile, const char *local_path, eg_buf *ret_address, eg_problem *p)
-{
+eg_err eg_cli_upload(const eg_profile *profile, const char *local_path, eg_buf *ret_address, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf content, path, token = {0};
     eg_buf_init(&content, JOB_FILE_MAX);
     eg_buf_init(&path, 480);

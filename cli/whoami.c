@@ -3,8 +3,7 @@
 
 #include <getopt.h>
 
-static void line(const char *title, eg_str value)
-{
+static void line(const char *title, eg_str value) {
     if (value.len > 0) {
         printf("%-10s ", title);
         eg_cli_put_inert(stdout, value);
@@ -12,8 +11,7 @@ static void line(const char *title, eg_str value)
     }
 }
 
-static void print_roles(const json_t *roles)
-{
+static void print_roles(const json_t *roles) {
     size_t i;
     const json_t *r;
     json_array_foreach(roles, i, r)
@@ -38,8 +36,7 @@ static void print_roles(const json_t *roles)
     }
 }
 
-static void print_words(const json_t *v)
-{
+static void print_words(const json_t *v) {
     static const struct {
         const char *title, *member;
     } lines[] = {{"name", "name"}, {"kind", "kind"}, {"object id", "object_id"}, {"tenant", "tenant"}, {"client", "client_id"}, {"issuer", "issuer"}, {"expires", "expires"}};
@@ -58,8 +55,7 @@ static void print_words(const json_t *v)
     print_roles(json_object_get(v, "roles"));
 }
 
-int eg_cli_whoami(int argc, char **argv)
-{
+int eg_cli_whoami(int argc, char **argv) {
     static const struct option longs[] = {{"profile", required_argument, NULL, 'P'}, {"json", no_argument, NULL, 'J'}, {NULL, 0, NULL, 0}};
     bool as_json = false;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {

@@ -23,14 +23,12 @@ typedef struct victims {
 } victims;
 
 /* A pid is signalled only while it is the very process that was recorded. */
-static bool still_there(const eg_runner_birth *b)
-{
+static bool still_there(const eg_runner_birth *b) {
     eg_runner_birth now;
     return eg_runner_started(b->pid, &now) == EG_OK && now.start_ticks == b->start_ticks && strcmp(now.boot_id, b->boot_id) == 0;
 }
 
-static void collect(int run_fd, const char *name, victims *v)
-{
+static void collect(int run_fd, const char *name, victims *v) {
     int fd = openat(run_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return;
@@ -44,8 +42,7 @@ static void collect(int run_fd, const char *name, victims *v)
     close(fd);
 }
 
-static void each_entry(int dir_fd, void (*fn)(int, const char *, victims *), victims *v)
-{
+static void each_entry(int dir_fd, void (*fn)(int, const char *, victims *), victims *v) {
     DIR *d = fdopendir(dir_fd); /* takes the descriptor */
     if (!d) {
         close(dir_fd);
@@ -59,8 +56,7 @@ static void each_entry(int dir_fd, void (*fn)(int, const char *, victims *), vic
     closedir(d);
 }
 
-static void collect_cluster(int clusters_fd, const char *name, victims *v)
-{
+static void collect_cluster(int clusters_fd, const char *name, victims *v) {
     int cluster_fd = openat(clusters_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (cluster_fd >= 0 && v->user_count < CLUSTERS_MAX && fstatat(cluster_fd, "tmp", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid != geteuid()) {
@@ -75,8 +71,7 @@ static void collect_cluster(int clusters_fd, const char *name, victims *v)
     }
 }
 
-static size_t left_of(const victims *v)
-{
+static size_t left_of(const victims *v) {
     size_t n = 0;
     for (size_t i = 0; i < v->count; i++) {
         n += still_there(&v->born[i]);
@@ -84,8 +79,7 @@ static size_t left_of(const victims *v)
     return n;
 }
 
-static void signal_all(const victims *v, int sig)
-{
+static void signal_all(const victims *v, int sig) {
     for (size_t i = 0; i < v->count; i++) {
         if (still_there(&v->born[i])) {
             (void)kill((pid_t)v->born[i].pid, sig);
@@ -93,8 +87,7 @@ static void signal_all(const victims *v, int sig)
     }
 }
 
-eg_err eg_launcher_end_runners(const char *clusters_dir, unsigned *ret_n, eg_problem *p)
-{
+eg_err eg_launcher_end_runners(const char *clusters_dir, unsigned *ret_n, eg_problem *p) {
     static victims v; /* large; the command that calls this has one thread */
     v.count = v.user_count = 0;
     int fd = open(clusters_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const eg_command *find(const eg_command *commands, size_t n, const char *name)
-{
+static const eg_command *find(const eg_command *commands, size_t n, const char *name) {
     for (size_t i = 0; i < n; i++) {
         if (strcmp(commands[i].name, name) == 0) {
             return &commands[i];
@@ -15,24 +14,21 @@ static const eg_command *find(const eg_command *commands, size_t n, const char *
     return NULL;
 }
 
-static void list(FILE *to, const char *title, const eg_command *commands, size_t n)
-{
+static void list(FILE *to, const char *title, const eg_command *commands, size_t n) {
     fprintf(to, "\n%s\n", title);
     for (size_t i = 0; i < n; i++) {
         fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].summary);
     }
 }
 
-static void print_help(FILE *to)
-{
+static void print_help(FILE *to) {
     fputs("embergate " EG_VERSION ": a secure gateway and storage access layer for Apache Spark\n\nusage: embergate COMMAND [OPTIONS]\n", to);
     list(to, "For people who use a gateway:", eg_cli_commands, eg_cli_command_count);
     list(to, "For people who run one:", eg_process_commands, eg_process_command_count);
     fputs("\n`embergate COMMAND --help` tells a command's options.\n", to);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN);
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "") == 0 || strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {

@@ -17,8 +17,7 @@ typedef struct grant_file {
 } grant_file;
 
 /* The name is a GUID made from a digest of our own (RFC 9562 version 8). */
-static void name_grant(const eg_policy_grant *g, grant_file *f)
-{
+static void name_grant(const eg_policy_grant *g, grant_file *f) {
     uint8_t d[EG_SHA256_LEN];
     eg_bytes parts[] = {eg_str_bytes(eg_str_of(f->role)), eg_str_bytes(EG_LIT("|")), eg_str_bytes(eg_str_of(g->principal)),
                         eg_str_bytes(EG_LIT("|")), eg_str_bytes(eg_str_of(g->scope))};
@@ -29,8 +28,7 @@ static void name_grant(const eg_policy_grant *g, grant_file *f)
                    d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13], d[14], d[15]);
 }
 
-static eg_err resolve(const eg_policy *pol, const eg_policy_grant *g, grant_file *ret, eg_problem *p)
-{
+static eg_err resolve(const eg_policy *pol, const eg_policy_grant *g, grant_file *ret, eg_problem *p) {
     if (eg_policy_role_id(pol, eg_str_of(g->role), ret->role) != EG_OK) {
         (void)eg_fail(p, EG_ERR_INVALID, "there is no role '%s'", g->role);
         return p ? eg_fail_hint(p, "docs/POLICIES.md lists the built-in roles; roleDefinitions/ in the policy directory may add others") : EG_ERR_INVALID;
@@ -39,8 +37,7 @@ static eg_err resolve(const eg_policy *pol, const eg_policy_grant *g, grant_file
     return EG_OK;
 }
 
-static eg_err find_file(const char *dir, const eg_policy_grant *g, grant_file *ret, eg_problem *p)
-{
+static eg_err find_file(const char *dir, const eg_policy_grant *g, grant_file *ret, eg_problem *p) {
     EG_CLEANUP(eg_policy_unref_p) eg_policy *pol = NULL;
     EG_TRY(eg_policy_load(dir, 1, &pol, p));
     EG_TRY(resolve(pol, g, ret, p));
@@ -48,8 +45,7 @@ static eg_err find_file(const char *dir, const eg_policy_grant *g, grant_file *r
     return n > 0 && (size_t)n < sizeof ret->path ? EG_OK : eg_fail(p, EG_ERR_INVALID, "the policy directory's path is too long");
 }
 
-static eg_err render(const eg_policy_grant *g, const grant_file *f, eg_buf *ret, eg_problem *p)
-{
+static eg_err render(const eg_policy_grant *g, const grant_file *f, eg_buf *ret, eg_problem *p) {
     const char *at = g->scope[0] == '/' && g->scope[1] == '\0' ? "" : g->scope;
     EG_JSON_AUTO v = json_pack("{s:s++, s:s, s:s, s:{s:s+, s:s, s:s, s:s}}", "id", at, "/providers/Microsoft.Authorization/roleAssignments/", f->name,
                                "name", f->name, "type", "Microsoft.Authorization/roleAssignments", "properties", "roleDefinitionId",
@@ -61,15 +57,13 @@ static eg_err render(const eg_policy_grant *g, const grant_file *f, eg_buf *ret,
     return e;
 }
 
-eg_err eg_policy_grant_text(const eg_policy *pol, const eg_policy_grant *g, eg_buf *ret, eg_problem *p)
-{
+eg_err eg_policy_grant_text(const eg_policy *pol, const eg_policy_grant *g, eg_buf *ret, eg_problem *p) {
     grant_file f;
     EG_TRY(resolve(pol, g, &f, p));
     return render(g, &f, ret, p);
 }
 
-eg_err eg_policy_grant_write(const char *dir, const eg_policy_grant *g, eg_problem *p)
-{
+eg_err eg_policy_grant_write(const char *dir, const eg_policy_grant *g, eg_problem *p) {
     grant_file f;
     char folder[PATH_BYTES];
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -88,8 +82,7 @@ eg_err eg_policy_grant_write(const char *dir, const eg_policy_grant *g, eg_probl
     return e;
 }
 
-eg_err eg_policy_grant_remove(const char *dir, const eg_policy_grant *g, eg_problem *p)
-{
+eg_err eg_policy_grant_remove(const char *dir, const eg_policy_grant *g, eg_problem *p) {
     grant_file f;
     EG_TRY(find_file(dir, g, &f, p));
     if (unlink(f.path) != 0) {

@@ -14,15 +14,13 @@ typedef struct place {
 
 static char here(const place *w) { return w->at < w->text.len ? w->text.ptr[w->at] : '\0'; }
 
-static void skip_blanks(place *w)
-{
+static void skip_blanks(place *w) {
     while (here(w) == ' ' || here(w) == '\n' || here(w) == '\t' || here(w) == '\r') {
         w->at++;
     }
 }
 
-static eg_str take_string(place *w)
-{
+static eg_str take_string(place *w) {
     const size_t from = ++w->at;
     while (w->at < w->text.len && w->text.ptr[w->at] != '"') {
         w->at += w->text.ptr[w->at] == '\\' ? 2 : 1;
@@ -32,8 +30,7 @@ static eg_str take_string(place *w)
     return (eg_str){w->text.ptr + from, to - from};
 }
 
-static void skip_value(place *w)
-{
+static void skip_value(place *w) {
     size_t depth = 0;
     do {
         const char c = here(w);
@@ -54,8 +51,7 @@ static void skip_value(place *w)
     } while (w->at < w->text.len && (depth > 0 || (here(w) != ',' && here(w) != '}' && here(w) != ']')));
 }
 
-static bool enter_member(place *w, eg_str key)
-{
+static bool enter_member(place *w, eg_str key) {
     if (here(w) != '{') {
         return false;
     }
@@ -81,8 +77,7 @@ static bool enter_member(place *w, eg_str key)
     }
 }
 
-static bool enter_element(place *w, uint64_t index)
-{
+static bool enter_element(place *w, uint64_t index) {
     if (here(w) != '[') {
         return false;
     }
@@ -103,8 +98,7 @@ static bool enter_element(place *w, uint64_t index)
 }
 
 /* path: "value[3].properties.principalId". The line of what is there of it, from 1. */
-static size_t line_of(eg_str text, eg_str path)
-{
+static size_t line_of(eg_str text, eg_str path) {
     place w = {.text = text};
     skip_blanks(&w);
     while (path.len > 0) {
@@ -136,8 +130,7 @@ static size_t line_of(eg_str text, eg_str path)
     return line;
 }
 
-void eg_policy_line(const char *dir, eg_problem *p)
-{
+void eg_policy_line(const char *dir, eg_problem *p) {
     char path[1400], where[sizeof p->where];
     EG_CLEANUP(eg_buf_done) eg_buf text;
     const char *colon = strstr(p->where, ": ");

@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UUID_LEN])
-{
+eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UUID_LEN]) {
     eg_str id = name_or_id;
     for (size_t i = name_or_id.len; i > 0; i--) { /* a whole resource id ends in the GUID */
         if (name_or_id.ptr[i - 1] == '/') {

@@ -19,8 +19,7 @@ typedef struct options {
     size_t keep;
 } options;
 
-static int usage(const char *command, const char *what)
-{
+static int usage(const char *command, const char *what) {
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_INVALID, "%s: %s", command, what);
     (void)eg_fail_hint(&p, "see: embergate %s --help", command);
@@ -31,8 +30,7 @@ static double megabytes(uint64_t bytes) { return (double)bytes / 1e6; }
 static double rate(uint64_t bytes, double seconds) { return seconds > 0 ? megabytes(bytes) / seconds : 0; }
 
 /* The path may not be there yet: only its folder is looked up. */
-static bool absolute(const char *path, char ret[PATH_MAX])
-{
+static bool absolute(const char *path, char ret[PATH_MAX]) {
     if (path[0] == '/') {
         return snprintf(ret, PATH_MAX, "%s", path) < PATH_MAX;
     }
@@ -41,16 +39,14 @@ static bool absolute(const char *path, char ret[PATH_MAX])
 }
 
 /* "60", "60s", "5m", "1h"; 0 = none of these. */
-static unsigned seconds_of(const char *text)
-{
+static unsigned seconds_of(const char *text) {
     char *end = NULL;
     const unsigned long n = strtoul(text, &end, 10);
     const unsigned unit = *end == '\0' || strcmp(end, "s") == 0 ? 1 : strcmp(end, "m") == 0 ? 60 : strcmp(end, "h") == 0 ? 3600 : 0;
     return end == text || n == 0 || n > 86400 ? 0 : (unsigned)n * unit;
 }
 
-static bool take_options(options *o, int argc, char **argv)
-{
+static bool take_options(options *o, int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"to", required_argument, NULL, 't'}, {"from", required_argument, NULL, 'f'},
                                           {"escrow", required_argument, NULL, 'e'}, {"point", required_argument, NULL, 'p'}, {"key", required_argument, NULL, 'k'},
                                           {"every", required_argument, NULL, 'E'}, {"keep", required_argument, NULL, 'K'}, {NULL, 0, NULL, 0}};
@@ -82,8 +78,7 @@ static bool take_options(options *o, int argc, char **argv)
     return optind == argc;
 }
 
-static eg_err once(const eg_backup_options *o, eg_problem *p)
-{
+static eg_err once(const eg_backup_options *o, eg_problem *p) {
     eg_backup_result r;
     EG_TRY(eg_backup_make(o, &r, p));
     printf("%s: %zu files, %.1f MB, of which %.1f MB copied in %.2f s (%.0f MB/s); the audit log waited %.0f ms\n", r.point, r.files, megabytes(r.bytes),
@@ -93,8 +88,7 @@ static eg_err once(const eg_backup_options *o, eg_problem *p)
 }
 
 /* Until it is killed, which is safe at any time. A failure is said, and the next attempt comes in its time. */
-static _Noreturn void repeat(const eg_backup_options *o, unsigned every_s)
-{
+static _Noreturn void repeat(const eg_backup_options *o, unsigned every_s) {
     for (;;) {
         eg_problem p = {0};
         const int64_t began = eg_mono_ns(&eg_clock_system);
@@ -113,8 +107,7 @@ static _Noreturn void repeat(const eg_backup_options *o, unsigned every_s)
     }
 }
 
-static int make(const options *o)
-{
+static int make(const options *o) {
     static char to[PATH_MAX], escrow[PATH_MAX];
     eg_problem p = {0};
     if (!o->state || !o->to || !absolute(o->to, to) || (o->escrow && !absolute(o->escrow, escrow))) {
@@ -128,8 +121,7 @@ static int make(const options *o)
     return once(&b, &p) == EG_OK ? 0 : eg_process_complain(&p);
 }
 
-static eg_err verify_points(const options *o, bool only_list, eg_problem *p)
-{
+static eg_err verify_points(const options *o, bool only_list, eg_problem *p) {
     eg_backup_repository r;
     eg_backup_name *points = NULL;
     size_t n = 0, checked = 0;
@@ -156,8 +148,7 @@ static eg_err verify_points(const options *o, bool only_list, eg_problem *p)
     return e != EG_OK || only_list || checked > 0 ? e : eg_fail(p, EG_ERR_NOT_FOUND, "there is no such point");
 }
 
-int eg_command_backup(int argc, char **argv)
-{
+int eg_command_backup(int argc, char **argv) {
     options o = {0};
     eg_problem p = {0};
     const bool verify = argc > 1 && strcmp(argv[1], "verify") == 0;
@@ -176,8 +167,7 @@ int eg_command_backup(int argc, char **argv)
 }
 
 /* From standard input, never from an argument, which others could see. */
-static eg_str read_recovery_key(char text[256])
-{
+static eg_str read_recovery_key(char text[256]) {
     size_t n = 0;
     for (ssize_t got = 1; got > 0 && n < 255; n += got > 0 ? (size_t)got : 0) {
         got = read(STDIN_FILENO, text + n, 255 - n);
@@ -188,8 +178,7 @@ static eg_str read_recovery_key(char text[256])
     return (eg_str){text, n};
 }
 
-int eg_command_restore(int argc, char **argv)
-{
+int eg_command_restore(int argc, char **argv) {
     static char state[PATH_MAX];
     options o = {0};
     eg_problem p = {0};

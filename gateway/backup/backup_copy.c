@@ -14,8 +14,7 @@
 #define PATH_LEN 1024
 #define DEPTH_MAX 16
 
-static void close_fd(int *fd)
-{
+static void close_fd(int *fd) {
     if (*fd >= 0) {
         close(*fd);
     }
@@ -23,8 +22,7 @@ static void close_fd(int *fd)
 
 static void free_bytes(uint8_t **b) { free(*b); }
 
-eg_err eg_backup_make_parents(int dir_fd, const char *path)
-{
+eg_err eg_backup_make_parents(int dir_fd, const char *path) {
     char part[PATH_LEN];
     const size_t n = strlen(path);
     if (n >= sizeof part) {
@@ -41,14 +39,12 @@ eg_err eg_backup_make_parents(int dir_fd, const char *path)
     return EG_OK;
 }
 
-static bool all_zero(const uint8_t *b, size_t n)
-{
+static bool all_zero(const uint8_t *b, size_t n) {
     return n > 0 && b[0] == 0 && memcmp(b, b + 1, n - 1) == 0;
 }
 
 /* Zeros become a hole: a preallocated journal is mostly those. */
-static eg_err put_piece(int fd, const uint8_t *b, size_t n, uint64_t at)
-{
+static eg_err put_piece(int fd, const uint8_t *b, size_t n, uint64_t at) {
     if (all_zero(b, n)) {
         return EG_OK;
     }
@@ -66,8 +62,7 @@ static eg_err put_piece(int fd, const uint8_t *b, size_t n, uint64_t at)
 }
 
 /* out_fd -1 = only digest. */
-static eg_err pump(int in_fd, int out_fd, uint64_t at_most, uint64_t *ret_size, uint8_t ret_sha256[EG_SHA256_LEN])
-{
+static eg_err pump(int in_fd, int out_fd, uint64_t at_most, uint64_t *ret_size, uint8_t ret_sha256[EG_SHA256_LEN]) {
     EG_CLEANUP(eg_sha256_stream_free_p) eg_sha256_stream *sha = eg_sha256_stream_new();
     EG_CLEANUP(free_bytes) uint8_t *piece = malloc(PIECE);
     uint64_t size = 0;
@@ -99,8 +94,7 @@ static eg_err pump(int in_fd, int out_fd, uint64_t at_most, uint64_t *ret_size, 
     return EG_OK;
 }
 
-static int open_regular(int dir_fd, const char *path, eg_err *ret)
-{
+static int open_regular(int dir_fd, const char *path, eg_err *ret) {
     struct stat st;
     const int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     *ret = fd < 0 ? eg_err_from_errno(errno) : EG_OK;
@@ -112,15 +106,13 @@ static int open_regular(int dir_fd, const char *path, eg_err *ret)
     return fd;
 }
 
-eg_err eg_backup_digest(int dir_fd, const char *path, uint64_t size, uint64_t *ret_size, uint8_t ret_sha256[EG_SHA256_LEN])
-{
+eg_err eg_backup_digest(int dir_fd, const char *path, uint64_t size, uint64_t *ret_size, uint8_t ret_sha256[EG_SHA256_LEN]) {
     eg_err e = EG_OK;
     EG_CLEANUP(close_fd) int fd = open_regular(dir_fd, path, &e);
     return e != EG_OK ? e : pump(fd, -1, size, ret_size, ret_sha256);
 }
 
-eg_err eg_backup_copy_file(const eg_backup_copy *c, uint64_t *ret_size, uint8_t ret_sha256[EG_SHA256_LEN])
-{
+eg_err eg_backup_copy_file(const eg_backup_copy *c, uint64_t *ret_size, uint8_t ret_sha256[EG_SHA256_LEN]) {
     char temporary[PATH_LEN];
     eg_err e = EG_OK;
     const int n = snprintf(temporary, sizeof temporary, "%s.partial", c->to);
@@ -153,8 +145,7 @@ typedef struct walk {
 
 static eg_err walk_dir(walk *w, int fd);
 
-static eg_err walk_entry(walk *w, int fd, const char *name)
-{
+static eg_err walk_entry(walk *w, int fd, const char *name) {
     struct stat st;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return EG_OK;
@@ -182,8 +173,7 @@ static eg_err walk_entry(walk *w, int fd, const char *name)
 }
 
 /* Takes fd. */
-static eg_err walk_dir(walk *w, int fd)
-{
+static eg_err walk_dir(walk *w, int fd) {
     DIR *d = fdopendir(fd);
     if (!d) {
         close(fd);
@@ -197,8 +187,7 @@ static eg_err walk_dir(walk *w, int fd)
     return e;
 }
 
-eg_err eg_backup_walk(int dir_fd, const char *path, eg_err (*each)(void *ctx, const eg_backup_found *f), void *ctx)
-{
+eg_err eg_backup_walk(int dir_fd, const char *path, eg_err (*each)(void *ctx, const eg_backup_found *f), void *ctx) {
     walk w = {.each = each, .ctx = ctx};
     const int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
@@ -207,8 +196,7 @@ eg_err eg_backup_walk(int dir_fd, const char *path, eg_err (*each)(void *ctx, co
     return walk_dir(&w, fd);
 }
 
-eg_err eg_backup_remove_tree(int dir_fd, const char *path)
-{
+eg_err eg_backup_remove_tree(int dir_fd, const char *path) {
     const int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return errno == ENOENT ? EG_OK : eg_err_from_errno(errno);

@@ -15,15 +15,13 @@
 #define LIST_MAX ((size_t)65536)
 #define PATH_MAX_HERE 4096
 
-static void close_fd(int *fd)
-{
+static void close_fd(int *fd) {
     if (*fd >= 0) {
         close(*fd);
     }
 }
 
-static eg_err open_dir(const char *path, int *ret, eg_problem *p)
-{
+static eg_err open_dir(const char *path, int *ret, eg_problem *p) {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         const int saved = errno;
@@ -33,15 +31,13 @@ static eg_err open_dir(const char *path, int *ret, eg_problem *p)
     return EG_OK;
 }
 
-static bool is_key_file(const char *name)
-{
+static bool is_key_file(const char *name) {
     const size_t n = strlen(name);
     return n >= 40 && n < 200 && strcmp(name + n - 4, ".key") == 0 && eg_uuid_valid((eg_str){name, 36});
 }
 
 /* In place, so that the blocks that held the key are those written, as far as file system and disk keep to that. */
-static eg_err overwrite(int dir_fd, const char *name)
-{
+static eg_err overwrite(int dir_fd, const char *name) {
     EG_CLEANUP(close_fd) int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
     uint8_t noise[KEY_FILE_MAX];
@@ -54,15 +50,13 @@ static eg_err overwrite(int dir_fd, const char *name)
     return fsync(fd) == 0 ? EG_OK : eg_err_from_errno(errno);
 }
 
-static eg_err wipe(int dir_fd, const char *name)
-{
+static eg_err wipe(int dir_fd, const char *name) {
     EG_TRY(overwrite(dir_fd, name));
     return unlinkat(dir_fd, name, 0) == 0 ? EG_OK : eg_err_from_errno(errno);
 }
 
 /* Calls fn for every key file of a directory. */
-static eg_err each(int dir_fd, eg_err (*fn)(void *ctx, int dir_fd, const char *name), void *ctx)
-{
+static eg_err each(int dir_fd, eg_err (*fn)(void *ctx, int dir_fd, const char *name), void *ctx) {
     const int again = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = again < 0 ? NULL : fdopendir(again);
     if (!d) {
@@ -82,8 +76,7 @@ static eg_err each(int dir_fd, eg_err (*fn)(void *ctx, int dir_fd, const char *n
     return e;
 }
 
-static eg_err copy_in(void *ctx, int from_fd, const char *name)
-{
+static eg_err copy_in(void *ctx, int from_fd, const char *name) {
     const int *to_fd = ctx;
     EG_CLEANUP(eg_buf_done) eg_buf now;
     EG_CLEANUP(eg_buf_done) eg_buf there;
@@ -103,14 +96,12 @@ static eg_err copy_in(void *ctx, int from_fd, const char *name)
     return eg_file_replace(*to_fd, name, 0600, eg_buf_bytes(&now), NULL);
 }
 
-static eg_err drop_gone(void *ctx, int to_fd, const char *name)
-{
+static eg_err drop_gone(void *ctx, int to_fd, const char *name) {
     const int *from_fd = ctx;
     return faccessat(*from_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? EG_OK : wipe(to_fd, name);
 }
 
-eg_err eg_escrow_sync(const char *keeper_dir, const char *escrow_dir, eg_problem *p)
-{
+eg_err eg_escrow_sync(const char *keeper_dir, const char *escrow_dir, eg_problem *p) {
     char tenants[PATH_MAX_HERE];
     EG_CLEANUP(close_fd) int from = -1;
     EG_CLEANUP(close_fd) int to = -1;
@@ -127,14 +118,12 @@ eg_err eg_escrow_sync(const char *keeper_dir, const char *escrow_dir, eg_problem
     return e == EG_OK ? e : eg_fail(p, e, "the keys could not be copied to the escrow '%s': %s", escrow_dir, eg_err_code(e));
 }
 
-static eg_err wipe_tenant(void *ctx, int dir_fd, const char *name)
-{
+static eg_err wipe_tenant(void *ctx, int dir_fd, const char *name) {
     const eg_str *tenant = ctx;
     return eg_str_eq((eg_str){name, 36}, *tenant) ? wipe(dir_fd, name) : EG_OK;
 }
 
-eg_err eg_escrow_erase(const char *escrow_dir, eg_str tenant, eg_problem *p)
-{
+eg_err eg_escrow_erase(const char *escrow_dir, eg_str tenant, eg_problem *p) {
     EG_CLEANUP(close_fd) int fd = -1;
     EG_TRY(open_dir(escrow_dir, &fd, p));
     eg_err e = each(fd, wipe_tenant, &tenant);
@@ -142,14 +131,12 @@ eg_err eg_escrow_erase(const char *escrow_dir, eg_str tenant, eg_problem *p)
     return e == EG_OK ? e : eg_fail(p, e, "the escrow '%s' could not be erased: %s", escrow_dir, eg_err_code(e));
 }
 
-static eg_err list_path(const char *state_dir, char ret[PATH_MAX_HERE], eg_problem *p)
-{
+static eg_err list_path(const char *state_dir, char ret[PATH_MAX_HERE], eg_problem *p) {
     const int n = snprintf(ret, PATH_MAX_HERE, "%s/escrows.json", state_dir);
     return n > 0 && n < PATH_MAX_HERE ? EG_OK : eg_fail(p, EG_ERR_LIMIT, "the path of the state directory is too long");
 }
 
-static eg_err read_list(const char *state_dir, json_t **ret, eg_problem *p)
-{
+static eg_err read_list(const char *state_dir, json_t **ret, eg_problem *p) {
     char path[PATH_MAX_HERE];
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, LIST_MAX);
@@ -167,8 +154,7 @@ static eg_err read_list(const char *state_dir, json_t **ret, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_escrow_remember(const char *state_dir, const char *escrow_dir, eg_problem *p)
-{
+eg_err eg_escrow_remember(const char *state_dir, const char *escrow_dir, eg_problem *p) {
     char path[PATH_MAX_HERE];
     EG_JSON_AUTO v = NULL;
     size_t i;
@@ -187,8 +173,7 @@ eg_err eg_escrow_remember(const char *state_dir, const char *escrow_dir, eg_prob
     return eg_file_replace(AT_FDCWD, path, 0600, eg_buf_bytes(&text), p);
 }
 
-eg_err eg_escrow_erase_all(const char *state_dir, eg_str tenant, eg_buf *ret_json, eg_problem *p)
-{
+eg_err eg_escrow_erase_all(const char *state_dir, eg_str tenant, eg_buf *ret_json, eg_problem *p) {
     EG_JSON_AUTO v = NULL;
     EG_JSON_AUTO out = json_array();
     size_t i;

@@ -6,8 +6,7 @@
 
 #define LINE_FIXED (2 + 1 + 64 + 1)
 
-bool eg_backup_path_ok(eg_str path)
-{
+bool eg_backup_path_ok(eg_str path) {
     if (path.len == 0 || path.len > EG_BACKUP_PATH_MAX || path.ptr[0] == '/') {
         return false;
     }
@@ -25,8 +24,7 @@ bool eg_backup_path_ok(eg_str path)
     return true;
 }
 
-eg_err eg_backup_list_add(eg_backup_list *l, const eg_backup_file *f)
-{
+eg_err eg_backup_list_add(eg_backup_list *l, const eg_backup_file *f) {
     if (!eg_backup_path_ok(eg_str_of(f->path))) {
         return EG_ERR_INVALID;
     }
@@ -48,20 +46,17 @@ eg_err eg_backup_list_add(eg_backup_list *l, const eg_backup_file *f)
     return EG_OK;
 }
 
-static int compare(const void *a, const void *b)
-{
+static int compare(const void *a, const void *b) {
     return strcmp(((const eg_backup_file *)a)->path, ((const eg_backup_file *)b)->path);
 }
 
-void eg_backup_list_sort(eg_backup_list *l)
-{
+void eg_backup_list_sort(eg_backup_list *l) {
     if (l->count > 1) {
         qsort(l->files, l->count, sizeof *l->files, compare);
     }
 }
 
-const eg_backup_file *eg_backup_list_find(const eg_backup_list *l, const char *path)
-{
+const eg_backup_file *eg_backup_list_find(const eg_backup_list *l, const char *path) {
     size_t from = 0, to = l->count;
     while (from < to) {
         const size_t mid = from + (to - from) / 2;
@@ -78,23 +73,20 @@ const eg_backup_file *eg_backup_list_find(const eg_backup_list *l, const char *p
     return NULL;
 }
 
-eg_err eg_backup_list_line(const eg_backup_file *f, eg_buf *ret)
-{
+eg_err eg_backup_list_line(const eg_backup_file *f, eg_buf *ret) {
     char hex[2 * EG_SHA256_LEN + 1];
     eg_hex((eg_bytes){f->sha256, sizeof f->sha256}, hex);
     return eg_buf_addf(ret, "%c%c %s %llu %s\n", f->pooled ? 'P' : 'T', f->sealed ? 'S' : '-', hex, (unsigned long long)f->size, f->path);
 }
 
-eg_err eg_backup_list_write(const eg_backup_list *l, eg_buf *ret)
-{
+eg_err eg_backup_list_write(const eg_backup_list *l, eg_buf *ret) {
     for (size_t i = 0; i < l->count; i++) {
         EG_TRY(eg_backup_list_line(&l->files[i], ret));
     }
     return EG_OK;
 }
 
-static eg_err parse_line(eg_str line, eg_backup_list *l)
-{
+static eg_err parse_line(eg_str line, eg_backup_list *l) {
     eg_backup_file f = {0};
     char path[EG_BACKUP_PATH_MAX + 1];
     size_t n = 0;
@@ -117,8 +109,7 @@ static eg_err parse_line(eg_str line, eg_backup_list *l)
     return eg_backup_list_add(l, &f);
 }
 
-eg_err eg_backup_list_parse(eg_str text, eg_backup_list *ret)
-{
+eg_err eg_backup_list_parse(eg_str text, eg_backup_list *ret) {
     if (text.len > 0 && text.ptr[text.len - 1] != '\n') {
         return EG_ERR_CORRUPT;
     }
@@ -128,8 +119,7 @@ eg_err eg_backup_list_parse(eg_str text, eg_backup_list *ret)
     return EG_OK;
 }
 
-void eg_backup_list_done(eg_backup_list *l)
-{
+void eg_backup_list_done(eg_backup_list *l) {
     for (size_t i = 0; i < l->count; i++) {
         free(l->files[i].path);
     }

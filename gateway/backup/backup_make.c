@@ -50,8 +50,7 @@ typedef struct job {
 
 static double now_s(void) { return (double)eg_mono_ns(&eg_clock_system) / 1e9; }
 
-static void job_done(job *j)
-{
+static void job_done(job *j) {
     eg_kv_snapshot_close(j->snapshot);
     eg_secret_free(j->key);
     eg_buf_done(&j->resume);
@@ -70,8 +69,7 @@ static void job_done(job *j)
 static eg_err copy_failed(eg_err e, const char *path, eg_problem *p) { return eg_fail(p, e, "'%s' could not be copied: %s", path, eg_err_code(e)); }
 
 /* Into the point's own tree, under the same path. */
-static eg_err copy_own(job *j, const char *path)
-{
+static eg_err copy_own(job *j, const char *path) {
     char to[EG_BACKUP_PATH_LEN];
     eg_backup_file f = {.path = (char *)(uintptr_t)path};
     if (snprintf(to, sizeof to, "%s/%s", j->tree, path) >= (int)sizeof to) {
@@ -86,8 +84,7 @@ static eg_err copy_own(job *j, const char *path)
 /* A tile that is full, or a segment: never changes. Partial tiles lie in folders that end with ".p". */
 static bool is_final_tile(const char *path) { return strstr(path, "/tile/") && !strstr(path, ".p/"); }
 
-static eg_err audit_file(void *ctx, const eg_backup_found *f)
-{
+static eg_err audit_file(void *ctx, const eg_backup_found *f) {
     job *j = ctx;
     char path[EG_BACKUP_PATH_LEN];
     if (snprintf(path, sizeof path, "%s/%s", j->below, f->path) >= (int)sizeof path) {
@@ -100,8 +97,7 @@ static eg_err audit_file(void *ctx, const eg_backup_found *f)
     return e == EG_ERR_NOT_FOUND ? EG_OK : e;
 }
 
-static eg_err own_file(void *ctx, const eg_backup_found *f)
-{
+static eg_err own_file(void *ctx, const eg_backup_found *f) {
     job *j = ctx;
     char path[EG_BACKUP_PATH_LEN];
     if (snprintf(path, sizeof path, "%s/%s", j->below, f->path) >= (int)sizeof path || strcmp(path, "tls/server.key") == 0) {
@@ -111,16 +107,14 @@ static eg_err own_file(void *ctx, const eg_backup_found *f)
     return e == EG_ERR_NOT_FOUND ? EG_OK : e;
 }
 
-static eg_err walk_own(job *j, const char *folder, eg_err (*each)(void *ctx, const eg_backup_found *f), eg_problem *p)
-{
+static eg_err walk_own(job *j, const char *folder, eg_err (*each)(void *ctx, const eg_backup_found *f), eg_problem *p) {
     j->below = folder;
     const eg_err e = eg_backup_walk(j->state_fd, folder, each, j);
     return e == EG_OK ? e : copy_failed(e, folder, p);
 }
 
 /* Under the hold: what must be of the same moment as the store. Small, and quick. */
-static eg_err copy_held(job *j, eg_problem *p)
-{
+static eg_err copy_held(job *j, eg_problem *p) {
     static const char *const sealed[] = {"keeper/recovery.sealed", "keeper/token-signing.key", "keeper/log.key"};
     char db[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(j->o->state_dir, "gateway/db", db, p));
@@ -134,8 +128,7 @@ static eg_err copy_held(job *j, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err take_key(job *j, const eg_ipc_msg *reply)
-{
+static eg_err take_key(job *j, const eg_ipc_msg *reply) {
     eg_ipc_reader in = eg_ipc_read(reply);
     eg_bytes key, wrapped;
     if (eg_ipc_take(&in, &key) != EG_OK || eg_ipc_take(&in, &wrapped) != EG_OK || key.len != EG_KEY_LEN || wrapped.len > sizeof j->wrapped) {
@@ -148,8 +141,7 @@ static eg_err take_key(job *j, const eg_ipc_msg *reply)
 }
 
 /* A backup that was killed while it held the log is noticed by the server within seconds: that is waited for. */
-static eg_err begin(job *j, const char *purpose, eg_ipc_msg *ret, eg_problem *p)
-{
+static eg_err begin(job *j, const char *purpose, eg_ipc_msg *ret, eg_problem *p) {
     const eg_admin_call c = {j->o->state_dir, EG_ADMIN_MSG_BACKUP_BEGIN, {eg_str_of(purpose)}, 1, 0};
     const double until = now_s() + WAIT_FOR_ANOTHER_S;
     eg_err e = eg_admin_ask_message(&c, ret, p);
@@ -162,8 +154,7 @@ static eg_err begin(job *j, const char *purpose, eg_ipc_msg *ret, eg_problem *p)
     return e;
 }
 
-static eg_err snapshot(job *j, eg_problem *p)
-{
+static eg_err snapshot(job *j, eg_problem *p) {
     char purpose[64];
     eg_ipc_msg reply;
     eg_problem at_resume = {0};
@@ -182,8 +173,7 @@ static eg_err snapshot(job *j, eg_problem *p)
 }
 
 /* Whoever is named in `resume` lies in the pool, synced: a backup that was killed goes on there. */
-static eg_err write_resume(job *j)
-{
+static eg_err write_resume(job *j) {
     if (j->resume_files == 0) {
         return EG_OK;
     }
@@ -203,15 +193,13 @@ static eg_err write_resume(job *j)
     return e;
 }
 
-static bool in_pool(const job *j, const char *place, uint64_t size)
-{
+static bool in_pool(const job *j, const char *place, uint64_t size) {
     struct stat st;
     return fstatat(j->repo.fd, place, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size;
 }
 
 /* A file that never changes: copied unless an earlier point has it. */
-static eg_err copy_pooled(job *j, const char *path, uint64_t size)
-{
+static eg_err copy_pooled(job *j, const char *path, uint64_t size) {
     char place[EG_BACKUP_PATH_LEN];
     eg_backup_file f = {.path = (char *)(uintptr_t)path, .pooled = true};
     EG_TRY(eg_backup_place("", &f, place));
@@ -233,8 +221,7 @@ static eg_err copy_pooled(job *j, const char *path, uint64_t size)
 }
 
 /* An append that failed takes its file away: no row of the snapshot names it. */
-static eg_err segment_file(void *ctx, const eg_backup_found *f)
-{
+static eg_err segment_file(void *ctx, const eg_backup_found *f) {
     job *j = ctx;
     char path[EG_BACKUP_PATH_LEN];
     if (strncmp(f->path, "tmp/", 4) == 0 || !strchr(f->path, '/') || snprintf(path, sizeof path, "gateway/segments/%s", f->path) >= (int)sizeof path) {
@@ -244,8 +231,7 @@ static eg_err segment_file(void *ctx, const eg_backup_found *f)
     return e == EG_ERR_NOT_FOUND ? EG_OK : e;
 }
 
-static eg_err copy_content(job *j, eg_problem *p)
-{
+static eg_err copy_content(job *j, eg_problem *p) {
     for (size_t i = 0; i < j->later.count; i++) {
         const eg_err e = copy_pooled(j, j->later.files[i].path, j->later.files[i].size);
         EG_TRY(e == EG_OK ? e : copy_failed(e, j->later.files[i].path, p));
@@ -254,8 +240,7 @@ static eg_err copy_content(job *j, eg_problem *p)
     return e == EG_OK ? write_resume(j) : copy_failed(e, "gateway/segments", p);
 }
 
-static eg_err copy_store(job *j, eg_problem *p)
-{
+static eg_err copy_store(job *j, eg_problem *p) {
     char dir[EG_STATE_PATH_MAX], place[EG_BACKUP_PATH_LEN];
     eg_backup_file f = {.path = (char *)(uintptr_t)"gateway/db/data.mdb"};
     (void)snprintf(place, sizeof place, "%s/gateway/db/data.mdb", j->tree);
@@ -271,8 +256,7 @@ static eg_err copy_store(job *j, eg_problem *p)
 }
 
 /* A secret in clear: sealed under the backup's data key, bound to its path. */
-static eg_err copy_secret(job *j, const char *path)
-{
+static eg_err copy_secret(job *j, const char *path) {
     char place[EG_BACKUP_PATH_LEN];
     eg_backup_file f = {.path = (char *)(uintptr_t)path, .sealed = true};
     EG_CLEANUP(eg_buf_done) eg_buf plain;
@@ -294,8 +278,7 @@ static eg_err copy_secret(job *j, const char *path)
     return eg_backup_list_add(&j->list, &f);
 }
 
-static eg_err copy_rest(job *j, eg_problem *p)
-{
+static eg_err copy_rest(job *j, eg_problem *p) {
     static const char *const folders[] = {"policies", "tls", "gateway/erasures"};
     static const char *const files[] = {"embergate.yaml", "FORMAT", "ca/ca.pem"};
     static const char *const secrets[] = {"tls/server.key", "ca/ca.key"};
@@ -313,8 +296,7 @@ static eg_err copy_rest(job *j, eg_problem *p)
     return EG_OK;
 }
 
-static uint64_t bytes_of(const eg_backup_list *l)
-{
+static uint64_t bytes_of(const eg_backup_list *l) {
     uint64_t n = 0;
     for (size_t i = 0; i < l->count; i++) {
         n += l->files[i].size;
@@ -322,8 +304,7 @@ static uint64_t bytes_of(const eg_backup_list *l)
     return n;
 }
 
-static eg_err make_manifest(job *j, const uint8_t digest[EG_SHA256_LEN], eg_buf *ret)
-{
+static eg_err make_manifest(job *j, const uint8_t digest[EG_SHA256_LEN], eg_buf *ret) {
     char hex[2 * EG_SHA256_LEN + 1];
     EG_CLEANUP(eg_buf_done) eg_buf wrapped;
     eg_buf_init(&wrapped, 512);
@@ -334,8 +315,7 @@ static eg_err make_manifest(job *j, const uint8_t digest[EG_SHA256_LEN], eg_buf 
     return v ? eg_statement_body(EG_STATEMENT_BACKUP, v, ret) : EG_ERR_NO_MEMORY;
 }
 
-static eg_err sign(job *j, eg_str body, eg_buf *ret_file, eg_problem *p)
-{
+static eg_err sign(job *j, eg_str body, eg_buf *ret_file, eg_problem *p) {
     eg_ipc_msg reply;
     eg_bytes sig, pub, origin;
     EG_TRY(eg_admin_ask_message(&(eg_admin_call){j->o->state_dir, EG_ADMIN_MSG_BACKUP_SIGN, {body}, 1, 0}, &reply, p));
@@ -351,8 +331,7 @@ static eg_err sign(job *j, eg_str body, eg_buf *ret_file, eg_problem *p)
 }
 
 /* Everything is synced before the point has its name: it is whole or not there. */
-static eg_err publish(job *j, eg_problem *p)
-{
+static eg_err publish(job *j, eg_problem *p) {
     char partial[64], path[128], final[64];
     uint8_t digest[EG_SHA256_LEN];
     EG_CLEANUP(eg_buf_done) eg_buf list;
@@ -380,8 +359,7 @@ static eg_err publish(job *j, eg_problem *p)
 }
 
 /* The newest point that can be read, and what a killed backup had copied. Whatever can't be read is copied anew. */
-static void trust_earlier(job *j)
-{
+static void trust_earlier(job *j) {
     eg_backup_name *points = NULL;
     size_t n = 0;
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -409,8 +387,7 @@ static void trust_earlier(job *j)
 }
 
 /* From here on the reclaimer unlinks nothing, until this process ends or closes the file. */
-static eg_err hold_segments(job *j, eg_problem *p)
-{
+static eg_err hold_segments(job *j, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(j->o->state_dir, "gateway/segments/" EG_SEGMENT_HOLD_FILE, path, p));
     j->hold_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -420,8 +397,7 @@ static eg_err hold_segments(job *j, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err open_all(job *j, eg_problem *p)
-{
+static eg_err open_all(job *j, eg_problem *p) {
     struct timespec t;
     struct tm tm;
     char when[24];
@@ -441,8 +417,7 @@ static eg_err open_all(job *j, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err run(job *j, eg_problem *p)
-{
+static eg_err run(job *j, eg_problem *p) {
     char escrow[EG_STATE_PATH_MAX], keeper[EG_STATE_PATH_MAX];
     EG_TRY(open_all(j, p));
     EG_TRY(eg_state_path(j->o->to, "escrow", escrow, p));
@@ -461,8 +436,7 @@ static eg_err run(job *j, eg_problem *p)
     return publish(j, p);
 }
 
-eg_err eg_backup_make(const eg_backup_options *o, eg_backup_result *ret, eg_problem *p)
-{
+eg_err eg_backup_make(const eg_backup_options *o, eg_backup_result *ret, eg_problem *p) {
     job j = {.o = o, .state_fd = -1, .hold_fd = -1, .repo = {-1, -1}};
     const double began = now_s();
     eg_err e = run(&j, p);

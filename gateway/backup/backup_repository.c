@@ -22,8 +22,7 @@
 #define POINTS_MAX 100000
 #define MANIFEST_MAX ((size_t)1 << 17)
 
-bool eg_backup_name_ok(eg_str name)
-{
+bool eg_backup_name_ok(eg_str name) {
     for (size_t i = 0; i < name.len; i++) {
         const char c = name.ptr[i];
         if (!((c >= '0' && c <= '9') || c == 'T' || c == 'Z' || (c == '.' && i > 0))) {
@@ -33,8 +32,7 @@ bool eg_backup_name_ok(eg_str name)
     return name.len > 0 && name.len < EG_BACKUP_NAME_LEN;
 }
 
-void eg_backup_repository_close(eg_backup_repository *r)
-{
+void eg_backup_repository_close(eg_backup_repository *r) {
     if (r->lock_fd >= 0) {
         close(r->lock_fd);
     }
@@ -44,8 +42,7 @@ void eg_backup_repository_close(eg_backup_repository *r)
     *r = (eg_backup_repository){-1, -1};
 }
 
-static eg_err check_mark(const eg_backup_repository *r, const char *dir, bool write, eg_problem *p)
-{
+static eg_err check_mark(const eg_backup_repository *r, const char *dir, bool write, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, 64);
     const eg_err e = eg_file_read(r->fd, MARK_FILE, 64, &text, NULL);
@@ -62,8 +59,7 @@ static eg_err check_mark(const eg_backup_repository *r, const char *dir, bool wr
 }
 
 /* Calls fn for each name in points/. */
-static eg_err each_name(const eg_backup_repository *r, eg_err (*fn)(void *ctx, const char *name), void *ctx)
-{
+static eg_err each_name(const eg_backup_repository *r, eg_err (*fn)(void *ctx, const char *name), void *ctx) {
     const int fd = openat(r->fd, "points", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
@@ -87,8 +83,7 @@ typedef struct names {
     const char *prefix;        /* "" = whole points */
 } names;
 
-static eg_err add_name(void *ctx, const char *name)
-{
+static eg_err add_name(void *ctx, const char *name) {
     names *n = ctx;
     const size_t prefix = strlen(n->prefix);
     if (strncmp(name, n->prefix, prefix) != 0 || !eg_backup_name_ok(eg_str_of(name + prefix))) {
@@ -109,8 +104,7 @@ static eg_err add_name(void *ctx, const char *name)
 
 static int compare(const void *a, const void *b) { return strcmp(a, b); }
 
-static eg_err names_with(const eg_backup_repository *r, const char *prefix, eg_backup_name **ret, size_t *ret_n)
-{
+static eg_err names_with(const eg_backup_repository *r, const char *prefix, eg_backup_name **ret, size_t *ret_n) {
     names n = {.prefix = prefix};
     const eg_err e = each_name(r, add_name, &n);
     if (e != EG_OK) {
@@ -127,8 +121,7 @@ static eg_err names_with(const eg_backup_repository *r, const char *prefix, eg_b
 
 eg_err eg_backup_points(const eg_backup_repository *r, eg_backup_name **ret, size_t *ret_n) { return names_with(r, "", ret, ret_n); }
 
-static eg_err read_list(const eg_backup_repository *r, const char *folder, eg_backup_list *ret, uint8_t ret_digest[EG_SHA256_LEN])
-{
+static eg_err read_list(const eg_backup_repository *r, const char *folder, eg_backup_list *ret, uint8_t ret_digest[EG_SHA256_LEN]) {
     char path[EG_BACKUP_PATH_LEN];
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, EG_BACKUP_LIST_MAX);
@@ -140,8 +133,7 @@ static eg_err read_list(const eg_backup_repository *r, const char *folder, eg_ba
     return EG_OK;
 }
 
-eg_err eg_backup_point_read(const eg_backup_repository *r, const char *name, eg_str verifier_key, eg_backup_point *ret, eg_problem *p)
-{
+eg_err eg_backup_point_read(const eg_backup_repository *r, const char *name, eg_str verifier_key, eg_backup_point *ret, eg_problem *p) {
     char path[EG_BACKUP_PATH_LEN];
     char hex[2 * EG_SHA256_LEN + 1];
     uint8_t digest[EG_SHA256_LEN];
@@ -168,22 +160,19 @@ eg_err eg_backup_point_read(const eg_backup_repository *r, const char *name, eg_
     return EG_OK;
 }
 
-void eg_backup_point_done(eg_backup_point *pt)
-{
+void eg_backup_point_done(eg_backup_point *pt) {
     json_decref(pt->manifest);
     eg_backup_list_done(&pt->list);
     *pt = (eg_backup_point){0};
 }
 
-eg_err eg_backup_place(const char *point, const eg_backup_file *f, char ret[EG_BACKUP_PATH_LEN])
-{
+eg_err eg_backup_place(const char *point, const eg_backup_file *f, char ret[EG_BACKUP_PATH_LEN]) {
     const int n = f->pooled ? snprintf(ret, EG_BACKUP_PATH_LEN, "pool/%s", f->path) : snprintf(ret, EG_BACKUP_PATH_LEN, "points/%s/tree/%s", point, f->path);
     return n > 0 && n < EG_BACKUP_PATH_LEN ? EG_OK : EG_ERR_LIMIT;
 }
 
 /* The point is set aside by its name first; a crash later on only means that this is done again. */
-static eg_err drop(const eg_backup_repository *r, const char *folder, const char *oldest_left)
-{
+static eg_err drop(const eg_backup_repository *r, const char *folder, const char *oldest_left) {
     eg_backup_list gone = {0}, left = {0};
     uint8_t digest[EG_SHA256_LEN];
     char path[EG_BACKUP_PATH_LEN];
@@ -203,8 +192,7 @@ static eg_err drop(const eg_backup_repository *r, const char *folder, const char
 }
 
 /* Of a writer that died: points that were being removed go, points that were being made go. What was copied into the pool stays for the next. */
-static eg_err finish_left_over(const eg_backup_repository *r)
-{
+static eg_err finish_left_over(const eg_backup_repository *r) {
     eg_backup_name *points = NULL, *deleting = NULL, *partial = NULL;
     size_t n = 0, deletings = 0, partials = 0;
     char folder[EG_BACKUP_PATH_LEN];
@@ -225,8 +213,7 @@ static eg_err finish_left_over(const eg_backup_repository *r)
     return e;
 }
 
-eg_err eg_backup_repository_open(const char *dir, bool write, eg_backup_repository *ret, eg_problem *p)
-{
+eg_err eg_backup_repository_open(const char *dir, bool write, eg_backup_repository *ret, eg_problem *p) {
     eg_backup_repository r = {-1, -1};
     if (write) {
         EG_TRY(eg_dir_make(dir, 0700, p));
@@ -253,8 +240,7 @@ eg_err eg_backup_repository_open(const char *dir, bool write, eg_backup_reposito
     return EG_OK;
 }
 
-eg_err eg_backup_prune(const eg_backup_repository *r, size_t keep, eg_problem *p)
-{
+eg_err eg_backup_prune(const eg_backup_repository *r, size_t keep, eg_problem *p) {
     eg_backup_name *points = NULL;
     size_t n = 0;
     eg_err e = eg_backup_points(r, &points, &n);

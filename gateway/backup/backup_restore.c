@@ -22,13 +22,11 @@
 #define SECRET_MAX ((size_t)65536)
 #define YAML_MAX ((size_t)1 << 20)
 
-static eg_err damaged(const char *point, const char *path, const char *what, eg_problem *p)
-{
+static eg_err damaged(const char *point, const char *path, const char *what, eg_problem *p) {
     return eg_fail(p, EG_ERR_CORRUPT, "the point %s is damaged: %s %s", point, path, what);
 }
 
-eg_err eg_backup_verify(const eg_backup_repository *r, const char *point, eg_str verifier_key, size_t *ret_files, uint64_t *ret_bytes, eg_problem *p)
-{
+eg_err eg_backup_verify(const eg_backup_repository *r, const char *point, eg_str verifier_key, size_t *ret_files, uint64_t *ret_bytes, eg_problem *p) {
     eg_backup_point pt = {0};
     uint64_t bytes = 0;
     EG_TRY(eg_backup_point_read(r, point, verifier_key, &pt, p));
@@ -61,8 +59,7 @@ typedef struct restoring {
     uint64_t bytes;
 } restoring;
 
-static void restoring_done(restoring *r)
-{
+static void restoring_done(restoring *r) {
     if (r->to_fd >= 0) {
         close(r->to_fd);
     }
@@ -70,8 +67,7 @@ static void restoring_done(restoring *r)
     eg_backup_repository_close(&r->repo);
 }
 
-static eg_err choose_point(restoring *r, eg_problem *p)
-{
+static eg_err choose_point(restoring *r, eg_problem *p) {
     eg_backup_name *points = NULL;
     size_t n = 0;
     EG_TRY(eg_backup_points(&r->repo, &points, &n));
@@ -82,8 +78,7 @@ static eg_err choose_point(restoring *r, eg_problem *p)
     return e;
 }
 
-static eg_err must_be_empty(const char *dir, eg_problem *p)
-{
+static eg_err must_be_empty(const char *dir, eg_problem *p) {
     DIR *d = opendir(dir);
     size_t n = 0;
     if (!d) {
@@ -96,8 +91,7 @@ static eg_err must_be_empty(const char *dir, eg_problem *p)
     return n <= 2 ? EG_OK : eg_fail(p, EG_ERR_EXISTS, "'%s' is not empty: a restore never writes over anything", dir);
 }
 
-static eg_err make_folders(const char *dir, eg_problem *p)
-{
+static eg_err make_folders(const char *dir, eg_problem *p) {
     static const char *const folders[] = {"gateway/db", "gateway/segments", "gateway/audit", "keeper/tenants", "keeper/checkpoints", "ca", "profiles", "tls",
                                           "policies", "run", "clusters"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
@@ -108,8 +102,7 @@ static eg_err make_folders(const char *dir, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err copy_one(restoring *r, const eg_backup_file *f, eg_problem *p)
-{
+static eg_err copy_one(restoring *r, const eg_backup_file *f, eg_problem *p) {
     char place[EG_BACKUP_PATH_LEN];
     uint8_t sha[EG_SHA256_LEN];
     uint64_t size = 0;
@@ -127,8 +120,7 @@ static eg_err copy_one(restoring *r, const eg_backup_file *f, eg_problem *p)
 }
 
 /* FORMAT and what is sealed come later. */
-static eg_err copy_files(restoring *r, eg_problem *p)
-{
+static eg_err copy_files(restoring *r, eg_problem *p) {
     for (size_t i = 0; i < r->point.list.count; i++) {
         const eg_backup_file *f = &r->point.list.files[i];
         if (!f->sealed && strcmp(f->path, "FORMAT") != 0) {
@@ -142,8 +134,7 @@ typedef struct keys_copy {
     int from_fd, to_fd;
 } keys_copy;
 
-static eg_err copy_key_file(void *ctx, const eg_backup_found *f)
-{
+static eg_err copy_key_file(void *ctx, const eg_backup_found *f) {
     const keys_copy *k = ctx;
     uint64_t size = 0;
     uint8_t sha[EG_SHA256_LEN];
@@ -156,8 +147,7 @@ static eg_err copy_key_file(void *ctx, const eg_backup_found *f)
 }
 
 /* The tenants' keys from the escrow, the master key from the recovery key. */
-static eg_err bring_keys(restoring *r, eg_problem *p)
-{
+static eg_err bring_keys(restoring *r, eg_problem *p) {
     char escrow[EG_STATE_PATH_MAX], keeper[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(r->o->from, "escrow", escrow, p));
     EG_TRY(eg_state_path(r->o->state_dir, "keeper", keeper, p));
@@ -174,8 +164,7 @@ static eg_err bring_keys(restoring *r, eg_problem *p)
     return eg_keeper_recover(keeper, r->o->recovery_key, p);
 }
 
-static eg_err open_one(restoring *r, const eg_backup_file *f, const eg_secret *key, eg_problem *p)
-{
+static eg_err open_one(restoring *r, const eg_backup_file *f, const eg_secret *key, eg_problem *p) {
     char place[EG_BACKUP_PATH_LEN];
     uint8_t sha[EG_SHA256_LEN];
     EG_CLEANUP(eg_buf_done) eg_buf sealed;
@@ -194,8 +183,7 @@ static eg_err open_one(restoring *r, const eg_backup_file *f, const eg_secret *k
     return e;
 }
 
-static eg_err open_secrets(restoring *r, eg_problem *p)
-{
+static eg_err open_secrets(restoring *r, eg_problem *p) {
     char keeper[EG_STATE_PATH_MAX], purpose[64];
     uint8_t wrapped[EG_WRAPPED_KEY_MAX];
     size_t n = 0;
@@ -218,8 +206,7 @@ static eg_err open_secrets(restoring *r, eg_problem *p)
 }
 
 /* state_dir is a line of its own, as init wrote it: it says where the directory is now. */
-static eg_err rewrite_config(restoring *r, eg_problem *p)
-{
+static eg_err rewrite_config(restoring *r, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf old;
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&old, YAML_MAX);
@@ -240,16 +227,14 @@ static eg_err rewrite_config(restoring *r, eg_problem *p)
     return eg_file_replace(r->to_fd, "embergate.yaml", 0644, eg_buf_bytes(&text), p);
 }
 
-static eg_err open_to_readers(void *ctx, const eg_backup_found *f)
-{
+static eg_err open_to_readers(void *ctx, const eg_backup_found *f) {
     const int *fd = ctx;
     const mode_t mode = strcmp(f->path, "server.key") == 0 ? 0600 : 0644;
     return fchmodat(*fd, f->path, mode, 0) == 0 ? EG_OK : eg_err_from_errno(errno);
 }
 
 /* Folders of policies that the gateway's group must be able to enter. */
-static eg_err give_modes(restoring *r, eg_problem *p)
-{
+static eg_err give_modes(restoring *r, eg_problem *p) {
     static const char *const folders[] = {"policies", "tls"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         int fd = openat(r->to_fd, folders[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -270,8 +255,7 @@ static eg_err give_modes(restoring *r, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err ensure_users(const eg_config *c, eg_problem *p)
-{
+static eg_err ensure_users(const eg_config *c, eg_problem *p) {
     if (geteuid() != 0) {
         return EG_OK;
     }
@@ -285,8 +269,7 @@ static eg_err ensure_users(const eg_config *c, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err finish(restoring *r, eg_problem *p)
-{
+static eg_err finish(restoring *r, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     EG_TRY(rewrite_config(r, p));
@@ -301,8 +284,7 @@ static eg_err finish(restoring *r, eg_problem *p)
     return eg_init_owners(c, p);
 }
 
-static eg_err run(restoring *r, eg_problem *p)
-{
+static eg_err run(restoring *r, eg_problem *p) {
     EG_TRY(must_be_empty(r->o->state_dir, p));
     EG_TRY(eg_backup_repository_open(r->o->from, false, &r->repo, p));
     EG_TRY(choose_point(r, p));
@@ -321,8 +303,7 @@ static eg_err run(restoring *r, eg_problem *p)
     return finish(r, p);
 }
 
-eg_err eg_backup_restore(const eg_restore_options *o, eg_restore_result *ret, eg_problem *p)
-{
+eg_err eg_backup_restore(const eg_restore_options *o, eg_restore_result *ret, eg_problem *p) {
     restoring r = {.o = o, .to_fd = -1, .repo = {-1, -1}};
     const int64_t began = eg_mono_ns(&eg_clock_system);
     const eg_err e = run(&r, p);

@@ -12,8 +12,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool is_alnum(char c) { return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z'); }
 
 /* Lower-case letters, digits and hyphens; a letter first, no hyphen last: also a DNS label. */
-static bool dns_label(eg_str v, size_t max)
-{
+static bool dns_label(eg_str v, size_t max) {
     if (v.len == 0 || v.len > max || !is_lower(v.ptr[0]) || v.ptr[v.len - 1] == '-') {
         return false;
     }
@@ -28,8 +27,7 @@ static bool dns_label(eg_str v, size_t max)
 static bool label(eg_str v) { return dns_label(v, 31); }
 static bool cluster_name(eg_str v) { return dns_label(v, 48); }
 
-static bool account_name(eg_str v)
-{
+static bool account_name(eg_str v) {
     if (v.len < 3 || v.len > 24) {
         return false;
     }
@@ -44,21 +42,18 @@ static bool account_name(eg_str v)
 static bool tenant_name(eg_str v) { return v.len > 0 && v.len < 128; }
 static bool nonempty(eg_str v) { return v.len > 0; }
 
-static bool claim_value(eg_str v)
-{
+static bool claim_value(eg_str v) {
     eg_str name = eg_str_cut(&v, '=');
     return name.len > 0 && name.len < 256 && v.ptr && v.len > 0;
 }
 
 /* AUDIENCE=CLIENT_ID; the audience may hold a "=" itself. */
-static bool client_audience(eg_str v)
-{
+static bool client_audience(eg_str v) {
     const size_t id = EG_UUID_LEN - 1;
     return v.len > id + 1 && v.ptr[v.len - id - 1] == '=' && eg_uuid_valid((eg_str){v.ptr + v.len - id, id});
 }
 
-static bool address(eg_str v)
-{
+static bool address(eg_str v) {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr room;
     if (v.len == 0 || v.len >= sizeof text) {
@@ -70,8 +65,7 @@ static bool address(eg_str v)
 }
 
 /* /subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.Network/virtualNetworks/{v}/subnets/{n}; ids ignore case. */
-static bool subnet(eg_str v)
-{
+static bool subnet(eg_str v) {
     static const char *const words[] = {"", "subscriptions", NULL, "resourceGroups", NULL, "providers", "Microsoft.Network",
                                         "virtualNetworks", NULL, "subnets", NULL};
     eg_str rest = v;
@@ -90,8 +84,7 @@ static bool subnet(eg_str v)
     return rest.ptr == NULL;
 }
 
-static bool domain(eg_str v)
-{
+static bool domain(eg_str v) {
     eg_str rest = v;
     if (v.len == 0 || v.len > 200) {
         return false;
@@ -111,8 +104,7 @@ static bool domain(eg_str v)
 }
 
 /* What follows "https://", up to the first '/'; no user info, query, fragment, blank or quote anywhere. */
-static bool split_url(eg_str v, eg_str *ret_authority, eg_str *ret_path)
-{
+static bool split_url(eg_str v, eg_str *ret_authority, eg_str *ret_path) {
     if (!eg_str_starts(v, "https://") || v.len > EG_CONFIG_TEXT_MAX) {
         return false;
     }
@@ -133,8 +125,7 @@ static bool split_url(eg_str v, eg_str *ret_authority, eg_str *ret_path)
 }
 
 /* host, address or [address], and perhaps a port. */
-static bool authority(eg_str v)
-{
+static bool authority(eg_str v) {
     eg_str host;
     eg_str port = {NULL, 0};
     if (v.ptr[0] == '[') {
@@ -161,27 +152,23 @@ static bool authority(eg_str v)
     return host.len > 0 && (!port.ptr || (eg_str_u64(port, 65535, &number) == EG_OK && number > 0));
 }
 
-static bool origin_url(eg_str v)
-{
+static bool origin_url(eg_str v) {
     eg_str host;
     eg_str path;
     return split_url(v, &host, &path) && authority(host) && path.len == 0;
 }
 
-static bool https_url(eg_str v)
-{
+static bool https_url(eg_str v) {
     eg_str host;
     eg_str path;
     return split_url(v, &host, &path) && authority(host);
 }
 
-static bool https_url_or_none(eg_str v)
-{
+static bool https_url_or_none(eg_str v) {
     return v.len == 0 || https_url(v);
 }
 
-static bool unix_user(eg_str v)
-{
+static bool unix_user(eg_str v) {
     if (v.len == 0 || v.len > 32 || !(is_lower(v.ptr[0]) || v.ptr[0] == '_')) {
         return false;
     }
@@ -193,8 +180,7 @@ static bool unix_user(eg_str v)
     return true;
 }
 
-static bool resource_group(eg_str v)
-{
+static bool resource_group(eg_str v) {
     if (v.len == 0 || v.len > 90 || v.ptr[v.len - 1] == '.') {
         return false;
     }
@@ -208,8 +194,7 @@ static bool resource_group(eg_str v)
 
 static bool tls_version(eg_str v) { return eg_str_is(v, "1.2") || eg_str_is(v, "1.3"); }
 
-static bool log_level(eg_str v)
-{
+static bool log_level(eg_str v) {
     return eg_str_is(v, "debug") || eg_str_is(v, "info") || eg_str_is(v, "warn") || eg_str_is(v, "error");
 }
 
@@ -221,8 +206,7 @@ static bool client_certificates(eg_str v) { return eg_str_is(v, "off") || eg_str
 
 static bool isolation(eg_str v) { return eg_str_is(v, "cluster"); }
 
-static bool prefix(eg_str v)
-{
+static bool prefix(eg_str v) {
     eg_proxy_prefix unused;
     return eg_proxy_prefix_parse(v, &unused) == EG_OK;
 }

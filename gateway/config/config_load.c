@@ -24,8 +24,7 @@ typedef struct place {
     char path[64];
 } place;
 
-eg_err eg_config_fail(const eg_config_source *s, size_t line, const char *fmt, ...)
-{
+eg_err eg_config_fail(const eg_config_source *s, size_t line, const char *fmt, ...) {
     char text[sizeof s->problem->message];
     va_list args;
     va_start(args, fmt);
@@ -37,16 +36,14 @@ eg_err eg_config_fail(const eg_config_source *s, size_t line, const char *fmt, .
 
 static size_t line_of(const yaml_node_t *n) { return n->start_mark.line + 1; }
 
-static eg_str scalar(const yaml_node_t *n)
-{
+static eg_str scalar(const yaml_node_t *n) {
     return eg_bytes_str((eg_bytes){n->data.scalar.value, n->data.scalar.length});
 }
 
 static bool is_plain(const yaml_node_t *n) { return n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE; }
 
 /* What stood there, for the message: short. */
-static eg_str found(const yaml_node_t *n)
-{
+static eg_str found(const yaml_node_t *n) {
     if (n->type != YAML_SCALAR_NODE) {
         return n->type == YAML_SEQUENCE_NODE ? EG_LIT("a list") : EG_LIT("a mapping");
     }
@@ -54,8 +51,7 @@ static eg_str found(const yaml_node_t *n)
     return (eg_str){v.ptr, v.len < 64 ? v.len : 64};
 }
 
-static eg_err wrong(const place *p, const eg_config_row *row, const yaml_node_t *n, const char *expected)
-{
+static eg_err wrong(const place *p, const eg_config_row *row, const yaml_node_t *n, const char *expected) {
     bool text = n->type == YAML_SCALAR_NODE;
     eg_str what = found(n);
     return eg_config_fail(p->s, line_of(n), "%s%s: expected %s, found %s%.*s%s.", p->path, row->key, expected, text ? "\"" : "", EG_FMT(what),
@@ -64,8 +60,7 @@ static eg_err wrong(const place *p, const eg_config_row *row, const yaml_node_t 
 
 static bool is_list(const eg_config_row *row) { return row->type == EG_CONFIG_TEXT_LIST || row->type == EG_CONFIG_PATH_LIST; }
 
-static eg_err read_text_list(const place *p, const eg_config_row *row, void *owner, const yaml_node_t *n)
-{
+static eg_err read_text_list(const place *p, const eg_config_row *row, void *owner, const yaml_node_t *n) {
     if (n->type != YAML_SEQUENCE_NODE) {
         return wrong(p, row, n, "a list");
     }
@@ -92,8 +87,7 @@ static eg_err read_text_list(const place *p, const eg_config_row *row, void *own
     return eg_config_set_list(row, owner, list);
 }
 
-static eg_err read_value(const place *p, const eg_config_row *row, void *owner, const yaml_node_t *n)
-{
+static eg_err read_value(const place *p, const eg_config_row *row, void *owner, const yaml_node_t *n) {
     if (is_list(row)) {
         return read_text_list(p, row, owner, n);
     }
@@ -105,8 +99,7 @@ static eg_err read_value(const place *p, const eg_config_row *row, void *owner, 
     return e == EG_ERR_CONFIG ? wrong(p, row, n, expected) : e;
 }
 
-static eg_err apply_default(const place *p, const eg_config_row *row, void *owner, size_t line)
-{
+static eg_err apply_default(const place *p, const eg_config_row *row, void *owner, size_t line) {
     static const char *const empty[] = {NULL};
     const char *expected = "";
     if (!row->dflt) {
@@ -120,8 +113,7 @@ static eg_err apply_default(const place *p, const eg_config_row *row, void *owne
     return eg_config_set(p->s, row, owner, eg_str_of(row->dflt), plain, &expected);
 }
 
-static eg_err unknown_key(const place *p, const yaml_node_t *key)
-{
+static eg_err unknown_key(const place *p, const yaml_node_t *key) {
     char names[sizeof p->s->problem->message] = "";
     size_t used = 0;
     const eg_config_section *sec = &eg_config_sections[p->section];
@@ -136,8 +128,7 @@ static eg_err unknown_key(const place *p, const yaml_node_t *key)
 }
 
 /* The section's row, or the section at the top level, that a key names; -1 = none. Sections follow the rows. */
-static int find_key(size_t section, eg_str key)
-{
+static int find_key(size_t section, eg_str key) {
     const eg_config_section *sec = &eg_config_sections[section];
     for (size_t i = 0; i < sec->row_count; i++) {
         if (eg_str_is(key, sec->rows[i].key)) {
@@ -153,8 +144,7 @@ static int find_key(size_t section, eg_str key)
 }
 
 /* Sorts the pairs of a mapping by what they name: ret[i] is the value's node, NULL where the file has none. */
-static eg_err collect(const place *p, const yaml_node_t *map, const yaml_node_t **ret)
-{
+static eg_err collect(const place *p, const yaml_node_t *map, const yaml_node_t **ret) {
     if (map->type != YAML_MAPPING_NODE) {
         eg_str what = found(map);
         return eg_config_fail(p->s, line_of(map), "%.*s: expected a mapping of keys to values, found %.*s.",
@@ -176,8 +166,7 @@ static eg_err collect(const place *p, const yaml_node_t *map, const yaml_node_t 
 }
 
 /* The rows of one entry, or of a section that is no list. */
-static eg_err read_rows(const place *p, void *owner, const yaml_node_t *const *values, size_t line)
-{
+static eg_err read_rows(const place *p, void *owner, const yaml_node_t *const *values, size_t line) {
     const eg_config_section *sec = &eg_config_sections[p->section];
     for (size_t i = 0; i < sec->row_count; i++) {
         p->s->lines[p->section][p->index * sec->row_count + i] = (unsigned)(values[i] ? line_of(values[i]) : line);
@@ -186,15 +175,13 @@ static eg_err read_rows(const place *p, void *owner, const yaml_node_t *const *v
     return EG_OK;
 }
 
-static eg_err make_lines(eg_config_source *s, size_t section, size_t entries)
-{
+static eg_err make_lines(eg_config_source *s, size_t section, size_t entries) {
     size_t n = entries * eg_config_sections[section].row_count;
     s->lines[section] = eg_arena_alloc(s->arena, (n + 1) * sizeof(unsigned));
     return s->lines[section] ? EG_OK : EG_ERR_NO_MEMORY;
 }
 
-static eg_err read_map_section(place *p, const yaml_node_t *n, size_t line)
-{
+static eg_err read_map_section(place *p, const yaml_node_t *n, size_t line) {
     const yaml_node_t *values[EG_CONFIG_ROWS_MAX] = {NULL};
     snprintf(p->path, sizeof p->path, "%s.", eg_config_sections[p->section].name);
     EG_TRY(make_lines(p->s, p->section, 1));
@@ -204,8 +191,7 @@ static eg_err read_map_section(place *p, const yaml_node_t *n, size_t line)
     return read_rows(p, p->s->config, values, line);
 }
 
-static eg_err read_list_section(place *p, const yaml_node_t *n, size_t line)
-{
+static eg_err read_list_section(place *p, const yaml_node_t *n, size_t line) {
     const eg_config_section *sec = &eg_config_sections[p->section];
     if (n && n->type != YAML_SEQUENCE_NODE) {
         eg_str what = found(n);
@@ -232,8 +218,7 @@ static eg_err read_list_section(place *p, const yaml_node_t *n, size_t line)
     return EG_OK;
 }
 
-static eg_err read_document(eg_config_source *s, yaml_document_t *doc)
-{
+static eg_err read_document(eg_config_source *s, yaml_document_t *doc) {
     const yaml_node_t *root = yaml_document_get_root_node(doc);
     const yaml_node_t *values[EG_CONFIG_ROWS_MAX + EG_CONFIG_SECTIONS] = {NULL};
     if (!root) {
@@ -251,8 +236,7 @@ static eg_err read_document(eg_config_source *s, yaml_document_t *doc)
     return EG_OK;
 }
 
-static eg_err read_yaml(eg_config_source *s, eg_str yaml)
-{
+static eg_err read_yaml(eg_config_source *s, eg_str yaml) {
     yaml_parser_t parser;
     yaml_document_t doc;
     if (!yaml_parser_initialize(&parser)) {
@@ -273,8 +257,7 @@ static eg_err read_yaml(eg_config_source *s, eg_str yaml)
 }
 
 /* What "" stands for in the paths that have a place of their own in state_dir. */
-static eg_err fill_paths(const eg_config_source *s)
-{
+static eg_err fill_paths(const eg_config_source *s) {
     eg_config *c = s->config;
     const struct {
         const char **field;
@@ -291,8 +274,7 @@ static eg_err fill_paths(const eg_config_source *s)
     return EG_OK;
 }
 
-static eg_err parse(eg_str yaml, const char *name, const char *base, eg_config **ret, eg_problem *p)
-{
+static eg_err parse(eg_str yaml, const char *name, const char *base, eg_config **ret, eg_problem *p) {
     eg_problem here = {0};
     eg_arena *arena = eg_arena_new(ARENA_MAX);
     eg_config *c = arena ? eg_arena_alloc(arena, sizeof *c) : NULL;
@@ -321,8 +303,7 @@ static eg_err parse(eg_str yaml, const char *name, const char *base, eg_config *
     return EG_OK;
 }
 
-eg_err eg_config_parse(eg_str yaml, const char *name, eg_config **ret, eg_problem *p)
-{
+eg_err eg_config_parse(eg_str yaml, const char *name, eg_config **ret, eg_problem *p) {
     char base[PATH_MAX];
     if (!getcwd(base, sizeof base)) {
         return eg_fail(p, EG_ERR_CONFIG, "The working directory cannot be found.");
@@ -332,8 +313,7 @@ eg_err eg_config_parse(eg_str yaml, const char *name, eg_config **ret, eg_proble
 
 static void free_text(char **z) { free(*z); }
 
-eg_err eg_config_load(const char *path, eg_config **ret, eg_problem *p)
-{
+eg_err eg_config_load(const char *path, eg_config **ret, eg_problem *p) {
     /* The administrator may reach the file through links; what they lead to is read, and its folder counts. */
     EG_CLEANUP(free_text) char *real = realpath(path, NULL);
     struct stat st;
@@ -368,8 +348,7 @@ eg_err eg_config_load(const char *path, eg_config **ret, eg_problem *p)
     return e;
 }
 
-void eg_config_free(eg_config *c)
-{
+void eg_config_free(eg_config *c) {
     if (c) {
         eg_arena_free(c->memory); /* c itself lies in it */
     }

@@ -1,8 +1,7 @@
 /* Questions that several processes ask of a configuration. */
 #include "config.h"
 
-const eg_config_tenant *eg_config_tenant_named(const eg_config *c, const char *name_or_id)
-{
+const eg_config_tenant *eg_config_tenant_named(const eg_config *c, const char *name_or_id) {
     for (size_t i = 0; i < c->tenant_count; i++) {
         if (!name_or_id || strcmp(c->tenants[i].name, name_or_id) == 0 || strcmp(c->tenants[i].id, name_or_id) == 0) {
             return &c->tenants[i];
@@ -11,8 +10,7 @@ const eg_config_tenant *eg_config_tenant_named(const eg_config *c, const char *n
     return NULL;
 }
 
-const char *eg_config_subscription(const eg_config *c, const char *tenant)
-{
+const char *eg_config_subscription(const eg_config *c, const char *tenant) {
     for (size_t i = 0; i < c->cluster_count; i++) {
         if (strcmp(c->clusters[i].tenant, tenant) == 0) {
             return c->clusters[i].subscription;

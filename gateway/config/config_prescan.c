@@ -6,8 +6,7 @@
 static bool is_start(yaml_event_type_t t) { return t == YAML_MAPPING_START_EVENT || t == YAML_SEQUENCE_START_EVENT; }
 static bool is_end(yaml_event_type_t t) { return t == YAML_MAPPING_END_EVENT || t == YAML_SEQUENCE_END_EVENT; }
 
-static bool has_anchor(const yaml_event_t *e)
-{
+static bool has_anchor(const yaml_event_t *e) {
     switch (e->type) {
     case YAML_ALIAS_EVENT:
         return true;
@@ -22,8 +21,7 @@ static bool has_anchor(const yaml_event_t *e)
     }
 }
 
-static bool has_tag(const yaml_event_t *e)
-{
+static bool has_tag(const yaml_event_t *e) {
     switch (e->type) {
     case YAML_SCALAR_EVENT:
         return e->data.scalar.tag != NULL;
@@ -36,8 +34,7 @@ static bool has_tag(const yaml_event_t *e)
     }
 }
 
-static eg_err check_event(const eg_config_source *s, const yaml_event_t *e, size_t *depth, size_t *documents)
-{
+static eg_err check_event(const eg_config_source *s, const yaml_event_t *e, size_t *depth, size_t *documents) {
     size_t line = e->start_mark.line + 1;
     if (has_anchor(e)) {
         return eg_config_fail(s, line, "Anchors and aliases (& and *) are not accepted: write the value itself.");
@@ -57,8 +54,7 @@ static eg_err check_event(const eg_config_source *s, const yaml_event_t *e, size
     return EG_OK;
 }
 
-eg_err eg_config_prescan(const eg_config_source *s, eg_str yaml)
-{
+eg_err eg_config_prescan(const eg_config_source *s, eg_str yaml) {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) {
         return EG_ERR_NO_MEMORY;

@@ -17,8 +17,7 @@ static bool is_list(const eg_config_row *row) { return row->type == EG_CONFIG_TE
 static bool is_number(const eg_config_row *row) { return row->type == EG_CONFIG_UINT || row->type == EG_CONFIG_PORT; }
 
 /* YAML's double-quoted form, in which every text can be written. */
-static eg_err add_quoted(eg_buf *b, const char *z)
-{
+static eg_err add_quoted(eg_buf *b, const char *z) {
     EG_TRY(eg_buf_adds(b, "\""));
     for (; z && *z; z++) {
         unsigned char c = (unsigned char)*z;
@@ -33,8 +32,7 @@ static eg_err add_quoted(eg_buf *b, const char *z)
     return eg_buf_adds(b, "\"");
 }
 
-static eg_err add_list(eg_buf *b, const char *const *list)
-{
+static eg_err add_list(eg_buf *b, const char *const *list) {
     EG_TRY(eg_buf_adds(b, "["));
     for (size_t i = 0; list && list[i]; i++) {
         EG_TRY(eg_buf_adds(b, i ? ", " : ""));
@@ -43,8 +41,7 @@ static eg_err add_list(eg_buf *b, const char *const *list)
     return eg_buf_adds(b, "]");
 }
 
-static eg_err add_value(eg_buf *b, const eg_config_row *row, const void *owner)
-{
+static eg_err add_value(eg_buf *b, const eg_config_row *row, const void *owner) {
     const char *at = (const char *)owner + row->offset;
     const char *text = NULL;
     const char *const *list = NULL;
@@ -74,8 +71,7 @@ static eg_err add_value(eg_buf *b, const eg_config_row *row, const void *owner)
 }
 
 /* `first` goes before the first key of a list's entry, `indent` before all others. */
-static eg_err add_rows(eg_buf *b, const eg_config_section *sec, const void *owner, const char *first, const char *indent, bool explained)
-{
+static eg_err add_rows(eg_buf *b, const eg_config_section *sec, const void *owner, const char *first, const char *indent, bool explained) {
     for (size_t i = 0; i < sec->row_count; i++) {
         const eg_config_row *row = &sec->rows[i];
         bool with_comment = explained && (i > 0 || first == indent);
@@ -89,8 +85,7 @@ static eg_err add_rows(eg_buf *b, const eg_config_section *sec, const void *owne
     return EG_OK;
 }
 
-static eg_err add_list_section(eg_buf *b, const eg_config_section *sec, const eg_config *c)
-{
+static eg_err add_list_section(eg_buf *b, const eg_config_section *sec, const eg_config *c) {
     const char *entries = NULL;
     size_t count = 0;
     memcpy(&entries, (const char *)c + sec->list_offset, sizeof entries);
@@ -102,8 +97,7 @@ static eg_err add_list_section(eg_buf *b, const eg_config_section *sec, const eg
     return EG_OK;
 }
 
-eg_err eg_config_render(const eg_config *c, eg_buf *ret)
-{
+eg_err eg_config_render(const eg_config *c, eg_buf *ret) {
     EG_TRY(eg_buf_adds(ret, "# Configuration of embergate. Every key is explained in docs/CONFIGURATION.md; an unknown key is an error.\n"
                             "# Relative paths start from this file's folder.\n\n"));
     EG_TRY(add_rows(ret, &eg_config_sections[0], c, "", "", true));
@@ -121,8 +115,7 @@ eg_err eg_config_render(const eg_config *c, eg_buf *ret)
     return ret->err;
 }
 
-static eg_err add_default(eg_buf *b, const eg_config_row *row)
-{
+static eg_err add_default(eg_buf *b, const eg_config_row *row) {
     if (!row->dflt) {
         return eg_buf_adds(b, "required");
     }
@@ -133,8 +126,7 @@ static eg_err add_default(eg_buf *b, const eg_config_row *row)
     return eg_buf_addf(b, quoted ? "`\"%s\"`" : "`%s`", row->dflt);
 }
 
-static eg_err add_accepted(eg_buf *b, const eg_config_row *row)
-{
+static eg_err add_accepted(eg_buf *b, const eg_config_row *row) {
     if (is_number(row)) {
         return eg_buf_addf(b, "%llu to %llu%s%s", (unsigned long long)row->min, (unsigned long long)row->max, row->unit ? " " : "",
                            row->unit ? row->unit : "");
@@ -142,8 +134,7 @@ static eg_err add_accepted(eg_buf *b, const eg_config_row *row)
     return eg_buf_adds(b, row->check ? row->check->expected : "");
 }
 
-eg_err eg_config_reference(eg_buf *ret)
-{
+eg_err eg_config_reference(eg_buf *ret) {
     EG_TRY(eg_buf_adds(ret,
         "# Configuration\n\n"
         "Written from the schema in gateway/config/config_schema.c; tests/unit/gateway/test_config.c checks that it is current\n"

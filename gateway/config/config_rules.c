@@ -3,15 +3,13 @@
 
 #include "config_check.h"
 
-static const char *text_at(const void *entry, const eg_config_row *row)
-{
+static const char *text_at(const void *entry, const eg_config_row *row) {
     const char *text = NULL;
     memcpy(&text, (const char *)entry + row->offset, sizeof text);
     return text;
 }
 
-static bool known_tenant(const eg_config *c, const char *id)
-{
+static bool known_tenant(const eg_config *c, const char *id) {
     for (size_t i = 0; i < c->tenant_count; i++) {
         if (eg_str_ieq(eg_str_of(c->tenants[i].id), eg_str_of(id))) {
             return true;
@@ -20,8 +18,7 @@ static bool known_tenant(const eg_config *c, const char *id)
     return false;
 }
 
-static eg_err check_entry(const eg_config_source *s, size_t section, const char *entries, size_t index)
-{
+static eg_err check_entry(const eg_config_source *s, size_t section, const char *entries, size_t index) {
     const eg_config_section *sec = &eg_config_sections[section];
     const char *entry = entries + index * sec->size;
     for (size_t r = 0; r < sec->row_count; r++) {
@@ -41,8 +38,7 @@ static eg_err check_entry(const eg_config_source *s, size_t section, const char 
     return EG_OK;
 }
 
-static eg_err check_section(const eg_config_source *s, size_t section)
-{
+static eg_err check_section(const eg_config_source *s, size_t section) {
     const eg_config_section *sec = &eg_config_sections[section];
     const char *entries = NULL;
     size_t count = 0;
@@ -55,8 +51,7 @@ static eg_err check_section(const eg_config_source *s, size_t section)
 }
 
 /* Where an entry of a section ends. */
-static size_t entry_line(const eg_config_source *s, const char *section, size_t index)
-{
+static size_t entry_line(const eg_config_source *s, const char *section, size_t index) {
     for (size_t i = 0; i < EG_CONFIG_SECTIONS; i++) {
         const eg_config_section *sec = &eg_config_sections[i];
         if (strcmp(sec->name, section) == 0) {
@@ -69,8 +64,7 @@ static size_t entry_line(const eg_config_source *s, const char *section, size_t 
 static size_t account_line(const eg_config_source *s, size_t index) { return entry_line(s, "accounts", index); }
 
 /* Whom a quota is for must be somebody, or it would be believed to bound. What it should have been; NULL = fine. */
-static const char *wrong_only(const eg_config *c, const eg_config_quota *q)
-{
+static const char *wrong_only(const eg_config *c, const eg_config_quota *q) {
     bool found = q->only[0] == '\0';
     if (strcmp(q->per, "cluster") == 0) {
         for (size_t i = 0; i < c->cluster_count; i++) {
@@ -90,8 +84,7 @@ static const char *wrong_only(const eg_config *c, const eg_config_quota *q)
     return found || eg_config_check_guid.valid(eg_str_of(q->only)) ? NULL : "an object id";
 }
 
-static eg_err check_quotas(const eg_config_source *s)
-{
+static eg_err check_quotas(const eg_config_source *s) {
     for (size_t i = 0; i < s->config->quota_count; i++) {
         const eg_config_quota *q = &s->config->quotas[i];
         const char *wrong = wrong_only(s->config, q);
@@ -113,8 +106,7 @@ static eg_err check_quotas(const eg_config_source *s)
 }
 
 /* Half of it would look as if groups were asked for. */
-static eg_err check_issuers(const eg_config_source *s)
-{
+static eg_err check_issuers(const eg_config_source *s) {
     for (size_t i = 0; i < s->config->issuer_count; i++) {
         const eg_config_issuer *v = &s->config->issuers[i];
         const int given = (v->graph_url[0] != '\0') + (v->graph_token_url[0] != '\0') + (v->graph_client_id[0] != '\0') + (v->graph_secret_file[0] != '\0');
@@ -125,8 +117,7 @@ static eg_err check_issuers(const eg_config_source *s)
     return EG_OK;
 }
 
-static eg_err check_defaults(const eg_config_source *s)
-{
+static eg_err check_defaults(const eg_config_source *s) {
     const eg_config *c = s->config;
     bool found = false;
     for (size_t i = 0; i < c->account_count; i++) {
@@ -141,8 +132,7 @@ static eg_err check_defaults(const eg_config_source *s)
     return EG_OK;
 }
 
-eg_err eg_config_check_rules(const eg_config_source *s)
-{
+eg_err eg_config_check_rules(const eg_config_source *s) {
     const eg_config *c = s->config;
     for (size_t i = 0; i < EG_CONFIG_SECTIONS; i++) {
         if (eg_config_sections[i].list) {

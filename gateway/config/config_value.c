@@ -3,13 +3,11 @@
 
 #include <stdio.h>
 
-static void store(void *owner, const eg_config_row *row, const void *value, size_t n)
-{
+static void store(void *owner, const eg_config_row *row, const void *value, size_t n) {
     memcpy((char *)owner + row->offset, value, n);
 }
 
-static bool is_text(eg_str v)
-{
+static bool is_text(eg_str v) {
     if (v.len > EG_CONFIG_TEXT_MAX || !eg_utf8_valid(v)) {
         return false;
     }
@@ -22,8 +20,7 @@ static bool is_text(eg_str v)
 }
 
 /* "" stays "": it means what the row's description says. */
-static eg_str absolute(const eg_config_source *s, eg_str v)
-{
+static eg_str absolute(const eg_config_source *s, eg_str v) {
     if (v.len == 0 || v.ptr[0] == '/') {
         return eg_arena_str(s->arena, v);
     }
@@ -36,8 +33,7 @@ static eg_str absolute(const eg_config_source *s, eg_str v)
     return eg_arena_printf(s->arena, "%s/%.*s", strcmp(s->base, "/") == 0 ? "" : s->base, EG_FMT(v));
 }
 
-static eg_err make_text(const eg_config_source *s, const eg_config_row *row, eg_str v, const char **ret, const char **ret_expected)
-{
+static eg_err make_text(const eg_config_source *s, const eg_config_row *row, eg_str v, const char **ret, const char **ret_expected) {
     bool may_be_empty = row->dflt && row->dflt[0] == '\0' && row->type != EG_CONFIG_TEXT_LIST && row->type != EG_CONFIG_PATH_LIST;
     if (!is_text(v)) {
         *ret_expected = "at most 1024 bytes of text without control characters";
@@ -56,8 +52,7 @@ static eg_err make_text(const eg_config_source *s, const eg_config_row *row, eg_
     return EG_OK;
 }
 
-static eg_err set_number(const eg_config_source *s, const eg_config_row *row, void *owner, eg_str v, bool plain, const char **ret_expected)
-{
+static eg_err set_number(const eg_config_source *s, const eg_config_row *row, void *owner, eg_str v, bool plain, const char **ret_expected) {
     uint64_t n = 0;
     if (!plain || eg_str_u64(v, row->max, &n) != EG_OK || n < row->min) {
         eg_str text = eg_arena_printf(s->arena, "a whole number from %llu to %llu, without quotes", (unsigned long long)row->min,
@@ -75,8 +70,7 @@ static eg_err set_number(const eg_config_source *s, const eg_config_row *row, vo
     return EG_OK;
 }
 
-static eg_err set_bool(const eg_config_row *row, void *owner, eg_str v, bool plain, const char **ret_expected)
-{
+static eg_err set_bool(const eg_config_row *row, void *owner, eg_str v, bool plain, const char **ret_expected) {
     bool value = eg_str_is(v, "true");
     if (!plain || (!value && !eg_str_is(v, "false"))) {
         *ret_expected = "true or false, without quotes";
@@ -86,8 +80,7 @@ static eg_err set_bool(const eg_config_row *row, void *owner, eg_str v, bool pla
     return EG_OK;
 }
 
-eg_err eg_config_set(const eg_config_source *s, const eg_config_row *row, void *owner, eg_str value, bool plain, const char **ret_expected)
-{
+eg_err eg_config_set(const eg_config_source *s, const eg_config_row *row, void *owner, eg_str value, bool plain, const char **ret_expected) {
     switch (row->type) {
     case EG_CONFIG_UINT:
     case EG_CONFIG_PORT:
@@ -113,13 +106,11 @@ eg_err eg_config_set(const eg_config_source *s, const eg_config_row *row, void *
     return EG_OK;
 }
 
-eg_err eg_config_list_text(const eg_config_source *s, const eg_config_row *row, eg_str value, const char **ret, const char **ret_expected)
-{
+eg_err eg_config_list_text(const eg_config_source *s, const eg_config_row *row, eg_str value, const char **ret, const char **ret_expected) {
     return make_text(s, row, value, ret, ret_expected);
 }
 
-eg_err eg_config_set_list(const eg_config_row *row, void *owner, const char *const *list)
-{
+eg_err eg_config_set_list(const eg_config_row *row, void *owner, const char *const *list) {
     store(owner, row, &list, sizeof list);
     return EG_OK;
 }

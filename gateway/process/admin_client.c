@@ -6,14 +6,12 @@
 #include <embergate/clock.h>
 #include <unistd.h>
 
-static eg_err no_server(const char *state, eg_problem *p)
-{
+static eg_err no_server(const char *state, eg_problem *p) {
     (void)eg_fail(p, EG_ERR_UNAVAILABLE, "no server answers on this state directory, or you are not the user who runs it");
     return eg_fail_hint(p, "start one with: embergate serve --state %s", state);
 }
 
-static eg_err exchange(int fd, const eg_admin_call *c, eg_ipc_msg *ret)
-{
+static eg_err exchange(int fd, const eg_admin_call *c, eg_ipc_msg *ret) {
     EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
     eg_ipc_msg_init(&m, c->type);
     for (size_t i = 0; i < c->count; i++) {
@@ -24,8 +22,7 @@ static eg_err exchange(int fd, const eg_admin_call *c, eg_ipc_msg *ret)
 }
 
 /* A refusal's payload: message, where, hint. */
-static eg_err refusal(const eg_ipc_msg *m, eg_problem *p)
-{
+static eg_err refusal(const eg_ipc_msg *m, eg_problem *p) {
     const eg_err e = m->status < EG_ERR_COUNT ? (eg_err)m->status : EG_ERR_INTERNAL;
     eg_ipc_reader in = eg_ipc_read(m);
     eg_bytes text = {NULL, 0};
@@ -37,8 +34,7 @@ static eg_err refusal(const eg_ipc_msg *m, eg_problem *p)
 }
 
 /* One connection a call, and no retry: a command that was heard twice would be done twice. */
-eg_err eg_admin_ask_message(const eg_admin_call *c, eg_ipc_msg *ret, eg_problem *p)
-{
+eg_err eg_admin_ask_message(const eg_admin_call *c, eg_ipc_msg *ret, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     int fd = -1;
     eg_problem ignored = {0};
@@ -64,8 +60,7 @@ eg_err eg_admin_ask_message(const eg_admin_call *c, eg_ipc_msg *ret, eg_problem 
     return EG_OK;
 }
 
-eg_err eg_admin_ask(const eg_admin_call *c, eg_buf *ret, eg_problem *p)
-{
+eg_err eg_admin_ask(const eg_admin_call *c, eg_buf *ret, eg_problem *p) {
     eg_ipc_msg reply;
     EG_TRY(eg_admin_ask_message(c, &reply, p));
     eg_ipc_reader in = eg_ipc_read(&reply);

@@ -14,24 +14,21 @@
 #define STOP_SECONDS 45
 #define PLAIN_NAME "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-static int usage(const char *command, const char *what)
-{
+static int usage(const char *command, const char *what) {
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_INVALID, "%s: %s", command, what);
     (void)eg_fail_hint(&p, "see: embergate %s --help", command);
     return eg_process_complain(&p);
 }
 
-static eg_err load_config(const char *state, eg_config **ret, eg_problem *p)
-{
+static eg_err load_config(const char *state, eg_config **ret, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_check(state, p));
     EG_TRY(eg_state_path(state, "embergate.yaml", path, p));
     return eg_config_load(path, ret, p);
 }
 
-int eg_command_config(int argc, char **argv)
-{
+int eg_command_config(int argc, char **argv) {
     eg_problem p = {0};
     if (argc == 2 && strcmp(argv[1], "reference") == 0) {
         EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -53,8 +50,7 @@ int eg_command_config(int argc, char **argv)
     return usage("config", "`check FILE` or `reference` is owed");
 }
 
-static bool wait_gone(const char *state)
-{
+static bool wait_gone(const char *state) {
     for (int i = 0; i < STOP_SECONDS * 20; i++) {
         if (eg_state_holder(state) == 0) {
             return true;
@@ -65,8 +61,7 @@ static bool wait_gone(const char *state)
     return false;
 }
 
-static eg_err stop(const char *state, bool keep_jobs, eg_problem *p)
-{
+static eg_err stop(const char *state, bool keep_jobs, eg_problem *p) {
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     EG_TRY(load_config(state, &c, p));
     int pid = eg_state_holder(c->state_dir);
@@ -89,8 +84,7 @@ static eg_err stop(const char *state, bool keep_jobs, eg_problem *p)
     return EG_OK;
 }
 
-int eg_command_stop(int argc, char **argv)
-{
+int eg_command_stop(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"keep-jobs", no_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
     const char *state = NULL;
     bool keep_jobs = false;
@@ -110,8 +104,7 @@ int eg_command_stop(int argc, char **argv)
     return stop(state, keep_jobs, &p) == EG_OK ? 0 : eg_process_complain(&p);
 }
 
-static eg_err recover(const char *state, eg_problem *p)
-{
+static eg_err recover(const char *state, eg_problem *p) {
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     char keeper[EG_STATE_PATH_MAX], text[256];
     EG_TRY(load_config(state, &c, p));
@@ -140,8 +133,7 @@ static eg_err recover(const char *state, eg_problem *p)
     return EG_OK;
 }
 
-int eg_command_recover(int argc, char **argv)
-{
+int eg_command_recover(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
     const char *state = NULL;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -157,8 +149,7 @@ int eg_command_recover(int argc, char **argv)
     return recover(state, &p) == EG_OK ? 0 : eg_process_complain(&p);
 }
 
-static eg_err add_tenant(const char *state, const char *name, eg_problem *p)
-{
+static eg_err add_tenant(const char *state, const char *name, eg_problem *p) {
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     char keeper[EG_STATE_PATH_MAX], id[EG_UUID_LEN];
     EG_TRY(load_config(state, &c, p));
@@ -182,8 +173,7 @@ static eg_err add_tenant(const char *state, const char *name, eg_problem *p)
     return EG_OK;
 }
 
-int eg_command_tenant(int argc, char **argv)
-{
+int eg_command_tenant(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'}, {NULL, 0, NULL, 0}};
     const char *state = NULL, *name = NULL;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {

@@ -9,8 +9,7 @@
 
 #define ARENA_MAX ((size_t)65536)
 
-static eg_err take(eg_ipc_reader *in, eg_str *ret, size_t n)
-{
+static eg_err take(eg_ipc_reader *in, eg_str *ret, size_t n) {
     for (size_t i = 0; i < n; i++) {
         eg_bytes b;
         EG_TRY(eg_ipc_take(in, &b));
@@ -19,8 +18,7 @@ static eg_err take(eg_ipc_reader *in, eg_str *ret, size_t n)
     return in->rest.len == 0 ? EG_OK : EG_ERR_INVALID;
 }
 
-static eg_err reply_json(eg_ipc_msg *reply, const json_t *v)
-{
+static eg_err reply_json(eg_ipc_msg *reply, const json_t *v) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
     EG_TRY(v ? eg_json_write(v, &text) : EG_ERR_NO_MEMORY);
@@ -28,8 +26,7 @@ static eg_err reply_json(eg_ipc_msg *reply, const json_t *v)
 }
 
 /* The change and its record in the tenant's log are one commit. */
-static eg_err change(const eg_admin_options *o, const char *event, eg_revocation *r, eg_problem *p)
-{
+static eg_err change(const eg_admin_options *o, const char *event, eg_revocation *r, eg_problem *p) {
     char resource[256];
     EG_CLEANUP(eg_arena_free_p) eg_arena *arena = eg_arena_new(ARENA_MAX);
     EG_JSON_AUTO details = json_pack("{s:s,s:s,s:s,s:s}", "kind", eg_revocation_kind_name(r->kind), "id", r->id, "reason", r->reason, "by", "whoever runs the server");
@@ -47,8 +44,7 @@ static eg_err change(const eg_admin_options *o, const char *event, eg_revocation
     return EG_OK;
 }
 
-static eg_err revoke(const eg_admin_options *o, const char *event, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err revoke(const eg_admin_options *o, const char *event, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_str f[2]; /* tenant, what */
     EG_JSON_AUTO asked = NULL;
     eg_revocation r = {0};
@@ -62,8 +58,7 @@ static eg_err revoke(const eg_admin_options *o, const char *event, eg_ipc_reader
 
 eg_err eg_admin_revoke(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return revoke(o, "identity.revoke", in, reply, p); }
 
-eg_err eg_admin_revoke_undo(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+eg_err eg_admin_revoke_undo(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_str f[2]; /* tenant, what */
     EG_JSON_AUTO asked = NULL;
     eg_revocation r = {0};
@@ -81,8 +76,7 @@ eg_err eg_admin_revoke_undo(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc
     return reply_json(reply, said);
 }
 
-eg_err eg_admin_revoke_list(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+eg_err eg_admin_revoke_list(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     eg_str tenant;
     EG_JSON_AUTO list = NULL;

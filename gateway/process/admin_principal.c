@@ -35,8 +35,7 @@ typedef struct recorder {
     json_t *details;
 } recorder;
 
-static eg_txn_op record(void *ctx, const eg_local_principal *who)
-{
+static eg_txn_op record(void *ctx, const eg_local_principal *who) {
     recorder *r = ctx;
     char resource[256];
     (void)snprintf(resource, sizeof resource, "/identity/%s/principals/%s", who->tenant, who->object_id);
@@ -48,8 +47,7 @@ static eg_txn_op record(void *ctx, const eg_local_principal *who)
 
 static eg_err put_text(eg_ipc_msg *reply, const char *text) { return eg_ipc_put(reply, eg_str_bytes(eg_str_of(text))); }
 
-static eg_err take(eg_ipc_reader *in, eg_str *ret, size_t n)
-{
+static eg_err take(eg_ipc_reader *in, eg_str *ret, size_t n) {
     for (size_t i = 0; i < n; i++) {
         eg_bytes b;
         EG_TRY(eg_ipc_take(in, &b));
@@ -64,14 +62,12 @@ typedef struct changed {
     eg_buf secret;
 } changed;
 
-static void changed_done(changed *c)
-{
+static void changed_done(changed *c) {
     eg_cleanse(c->secret.ptr, c->secret.len);
     eg_buf_done(&c->secret);
 }
 
-static eg_err change(const eg_admin_options *o, eg_ipc_reader *in, bool proof, changed *ret, eg_problem *p)
-{
+static eg_err change(const eg_admin_options *o, eg_ipc_reader *in, bool proof, changed *ret, eg_problem *p) {
     eg_str f[4]; /* tenant, what to do, name, kind or proof */
     EG_CLEANUP(eg_arena_free_p) eg_arena *arena = eg_arena_new(ARENA_MAX);
     eg_buf_init(&ret->secret, 256);
@@ -96,8 +92,7 @@ static eg_err change(const eg_admin_options *o, eg_ipc_reader *in, bool proof, c
     return EG_OK;
 }
 
-eg_err eg_admin_principal(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+eg_err eg_admin_principal(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     EG_CLEANUP(changed_done) changed c = {.secret = {0}};
     EG_TRY(change(o, in, false, &c, p));
     EG_TRY(put_text(reply, c.who.client_id));
@@ -106,15 +101,13 @@ eg_err eg_admin_principal(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_m
     return eg_ipc_put(reply, eg_buf_bytes(&c.secret));
 }
 
-eg_err eg_admin_principal_proof(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+eg_err eg_admin_principal_proof(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     EG_CLEANUP(changed_done) changed c = {.secret = {0}};
     EG_TRY(change(o, in, true, &c, p));
     return put_text(reply, c.who.client_id);
 }
 
-eg_err eg_admin_principal_list(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+eg_err eg_admin_principal_list(const eg_admin_options *o, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     eg_str tenant;
     json_t *list = NULL;

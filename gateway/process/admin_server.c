@@ -28,16 +28,14 @@ struct eg_admin {
     bool overdue;              /* it was said that none came; the ticking thread's own */
 };
 
-static eg_err take(eg_ipc_reader *in, eg_str *ret)
-{
+static eg_err take(eg_ipc_reader *in, eg_str *ret) {
     eg_bytes b;
     EG_TRY(eg_ipc_take(in, &b));
     *ret = eg_bytes_str(b);
     return EG_OK;
 }
 
-static eg_err take_all(eg_ipc_reader *in, eg_str *ret, size_t n)
-{
+static eg_err take_all(eg_ipc_reader *in, eg_str *ret, size_t n) {
     for (size_t i = 0; i < n; i++) {
         EG_TRY(take(in, &ret[i]));
     }
@@ -47,15 +45,13 @@ static eg_err take_all(eg_ipc_reader *in, eg_str *ret, size_t n)
 static eg_err answer(eg_ipc_msg *reply, eg_buf *text) { return text->err != EG_OK ? text->err : eg_ipc_put(reply, eg_buf_bytes(text)); }
 
 /* The record of a change that was made, or of one that failed. */
-static eg_err record(const eg_admin *a, const char *event, eg_str resource, eg_err outcome)
-{
+static eg_err record(const eg_admin *a, const char *event, eg_str resource, eg_err outcome) {
     const eg_audit_record r = {.event = event, .outcome = eg_err_outcome(outcome), .resource = resource, .error = outcome};
     const eg_err e = eg_audit_append_wait(a->o.audit, &r);
     return outcome != EG_OK ? outcome : e;
 }
 
-static eg_err on_KEY_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_KEY_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     eg_admin *a = ctx;
     eg_str tenant;
@@ -66,8 +62,7 @@ static eg_err on_KEY_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_pr
     return answer(reply, &text);
 }
 
-static eg_err on_KEY_MAKE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_KEY_MAKE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[2]; /* tenant, key */
     EG_TRY(take_all(in, f, 2));
@@ -78,8 +73,7 @@ static eg_err on_KEY_MAKE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_pr
     return e != EG_OK ? eg_fail(p, e, "the key could not be made: %s", eg_err_code(e)) : eg_ipc_put(reply, eg_str_bytes(f[1]));
 }
 
-static eg_err on_KEY_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_KEY_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[2]; /* tenant, key */
     uint32_t version = 0;
@@ -95,8 +89,7 @@ static eg_err on_KEY_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
 }
 
 /* In how many seconds the new key signs; or "end", and nothing that was signed before is good any more. */
-static eg_err on_SIGNING_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_SIGNING_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str when;
     uint64_t delay_s = 0;
@@ -111,8 +104,7 @@ static eg_err on_SIGNING_ROTATE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply,
     return answer(reply, &text);
 }
 
-static eg_err on_SIGNING_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_SIGNING_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
@@ -121,8 +113,7 @@ static eg_err on_SIGNING_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, e
     return answer(reply, &text);
 }
 
-static eg_err on_KEY_STATUS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_KEY_STATUS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     eg_admin *a = ctx;
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -132,8 +123,7 @@ static eg_err on_KEY_STATUS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     return answer(reply, &text);
 }
 
-static eg_err on_KEY_ERASE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_KEY_ERASE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[3]; /* tenant, reason, escrows */
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -150,8 +140,7 @@ static eg_err on_KEY_ERASE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_p
     return answer(reply, &text);
 }
 
-static eg_err on_SCOPE_ADD(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_SCOPE_ADD(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[3]; /* account, scope, key */
     EG_TRY(take_all(in, f, 3));
@@ -159,8 +148,7 @@ static eg_err on_SCOPE_ADD(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_p
     return eg_ipc_put(reply, eg_str_bytes(f[1]));
 }
 
-static eg_err on_SCOPE_ENABLE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_SCOPE_ENABLE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[3]; /* account, scope, "true" or "false" */
     EG_TRY(take_all(in, f, 3));
@@ -169,8 +157,7 @@ static eg_err on_SCOPE_ENABLE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, e
     return eg_ipc_put(reply, eg_str_bytes(f[1]));
 }
 
-static eg_err on_SCOPE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_SCOPE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[3]; /* account, scope, key */
     EG_TRY(take_all(in, f, 3));
@@ -178,8 +165,7 @@ static eg_err on_SCOPE_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_p
     return eg_ipc_put(reply, eg_str_bytes(f[1]));
 }
 
-static eg_err on_SCOPE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_SCOPE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str account;
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -189,8 +175,7 @@ static eg_err on_SCOPE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_
     return answer(reply, &text);
 }
 
-static eg_err on_ACCOUNT_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_ACCOUNT_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str account;
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -201,8 +186,7 @@ static eg_err on_ACCOUNT_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, e
 }
 
 /* Recorded before anybody sees them. */
-static eg_err on_ACCOUNT_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_ACCOUNT_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str account;
     EG_CLEANUP(eg_buf_done) eg_buf text;
@@ -215,8 +199,7 @@ static eg_err on_ACCOUNT_KEYS(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, e
     return e;
 }
 
-static eg_err on_ACCOUNT_RENEW(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_ACCOUNT_RENEW(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[2]; /* account, "key1", "key2" or "delegations" */
     EG_TRY(take_all(in, f, 2));
@@ -225,8 +208,7 @@ static eg_err on_ACCOUNT_RENEW(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, 
     return eg_ipc_put(reply, eg_str_bytes(f[1]));
 }
 
-static void let_go(eg_admin *a)
-{
+static void let_go(eg_admin *a) {
     pthread_mutex_lock(&a->lock);
     if (a->held) {
         eg_audit_release(a->o.audit);
@@ -236,8 +218,7 @@ static void let_go(eg_admin *a)
 }
 
 /* Replies with a data key for the secrets in the backup, and the same wrapped under the server's own key, whose copy is in the escrow. The log is held from here on. */
-static eg_err on_BACKUP_BEGIN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_BACKUP_BEGIN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str purpose;
     uint8_t wrapped[EG_WRAPPED_KEY_MAX];
@@ -263,8 +244,7 @@ static eg_err on_BACKUP_BEGIN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, e
     return e == EG_OK ? e : eg_fail(p, e, "another backup is taking its snapshot");
 }
 
-static eg_err on_BACKUP_RESUME(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_BACKUP_RESUME(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     EG_TRY(take_all(in, NULL, 0));
     pthread_mutex_lock(&a->lock);
@@ -274,8 +254,7 @@ static eg_err on_BACKUP_RESUME(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, 
     return was ? eg_ipc_put(reply, eg_str_bytes(EG_LIT("resumed"))) : eg_fail(p, EG_ERR_TIMEOUT, "the snapshot took longer than the log may be held");
 }
 
-static eg_err on_BACKUP_SIGN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_BACKUP_SIGN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str body;
     uint8_t sig[64], pub[32];
@@ -290,8 +269,7 @@ static eg_err on_BACKUP_SIGN(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg
     return eg_ipc_put(reply, eg_str_bytes(eg_str_of(a->o.origin)));
 }
 
-static eg_err on_BACKUP_END(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_BACKUP_END(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     eg_admin *a = ctx;
     eg_str point;
@@ -306,8 +284,7 @@ static eg_err on_REVOKE(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_prob
 static eg_err on_REVOKE_UNDO(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_revoke_undo(&((eg_admin *)ctx)->o, in, reply, p); }
 static eg_err on_REVOKE_LIST(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) { return eg_admin_revoke_list(&((eg_admin *)ctx)->o, in, reply, p); }
 
-static eg_err on_PRINCIPAL(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_PRINCIPAL(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     pthread_mutex_lock(&a->lock);
     const eg_err e = eg_admin_principal(&a->o, in, reply, p);
@@ -315,8 +292,7 @@ static eg_err on_PRINCIPAL(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_p
     return e;
 }
 
-static eg_err on_PRINCIPAL_PROOF(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_PRINCIPAL_PROOF(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     pthread_mutex_lock(&a->lock);
     const eg_err e = eg_admin_principal_proof(&a->o, in, reply, p);
@@ -325,8 +301,7 @@ static eg_err on_PRINCIPAL_PROOF(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply
 }
 
 /* A role of a principal that the operator adds: its record is the version's. */
-static eg_err on_POLICY_GRANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_POLICY_GRANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     eg_admin *a = ctx;
     eg_str f[4]; /* role, principal, its type, scope */
     char texts[4][1100];
@@ -342,8 +317,7 @@ static eg_err on_POLICY_GRANT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, e
 }
 
 /* What a command wrote into the policy directory is in force when it is answered. */
-static eg_err on_POLICY_LOOK(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p)
-{
+static eg_err on_POLICY_LOOK(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     EG_TRY(take_all(in, NULL, 0));
     EG_TRY(eg_policy_watch_look(((eg_admin *)ctx)->o.watch, POLICY_LOOK_MS, p));
     return eg_ipc_put(reply, eg_str_bytes(EG_LIT("")));
@@ -358,8 +332,7 @@ static const eg_ipc_handler handlers[] = {
 #undef X
 };
 
-static void *run(void *arg)
-{
+static void *run(void *arg) {
     eg_admin *a = arg;
     const eg_ipc_server_options server = {.listen_fd = a->o.listen_fd, .allowed_uid = a->o.allowed_uid, .handlers = handlers,
                                           .handler_count = sizeof handlers / sizeof handlers[0], .ctx = a, .max_connections = 8};
@@ -370,8 +343,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-eg_err eg_admin_start(const eg_admin_options *o, eg_admin **ret, eg_problem *p)
-{
+eg_err eg_admin_start(const eg_admin_options *o, eg_admin **ret, eg_problem *p) {
     eg_admin *a = calloc(1, sizeof *a);
     if (!a) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
@@ -388,8 +360,7 @@ eg_err eg_admin_start(const eg_admin_options *o, eg_admin **ret, eg_problem *p)
     return EG_OK;
 }
 
-void eg_admin_stop(eg_admin *a)
-{
+void eg_admin_stop(eg_admin *a) {
     if (!a) {
         return;
     }
@@ -401,8 +372,7 @@ void eg_admin_stop(eg_admin *a)
 }
 
 /* Said once each time that none came in time. */
-static void watch_backups(eg_admin *a)
-{
+static void watch_backups(eg_admin *a) {
     const int64_t age = eg_mono_ns(&eg_clock_system) - atomic_load(&a->backup_ns);
     const bool late = a->o.backup_max_age_s > 0 && age > (int64_t)a->o.backup_max_age_s * 1000000000;
     if (late != a->overdue) {
@@ -414,8 +384,7 @@ static void watch_backups(eg_admin *a)
     }
 }
 
-void eg_admin_tick(eg_admin *a)
-{
+void eg_admin_tick(eg_admin *a) {
     watch_backups(a);
     pthread_mutex_lock(&a->lock);
     const bool late = a->held && eg_mono_ns(&eg_clock_system) >= a->held_until_ns;

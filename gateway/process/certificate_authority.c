@@ -18,13 +18,11 @@ static void x509_free_p(X509 **c) { X509_free(*c); }
 static void pkey_free_p(EVP_PKEY **k) { EVP_PKEY_free(*k); }
 static void bio_free_p(BIO **b) { BIO_free(*b); }
 
-static eg_err crypto_failed(eg_problem *p, const char *what)
-{
+static eg_err crypto_failed(eg_problem *p, const char *what) {
     return eg_fail(p, EG_ERR_CRYPTO, "OpenSSL could not %s", what);
 }
 
-static eg_err add_extension(X509 *c, X509 *issuer, int nid, const char *value, eg_problem *p)
-{
+static eg_err add_extension(X509 *c, X509 *issuer, int nid, const char *value, eg_problem *p) {
     X509V3_CTX ctx;
     X509V3_set_ctx_nodb(&ctx);
     X509V3_set_ctx(&ctx, issuer, c, NULL, NULL, 0);
@@ -38,8 +36,7 @@ static eg_err add_extension(X509 *c, X509 *issuer, int nid, const char *value, e
 }
 
 /* Serial numbers are 127 random bits (RFC 5280 section 4.1.2.2: positive, at most 20 octets). */
-static eg_err set_basics(X509 *c, EVP_PKEY *key, const char *common_name, int days, eg_problem *p)
-{
+static eg_err set_basics(X509 *c, EVP_PKEY *key, const char *common_name, int days, eg_problem *p) {
     uint8_t serial[16];
     eg_random(serial, sizeof serial);
     serial[0] &= 0x7f;
@@ -55,15 +52,13 @@ static eg_err set_basics(X509 *c, EVP_PKEY *key, const char *common_name, int da
     return ok ? EG_OK : crypto_failed(p, "fill a certificate");
 }
 
-static eg_err bio_to_buf(BIO *b, eg_buf *ret)
-{
+static eg_err bio_to_buf(BIO *b, eg_buf *ret) {
     char *data = NULL;
     long n = BIO_get_mem_data(b, &data);
     return eg_buf_add(ret, data, (size_t)n);
 }
 
-static eg_err write_pem(EVP_PKEY *key, X509 *cert, eg_buf *ret_key, eg_buf *ret_certificate, eg_problem *p)
-{
+static eg_err write_pem(EVP_PKEY *key, X509 *cert, eg_buf *ret_key, eg_buf *ret_certificate, eg_problem *p) {
     EG_CLEANUP(bio_free_p) BIO *kb = BIO_new(BIO_s_secmem());
     EG_CLEANUP(bio_free_p) BIO *cb = BIO_new(BIO_s_mem());
     if (!kb || !cb || !PEM_write_bio_PrivateKey(kb, key, NULL, NULL, 0, NULL, NULL) || !PEM_write_bio_X509(cb, cert)) {
@@ -73,8 +68,7 @@ static eg_err write_pem(EVP_PKEY *key, X509 *cert, eg_buf *ret_key, eg_buf *ret_
     return bio_to_buf(cb, ret_certificate);
 }
 
-eg_err eg_ca_new(const char *common_name, eg_buf *ret_key, eg_buf *ret_certificate, eg_problem *p)
-{
+eg_err eg_ca_new(const char *common_name, eg_buf *ret_key, eg_buf *ret_certificate, eg_problem *p) {
     EG_CLEANUP(pkey_free_p) EVP_PKEY *key = EVP_EC_gen("P-256");
     EG_CLEANUP(x509_free_p) X509 *c = X509_new();
     if (!key || !c) {
@@ -94,8 +88,7 @@ eg_err eg_ca_new(const char *common_name, eg_buf *ret_key, eg_buf *ret_certifica
 }
 
 /* "DNS:a,IP:1.2.3.4": a name with a comma or blank could smuggle another entry, so it is refused. */
-static eg_err subject_alt_names(const char *const *names, eg_buf *ret, eg_problem *p)
-{
+static eg_err subject_alt_names(const char *const *names, eg_buf *ret, eg_problem *p) {
     for (size_t i = 0; names[i]; i++) {
         unsigned char addr[16];
         bool ip = inet_pton(AF_INET, names[i], addr) == 1 || inet_pton(AF_INET6, names[i], addr) == 1;
@@ -112,8 +105,7 @@ static eg_err subject_alt_names(const char *const *names, eg_buf *ret, eg_proble
 }
 
 eg_err eg_ca_issue(eg_str ca_key, eg_str ca_certificate, const eg_ca_request *rq,
-                   eg_buf *ret_key, eg_buf *ret_certificate, eg_problem *p)
-{
+                   eg_buf *ret_key, eg_buf *ret_certificate, eg_problem *p) {
     EG_CLEANUP(bio_free_p) BIO *kb = BIO_new_mem_buf(ca_key.ptr, (int)ca_key.len);
     EG_CLEANUP(bio_free_p) BIO *cb = BIO_new_mem_buf(ca_certificate.ptr, (int)ca_certificate.len);
     EG_CLEANUP(pkey_free_p) EVP_PKEY *signer = kb ? PEM_read_bio_PrivateKey(kb, NULL, NULL, NULL) : NULL;

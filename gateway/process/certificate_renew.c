@@ -27,8 +27,7 @@ typedef struct name_list {
     size_t count;
 } name_list;
 
-static bool add_name(name_list *l, const GENERAL_NAME *n)
-{
+static bool add_name(name_list *l, const GENERAL_NAME *n) {
     char *to = l->text[l->count];
     bool ok = false;
     if (n->type == GEN_DNS) {
@@ -45,8 +44,7 @@ static bool add_name(name_list *l, const GENERAL_NAME *n)
 }
 
 /* RFC 5280 section 4.2.1.6. Names of other kinds than init gives are refused: they would silently be lost. */
-static eg_err names_of(eg_str pem, name_list *ret, eg_problem *p)
-{
+static eg_err names_of(eg_str pem, name_list *ret, eg_problem *p) {
     BIO *in = BIO_new_mem_buf(pem.ptr, (int)pem.len);
     X509 *cert = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
     GENERAL_NAMES *names = cert ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
@@ -62,8 +60,7 @@ static eg_err names_of(eg_str pem, name_list *ret, eg_problem *p)
 }
 
 /* Under a name beside the old file and with its owner first, so that the gateway finds either file whole and readable. */
-static eg_err replace_as_before(const char *path, mode_t mode, eg_bytes content, eg_problem *p)
-{
+static eg_err replace_as_before(const char *path, mode_t mode, eg_bytes content, eg_problem *p) {
     char next[EG_STATE_PATH_MAX];
     struct stat st;
     if (stat(path, &st) != 0) {
@@ -85,8 +82,7 @@ typedef struct paths {
     char ca_key[EG_STATE_PATH_MAX], ca[EG_STATE_PATH_MAX], chain[EG_STATE_PATH_MAX], key[EG_STATE_PATH_MAX];
 } paths;
 
-static eg_err find_files(const char *state, paths *ret, eg_problem *p)
-{
+static eg_err find_files(const char *state, paths *ret, eg_problem *p) {
     EG_TRY(eg_state_check(state, p));
     EG_TRY(eg_state_path(state, "ca/ca.key", ret->ca_key, p));
     EG_TRY(eg_state_path(state, "ca/ca.pem", ret->ca, p));
@@ -94,8 +90,7 @@ static eg_err find_files(const char *state, paths *ret, eg_problem *p)
     return eg_state_path(state, "tls/server.key", ret->key, p);
 }
 
-static eg_err issue_and_replace(const paths *files, eg_buf pem[4], eg_problem *p)
-{
+static eg_err issue_and_replace(const paths *files, eg_buf pem[4], eg_problem *p) {
     static name_list names;
     EG_TRY(eg_file_read(AT_FDCWD, files->ca_key, PEM_MAX, &pem[0], p));
     EG_TRY(eg_file_read(AT_FDCWD, files->ca, PEM_MAX, &pem[1], p));
@@ -110,8 +105,7 @@ static eg_err issue_and_replace(const paths *files, eg_buf pem[4], eg_problem *p
     return EG_OK;
 }
 
-static eg_err renew(const char *state, eg_problem *p)
-{
+static eg_err renew(const char *state, eg_problem *p) {
     paths files;
     eg_buf pem[4]; /* CA key, CA, chain, key */
     EG_TRY(find_files(state, &files, p));
@@ -126,8 +120,7 @@ static eg_err renew(const char *state, eg_problem *p)
     return e;
 }
 
-int eg_command_certificate(int argc, char **argv)
-{
+int eg_command_certificate(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
     const char *state = NULL;
     eg_problem p = {0};

@@ -4,8 +4,7 @@
 #include <embergate/cli.h>
 #include <stdio.h>
 
-int eg_process_complain(const eg_problem *p)
-{
+int eg_process_complain(const eg_problem *p) {
     fprintf(stderr, "embergate: %s", p->message[0] ? p->message : eg_err_code(p->code));
     if (p->where[0]) {
         fprintf(stderr, " (%s)", p->where);

@@ -10,15 +10,13 @@
 
 #define INVENTORY_MAX ((size_t)32768)
 
-static eg_err file_of(const eg_admin_options *o, eg_str tenant, const char *what, char ret[4096])
-{
+static eg_err file_of(const eg_admin_options *o, eg_str tenant, const char *what, char ret[4096]) {
     const int n = eg_uuid_valid(tenant) ? snprintf(ret, 4096, "%s/%.*s.%s", o->erasures_dir, EG_FMT(tenant), what) : -1;
     return n > 0 && n < 4096 ? EG_OK : EG_ERR_INVALID;
 }
 
 /* Written down before anything is destroyed: afterwards nobody could count any more. */
-static eg_err take_inventory(const eg_admin_options *o, eg_str tenant, eg_buf *ret, eg_problem *p)
-{
+static eg_err take_inventory(const eg_admin_options *o, eg_str tenant, eg_buf *ret, eg_problem *p) {
     char path[4096];
     EG_TRY(file_of(o, tenant, "inventory.json", path));
     EG_TRY(eg_dir_make(o->erasures_dir, 0700, p));
@@ -33,15 +31,13 @@ static eg_err take_inventory(const eg_admin_options *o, eg_str tenant, eg_buf *r
     return eg_file_replace(AT_FDCWD, path, 0600, eg_buf_bytes(ret), p);
 }
 
-static eg_err record(const eg_admin_options *o, const eg_erasure *e, const char *event, const json_t *details)
-{
+static eg_err record(const eg_admin_options *o, const eg_erasure *e, const char *event, const json_t *details) {
     const eg_audit_record r = {.event = event, .outcome = "allowed", .resource = e->tenant, .details = details};
     return eg_audit_append_wait(o->audit, &r);
 }
 
 /* EG_ERR_CORRUPT: something of the tenant still opens. */
-static eg_err destroy(const eg_admin_options *o, eg_str tenant, uint64_t *ret_wrapped, eg_problem *p)
-{
+static eg_err destroy(const eg_admin_options *o, eg_str tenant, uint64_t *ret_wrapped, eg_problem *p) {
     uint64_t opened = 0;
     const eg_err e = o->keys->destroy_tenant(o->keys->ctx, tenant);
     if (e != EG_OK) {
@@ -61,8 +57,7 @@ static eg_err destroy(const eg_admin_options *o, eg_str tenant, uint64_t *ret_wr
     return EG_OK;
 }
 
-static eg_err certify(const eg_admin_options *o, const json_t *value, eg_buf *ret, eg_problem *p)
-{
+static eg_err certify(const eg_admin_options *o, const json_t *value, eg_buf *ret, eg_problem *p) {
     uint8_t sig[64], pub[32];
     EG_CLEANUP(eg_buf_done) eg_buf body;
     eg_buf_init(&body, EG_STATEMENT_MAX);
@@ -73,15 +68,13 @@ static eg_err certify(const eg_admin_options *o, const json_t *value, eg_buf *re
     return e != EG_OK ? eg_fail(p, e, "the certificate could not be signed: %s", eg_err_code(e)) : eg_statement_file(eg_buf_str(&body), origin, pub, sig, ret);
 }
 
-static json_t *now_text(void)
-{
+static json_t *now_text(void) {
     char time[EG_RFC3339_LEN];
     eg_time_rfc3339(eg_wall_ns(&eg_clock_system), time);
     return json_string(time);
 }
 
-eg_err eg_erasure_run(const eg_admin_options *o, const eg_erasure *e, eg_buf *ret_certificate, eg_problem *p)
-{
+eg_err eg_erasure_run(const eg_admin_options *o, const eg_erasure *e, eg_buf *ret_certificate, eg_problem *p) {
     uint64_t wrapped = 0;
     char path[4096];
     EG_JSON_AUTO inventory = NULL;
@@ -109,8 +102,7 @@ eg_err eg_erasure_run(const eg_admin_options *o, const eg_erasure *e, eg_buf *re
     return record(o, e, "key.erase", value);
 }
 
-eg_err eg_erasure_verify(eg_str certificate, eg_str verifier_key, eg_buf *ret_statement, eg_problem *p)
-{
+eg_err eg_erasure_verify(eg_str certificate, eg_str verifier_key, eg_buf *ret_statement, eg_problem *p) {
     EG_JSON_AUTO value = NULL;
     EG_TRY(eg_statement_open(EG_STATEMENT_ERASURE, certificate, verifier_key, &value, p));
     return eg_json_write(value, ret_statement);

@@ -29,8 +29,7 @@ static const struct {
     {"policies/networkSecurityGroups", 0755}, {"policies/virtualNetworks", 0755}, {"policies/storageAccounts", 0755}, {"run", 0755}, {"clusters", 0755},
 };
 
-static eg_err must_be_empty(const char *dir, eg_problem *p)
-{
+static eg_err must_be_empty(const char *dir, eg_problem *p) {
     DIR *d = opendir(dir);
     if (!d) {
         return errno == ENOENT ? EG_OK : eg_fail(p, eg_err_from_errno(errno), "'%s' can't be opened: %s", dir, strerror(errno));
@@ -47,8 +46,7 @@ static eg_err must_be_empty(const char *dir, eg_problem *p)
     return eg_fail_hint(p, "init never writes over anything: name another directory, or remove this one yourself");
 }
 
-static eg_err make_folders(const char *dir, eg_problem *p)
-{
+static eg_err make_folders(const char *dir, eg_problem *p) {
     EG_TRY(eg_dir_make(dir, 0700, p));
     if (chmod(dir, 0700) != 0) {
         return eg_fail(p, eg_err_from_errno(errno), "'%s' can't be closed to others: %s", dir, strerror(errno));
@@ -71,8 +69,7 @@ typedef struct init_plan {
     char paths[4][EG_STATE_PATH_MAX];
 } init_plan;
 
-static eg_err init_keys(const init_plan *plan, eg_buf *ret_recovery, eg_problem *p)
-{
+static eg_err init_keys(const init_plan *plan, eg_buf *ret_recovery, eg_problem *p) {
     char keeper[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(plan->o.state_dir, "keeper", keeper, p));
     EG_TRY(eg_keeper_init(keeper, ret_recovery, p));
@@ -83,8 +80,7 @@ static eg_err init_keys(const init_plan *plan, eg_buf *ret_recovery, eg_problem 
     return EG_OK;
 }
 
-static eg_err init_config(init_plan *plan, eg_problem *p)
-{
+static eg_err init_config(init_plan *plan, eg_problem *p) {
     const eg_init_options *o = &plan->o;
     const char *const none[] = {NULL};
     eg_config_listener listener = {.name = "https", .address = o->address, .port = o->port, .subnet = plan->subnet, .client_certificates = "off"};
@@ -117,8 +113,7 @@ static eg_err init_config(init_plan *plan, eg_problem *p)
 }
 
 /* The account and its container, by the storage room itself, with the keys opened in this process. */
-static eg_err init_storage(const init_plan *plan, eg_problem *p)
-{
+static eg_err init_storage(const init_plan *plan, eg_problem *p) {
     char db[EG_STATE_PATH_MAX], segments[EG_STATE_PATH_MAX], keeper[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(plan->o.state_dir, "gateway/db", db, p));
     EG_TRY(eg_state_path(plan->o.state_dir, "gateway/segments", segments, p));
@@ -152,8 +147,7 @@ static eg_err init_storage(const init_plan *plan, eg_problem *p)
     return e;
 }
 
-static eg_err take_document(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p)
-{
+static eg_err take_document(void *ctx, eg_policy_kind kind, const char *file, eg_str text, eg_problem *p) {
     eg_policy_changed done;
     const eg_policy_put put = {kind, text, file};
     const eg_policy_change c = {.by = "init", .puts = &put, .put_count = 1, .settled = true};
@@ -161,8 +155,7 @@ static eg_err take_document(void *ctx, eg_policy_kind kind, const char *file, eg
 }
 
 /* What was written as files becomes the store's first versions, and the files go: they would be believed to be in force. */
-static eg_err init_policies(const init_plan *plan, const eg_config *c, eg_problem *p)
-{
+static eg_err init_policies(const init_plan *plan, const eg_config *c, eg_problem *p) {
     char dir[EG_STATE_PATH_MAX];
     if (strcmp(c->policies_source, "store") != 0) {
         return EG_OK;
@@ -189,8 +182,7 @@ static eg_err init_policies(const init_plan *plan, const eg_config *c, eg_proble
     return EG_OK;
 }
 
-static eg_err init_administrator(const init_plan *plan, const eg_config *c, eg_problem *p)
-{
+static eg_err init_administrator(const init_plan *plan, const eg_config *c, eg_problem *p) {
     eg_new_principal admin = {.state_dir = plan->o.state_dir, .tenant = plan->tenants[0].id, .subscription = plan->tenants[0].subscription, .name = "admin"};
     for (size_t i = 0; admin_roles[i]; i++) {
         admin.roles[i] = admin_roles[i];
@@ -198,8 +190,7 @@ static eg_err init_administrator(const init_plan *plan, const eg_config *c, eg_p
     return eg_init_principal(c, &admin, p);
 }
 
-static eg_err init_users(init_plan *plan, eg_problem *p)
-{
+static eg_err init_users(init_plan *plan, eg_problem *p) {
     for (size_t i = 0; i < EG_INIT_LIST_MAX && plan->o.clusters[i]; i++) {
         if (plan->o.make_users) {
             (void)snprintf(plan->cluster_users[i], sizeof plan->cluster_users[i], "eg-c-%s", plan->o.clusters[i]);
@@ -213,16 +204,14 @@ static eg_err init_users(init_plan *plan, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err put_format(const char *dir, eg_problem *p)
-{
+static eg_err put_format(const char *dir, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(dir, "FORMAT", path, p));
     return eg_file_replace(AT_FDCWD, path, 0644, eg_str_bytes(EG_LIT(EG_STATE_FORMAT "\n")), p);
 }
 
 /* FORMAT is written last: a directory without it was not finished, and nothing serves it. */
-static eg_err init_all(init_plan *plan, eg_buf *ret_recovery, eg_problem *p)
-{
+static eg_err init_all(init_plan *plan, eg_buf *ret_recovery, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     for (plan->tenant_count = 0; plan->tenant_count < EG_INIT_LIST_MAX && plan->o.tenants[plan->tenant_count]; plan->tenant_count++) {
         eg_uuid_new(plan->tenants[plan->tenant_count].id);
@@ -258,8 +247,7 @@ static const struct option init_long[] = {
     {NULL, 0, NULL, 0},
 };
 
-static bool append(const char **list, const char *value)
-{
+static bool append(const char **list, const char *value) {
     size_t n = 0;
     while (n < EG_INIT_LIST_MAX && list[n]) {
         n++;
@@ -271,8 +259,7 @@ static bool append(const char **list, const char *value)
     return true;
 }
 
-static bool number(const char *text, uint64_t max, unsigned *ret)
-{
+static bool number(const char *text, uint64_t max, unsigned *ret) {
     uint64_t v = 0;
     if (eg_str_u64(eg_str_of(text), max, &v) != EG_OK || v == 0) {
         return false;
@@ -281,8 +268,7 @@ static bool number(const char *text, uint64_t max, unsigned *ret)
     return true;
 }
 
-static bool take_option(eg_init_options *o, int c)
-{
+static bool take_option(eg_init_options *o, int c) {
     unsigned v = 0;
     switch (c) {
     case 's': o->state_dir = optarg; return true;
@@ -312,8 +298,7 @@ static bool take_option(eg_init_options *o, int c)
     }
 }
 
-static void tell(const init_plan *plan, const eg_buf *recovery)
-{
+static void tell(const init_plan *plan, const eg_buf *recovery) {
     printf("state directory   %s\n", plan->o.state_dir);
     printf("endpoint          %s\n", plan->public_url);
     for (size_t i = 0; i < plan->tenant_count; i++) {
@@ -333,8 +318,7 @@ static void tell(const init_plan *plan, const eg_buf *recovery)
     }
 }
 
-int eg_command_init(int argc, char **argv)
-{
+int eg_command_init(int argc, char **argv) {
     static init_plan plan; /* large, and there is one */
     plan.o = (eg_init_options){.address = "127.0.0.1", .port = 8443, .domain = "embergate.internal", .account = "lake",
                                .container = "data", .spark_home = "", .python = "/usr/bin/python3", .workers = 2, .worker_cores = 1,

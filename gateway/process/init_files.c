@@ -17,8 +17,7 @@
 
 #define PEM_MAX 65536
 
-static eg_err put(const char *dir, const char *name, mode_t mode, eg_bytes content, eg_problem *p)
-{
+static eg_err put(const char *dir, const char *name, mode_t mode, eg_bytes content, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(dir, name, path, p));
     return eg_file_replace(AT_FDCWD, path, mode, content, p);
@@ -28,8 +27,7 @@ static eg_err put(const char *dir, const char *name, mode_t mode, eg_bytes conte
 #define NAMES_MAX (3 + DOMAIN_NAMES_MAX + 1 + EG_INIT_LIST_MAX + 1)
 
 /* Further domains may be somebody else's, Microsoft's say: the certificate names our account there, and nobody else's. */
-static void collect_names(const eg_init_options *o, char storage[DOMAIN_NAMES_MAX][300], const char *names[NAMES_MAX])
-{
+static void collect_names(const eg_init_options *o, char storage[DOMAIN_NAMES_MAX][300], const char *names[NAMES_MAX]) {
     size_t n = 0, made = 4;
     const char *const usual[] = {"localhost", "127.0.0.1", "::1"};
     for (size_t i = 0; i < 3; i++) {
@@ -55,8 +53,7 @@ static void collect_names(const eg_init_options *o, char storage[DOMAIN_NAMES_MA
     names[n] = NULL;
 }
 
-eg_err eg_init_tls(const eg_init_options *o, eg_problem *p)
-{
+eg_err eg_init_tls(const eg_init_options *o, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf ca_key, ca, key, cert, jks;
     eg_buf_init(&ca_key, PEM_MAX);
     eg_buf_init(&ca, PEM_MAX);
@@ -81,8 +78,7 @@ eg_err eg_init_tls(const eg_init_options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err put_json(const char *dir, const char *name, json_t *taken, eg_problem *p)
-{
+static eg_err put_json(const char *dir, const char *name, json_t *taken, eg_problem *p) {
     char *text = taken ? json_dumps(taken, JSON_INDENT(2)) : NULL;
     json_decref(taken);
     if (!text) {
@@ -95,8 +91,7 @@ static eg_err put_json(const char *dir, const char *name, json_t *taken, eg_prob
 
 /* On loopback the virtual network is the loopback range, which Azure's default rule AllowVnetInBound lets in. Any other address
  * gets one rule of its own that allows the port from anywhere, for the administrator to narrow. */
-eg_err eg_init_network(const eg_init_options *o, const char *subscription, char ret_subnet[256], eg_problem *p)
-{
+eg_err eg_init_network(const eg_init_options *o, const char *subscription, char ret_subnet[256], eg_problem *p) {
     char network[200], group[200], port[8];
     bool loopback = strncmp(o->address, "127.", 4) == 0;
     (void)snprintf(network, sizeof network, "/subscriptions/%s/resourceGroups/embergate/providers/Microsoft.Network/virtualNetworks/default", subscription);
@@ -138,8 +133,7 @@ static const struct {
     {"FORMAT", 0644, OF_ROOT, false},
 };
 
-eg_err eg_init_owners(const eg_config *c, eg_problem *p)
-{
+eg_err eg_init_owners(const eg_config *c, eg_problem *p) {
     eg_unix_user us, gateway, keeper;
     EG_TRY(eg_unix_user_find("", &us, p));
     EG_TRY(eg_unix_user_find(c->user_gateway, &gateway, p));

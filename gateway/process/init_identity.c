@@ -17,8 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const eg_config_account *account_of(const eg_config *c, const char *tenant)
-{
+static const eg_config_account *account_of(const eg_config *c, const char *tenant) {
     for (size_t i = 0; i < c->account_count; i++) {
         if (strcmp(c->accounts[i].tenant, tenant) == 0) {
             return &c->accounts[i];
@@ -28,8 +27,7 @@ static const eg_config_account *account_of(const eg_config *c, const char *tenan
 }
 
 static eg_err write_profile(const eg_config *c, const eg_new_principal *n, const char *client_id, const char *object_id, const eg_buf *secret,
-                            eg_problem *p)
-{
+                            eg_problem *p) {
     char path[EG_STATE_PATH_MAX], ca[EG_STATE_PATH_MAX], rest[160];
     (void)snprintf(rest, sizeof rest, "profiles/%s.json", n->name);
     EG_TRY(eg_state_path(n->state_dir, rest, path, p));
@@ -52,22 +50,19 @@ static eg_err write_profile(const eg_config *c, const eg_new_principal *n, const
     return e;
 }
 
-static eg_err grant_in_server(const char *state_dir, const eg_policy_grant *g, eg_problem *p)
-{
+static eg_err grant_in_server(const char *state_dir, const eg_policy_grant *g, eg_problem *p) {
     const eg_admin_call call = {state_dir, EG_ADMIN_MSG_POLICY_GRANT, {eg_str_of(g->role), eg_str_of(g->principal), eg_str_of(g->principal_type), eg_str_of(g->scope)}, 4, 0};
     return eg_admin_ask(&call, NULL, p);
 }
 
 /* A running server reads the directory five times a second: waits until it has read what was written. */
-static eg_err look_in_server(const char *state_dir, eg_problem *p)
-{
+static eg_err look_in_server(const char *state_dir, eg_problem *p) {
     const eg_admin_call call = {.state_dir = state_dir, .type = EG_ADMIN_MSG_POLICY_LOOK};
     const eg_err e = eg_admin_ask(&call, NULL, p);
     return e == EG_OK ? e : eg_fail_hint(p, "the role assignments are written, and in force as soon as the server takes the directory: embergate policy check");
 }
 
-eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p)
-{
+eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *object_id, eg_problem *p) {
     char scope[128], policies[EG_STATE_PATH_MAX];
     (void)snprintf(scope, sizeof scope, "/subscriptions/%s", n->subscription);
     EG_TRY(eg_state_path(n->state_dir, "policies", policies, p));
@@ -86,8 +81,7 @@ eg_err eg_init_grant(const eg_config *c, const eg_new_principal *n, const char *
 
 #define PUBLIC_KEY_MAX 65536
 
-static eg_err add_key(eg_committer *c, const char *file, const char *client_id, eg_problem *p)
-{
+static eg_err add_key(eg_committer *c, const char *file, const char *client_id, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf pem;
     eg_buf_init(&pem, PUBLIC_KEY_MAX);
     EG_TRY(eg_file_read(AT_FDCWD, file, PUBLIC_KEY_MAX, &pem, p));
@@ -95,8 +89,7 @@ static eg_err add_key(eg_committer *c, const char *file, const char *client_id, 
 }
 
 /* The same in a running server: its reply is client id, object id, name, secret. */
-eg_err eg_principal_ask(const char *state_dir, const char *tenant, const eg_principal_call *ask, eg_principal_reply *ret, eg_problem *p)
-{
+eg_err eg_principal_ask(const char *state_dir, const char *tenant, const eg_principal_call *ask, eg_principal_reply *ret, eg_problem *p) {
     eg_ipc_msg m;
     eg_bytes f[4];
     const eg_admin_call call = {state_dir, EG_ADMIN_MSG_PRINCIPAL, {eg_str_of(tenant), eg_str_of(ask->act), eg_str_of(ask->name), eg_str_of(ask->kind ? ask->kind : "service")}, 4, 0};
@@ -116,13 +109,11 @@ eg_err eg_principal_ask(const char *state_dir, const char *tenant, const eg_prin
     return e == EG_OK ? e : eg_fail(p, e, "the server's answer can't be read");
 }
 
-eg_err eg_init_rewrite_profile(const eg_config *c, const eg_new_principal *n, const eg_principal_reply *r, eg_problem *p)
-{
+eg_err eg_init_rewrite_profile(const eg_config *c, const eg_new_principal *n, const eg_principal_reply *r, eg_problem *p) {
     return write_profile(c, n, r->client_id, r->object_id, &r->secret, p);
 }
 
-static eg_err add_running(const eg_config *c, const eg_new_principal *n, eg_problem *p)
-{
+static eg_err add_running(const eg_config *c, const eg_new_principal *n, eg_problem *p) {
     eg_principal_reply r = {0};
     eg_buf_init(&r.secret, 256);
     eg_err e = eg_principal_ask(n->state_dir, n->tenant, &(eg_principal_call){"add", n->name, n->kind}, &r, p);
@@ -133,8 +124,7 @@ static eg_err add_running(const eg_config *c, const eg_new_principal *n, eg_prob
     return e;
 }
 
-eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_problem *p)
-{
+eg_err eg_init_principal(const eg_config *c, const eg_new_principal *n, eg_problem *p) {
     if (!*n->name || strspn(n->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != strlen(n->name) || strlen(n->name) > 64) {
         return eg_fail(p, EG_ERR_INVALID, "a principal's name has 1 to 64 letters, digits, '-' and '_'");
     }

@@ -29,8 +29,7 @@ typedef struct options {
     eg_config *config;
 } options;
 
-static int usage(const options *o, const char *what)
-{
+static int usage(const options *o, const char *what) {
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_INVALID, "%s: %s", o->command, what);
     (void)eg_fail_hint(&p, "see: embergate %.*s --help", (int)strcspn(o->command, " "), o->command);
@@ -39,16 +38,14 @@ static int usage(const options *o, const char *what)
 
 static eg_str text_of(const char *s) { return s ? eg_str_of(s) : EG_LIT(""); }
 
-static eg_err load(options *o, eg_problem *p)
-{
+static eg_err load(options *o, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_check(o->state, p));
     EG_TRY(eg_state_path(o->state, "embergate.yaml", path, p));
     return eg_config_load(path, &o->config, p);
 }
 
-static eg_err find_tenant(const options *o, eg_str *ret, eg_problem *p)
-{
+static eg_err find_tenant(const options *o, eg_str *ret, eg_problem *p) {
     const eg_config_tenant *t = eg_config_tenant_named(o->config, o->tenant);
     if (!t && o->tenant && eg_uuid_valid(eg_str_of(o->tenant))) {
         *ret = eg_str_of(o->tenant); /* one that was taken out of the configuration still has keys */
@@ -61,8 +58,7 @@ static eg_err find_tenant(const options *o, eg_str *ret, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err print_reply(const eg_admin_call *c, eg_problem *p)
-{
+static eg_err print_reply(const eg_admin_call *c, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_JSON_AUTO v = NULL;
     eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
@@ -73,8 +69,7 @@ static eg_err print_reply(const eg_admin_call *c, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err list(options *o, eg_problem *p)
-{
+static eg_err list(options *o, eg_problem *p) {
     eg_str tenant;
     if (o->tenant) {
         EG_TRY(find_tenant(o, &tenant, p));
@@ -86,8 +81,7 @@ static eg_err list(options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err make(options *o, eg_problem *p)
-{
+static eg_err make(options *o, eg_problem *p) {
     eg_str tenant;
     if (!o->key) {
         return eg_fail(p, EG_ERR_INVALID, "--key NAME is owed");
@@ -99,8 +93,7 @@ static eg_err make(options *o, eg_problem *p)
 }
 
 /* Progress until none runs any more. */
-static eg_err wait_done(const options *o, eg_problem *p)
-{
+static eg_err wait_done(const options *o, eg_problem *p) {
     for (bool running = true; running;) {
         EG_CLEANUP(eg_buf_done) eg_buf text;
         EG_JSON_AUTO v = NULL;
@@ -124,8 +117,7 @@ static eg_err wait_done(const options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err rotate(options *o, eg_problem *p)
-{
+static eg_err rotate(options *o, eg_problem *p) {
     eg_str tenant;
     EG_CLEANUP(eg_buf_done) eg_buf version;
     eg_buf_init(&version, 32);
@@ -139,8 +131,7 @@ static eg_err rotate(options *o, eg_problem *p)
 /* Whoever verifies the gateway's tokens elsewhere may keep its keys for an hour (Cache-Control of the key set). */
 #define SIGNING_DELAY "7200"
 
-static eg_err signing_rotate(options *o, eg_problem *p)
-{
+static eg_err signing_rotate(options *o, eg_problem *p) {
     if (o->end_old && (o->in || !o->yes)) {
         return eg_fail(p, EG_ERR_INVALID, o->in ? "--in and --end-old contradict each other" : "--end-old ends every token of the gateway's own issuer now; add --yes");
     }
@@ -151,8 +142,7 @@ static eg_err signing_list(options *o, eg_problem *p) { return print_reply(&(eg_
 
 static eg_err status(options *o, eg_problem *p) { return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_KEY_STATUS, {{NULL, 0}}, 0, 0}, p); }
 
-static eg_err assign(options *o, eg_problem *p)
-{
+static eg_err assign(options *o, eg_problem *p) {
     if (!o->account || !o->key) {
         return eg_fail(p, EG_ERR_INVALID, "--account and --key are owed (--key \"\" for the tenant's own)");
     }
@@ -162,8 +152,7 @@ static eg_err assign(options *o, eg_problem *p)
 }
 
 /* The tenant's id, typed: a name is mistaken sooner. */
-static bool confirmed(eg_str tenant)
-{
+static bool confirmed(eg_str tenant) {
     char line[128];
     fprintf(stderr, "Everything of tenant %.*s becomes unreadable for good, in backups too. Type its id to go on: ", EG_FMT(tenant));
     if (!fgets(line, sizeof line, stdin)) {
@@ -173,8 +162,7 @@ static bool confirmed(eg_str tenant)
     return eg_str_is(tenant, line);
 }
 
-static eg_err erase(options *o, eg_problem *p)
-{
+static eg_err erase(options *o, eg_problem *p) {
     eg_str tenant;
     EG_CLEANUP(eg_buf_done) eg_buf certificate;
     EG_CLEANUP(eg_buf_done) eg_buf escrows;
@@ -203,8 +191,7 @@ static eg_err erase(options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err verify_certificate(options *o, eg_problem *p)
-{
+static eg_err verify_certificate(options *o, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf file;
     EG_CLEANUP(eg_buf_done) eg_buf statement;
     eg_buf_init(&file, CERTIFICATE_MAX);
@@ -218,15 +205,13 @@ static eg_err verify_certificate(options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err scope_add(options *o, eg_problem *p)
-{
+static eg_err scope_add(options *o, eg_problem *p) {
     EG_TRY(eg_admin_ask(&(eg_admin_call){o->state, EG_ADMIN_MSG_SCOPE_ADD, {text_of(o->account), text_of(o->scope), text_of(o->key)}, 3, 0}, NULL, p));
     printf("made the encryption scope %s of %s\n", o->scope ? o->scope : "", o->account ? o->account : "");
     return EG_OK;
 }
 
-static eg_err scope_set(options *o, const char *on, eg_problem *p)
-{
+static eg_err scope_set(options *o, const char *on, eg_problem *p) {
     EG_TRY(eg_admin_ask(&(eg_admin_call){o->state, EG_ADMIN_MSG_SCOPE_ENABLE, {text_of(o->account), text_of(o->scope), eg_str_of(on)}, 3, 0}, NULL, p));
     printf("the encryption scope %s of %s is %s\n", o->scope ? o->scope : "", o->account ? o->account : "", strcmp(on, "true") == 0 ? "enabled" : "disabled");
     return EG_OK;
@@ -236,30 +221,25 @@ static eg_err scope_enable(options *o, eg_problem *p) { return scope_set(o, "tru
 static eg_err scope_disable(options *o, eg_problem *p) { return scope_set(o, "false", p); }
 static eg_err scope_list(options *o, eg_problem *p) { return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_SCOPE_LIST, {text_of(o->account)}, 1, 0}, p); }
 
-static eg_err account_list(options *o, eg_problem *p)
-{
+static eg_err account_list(options *o, eg_problem *p) {
     return print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_ACCOUNT_LIST, {text_of(o->account)}, 1, 0}, p);
 }
 
-static eg_err account_show(options *o, eg_problem *p)
-{
+static eg_err account_show(options *o, eg_problem *p) {
     return o->account ? account_list(o, p) : eg_fail(p, EG_ERR_INVALID, "--account NAME is owed");
 }
 
-static eg_err account_keys(options *o, eg_problem *p)
-{
+static eg_err account_keys(options *o, eg_problem *p) {
     return o->account ? print_reply(&(eg_admin_call){o->state, EG_ADMIN_MSG_ACCOUNT_KEYS, {text_of(o->account)}, 1, 0}, p)
                       : eg_fail(p, EG_ERR_INVALID, "--account NAME is owed");
 }
 
 /* The new key isn't shown: `keys list` is, and is recorded. */
-static eg_err renew(const options *o, const char *what, eg_problem *p)
-{
+static eg_err renew(const options *o, const char *what, eg_problem *p) {
     return eg_admin_ask(&(eg_admin_call){o->state, EG_ADMIN_MSG_ACCOUNT_RENEW, {text_of(o->account), text_of(what)}, 2, 0}, NULL, p);
 }
 
-static eg_err account_renew(options *o, eg_problem *p)
-{
+static eg_err account_renew(options *o, eg_problem *p) {
     if (!o->account || !o->key) {
         return eg_fail(p, EG_ERR_INVALID, "--account NAME and --key key1|key2 are owed");
     }
@@ -268,8 +248,7 @@ static eg_err account_renew(options *o, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err account_revoke(options *o, eg_problem *p)
-{
+static eg_err account_revoke(options *o, eg_problem *p) {
     if (!o->account) {
         return eg_fail(p, EG_ERR_INVALID, "--account NAME is owed");
     }
@@ -293,8 +272,7 @@ static const struct {
     {"storage account keys", "revoke-delegations", account_revoke, false},
 };
 
-static bool take_options(options *o, int argc, char **argv)
-{
+static bool take_options(options *o, int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"tenant", required_argument, NULL, 't'}, {"key", required_argument, NULL, 'k'},
                                           {"account", required_argument, NULL, 'a'}, {"scope", required_argument, NULL, 'c'}, {"name", required_argument, NULL, 'c'},
                                           {"reason", required_argument, NULL, 'r'}, {"out", required_argument, NULL, 'o'}, {"yes", no_argument, NULL, 'y'},
@@ -320,8 +298,7 @@ static bool take_options(options *o, int argc, char **argv)
     return true;
 }
 
-static int run(options *o, const char *verb, int argc, char **argv)
-{
+static int run(options *o, const char *verb, int argc, char **argv) {
     eg_problem p = {0};
     size_t i = 0;
     const size_t n = sizeof verbs / sizeof verbs[0];
@@ -341,20 +318,17 @@ static int run(options *o, const char *verb, int argc, char **argv)
     return e == EG_OK ? 0 : eg_process_complain(&p);
 }
 
-int eg_command_key(int argc, char **argv)
-{
+int eg_command_key(int argc, char **argv) {
     options o = {.command = "key"};
     return argc < 2 ? usage(&o, "a verb is owed") : run(&o, argv[1], argc - 1, argv + 1);
 }
 
-int eg_command_storage_scope(int argc, char **argv)
-{
+int eg_command_storage_scope(int argc, char **argv) {
     options o = {.command = "storage scope"};
     return argc < 2 ? usage(&o, "a verb is owed") : run(&o, argv[1], argc - 1, argv + 1);
 }
 
-int eg_command_storage_account(int argc, char **argv)
-{
+int eg_command_storage_account(int argc, char **argv) {
     options o = {.command = "storage account"};
     if (argc > 1 && strcmp(argv[1], "keys") == 0) {
         o.command = "storage account keys";

@@ -10,8 +10,7 @@
 
 #define BREAKGLASS "breakglass"
 
-static int usage(const char *command, const char *what)
-{
+static int usage(const char *command, const char *what) {
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_INVALID, "%s: %s", command, what);
     (void)eg_fail_hint(&p, "see: embergate %s --help", command);
@@ -19,8 +18,7 @@ static int usage(const char *command, const char *what)
 }
 
 /* Fills state, tenant and subscription of n from the configuration. */
-static eg_err load(eg_new_principal *n, const char *tenant, eg_config **ret, eg_problem *p)
-{
+static eg_err load(eg_new_principal *n, const char *tenant, eg_config **ret, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_check(n->state_dir, p));
     EG_TRY(eg_state_path(n->state_dir, "embergate.yaml", path, p));
@@ -35,8 +33,7 @@ static eg_err load(eg_new_principal *n, const char *tenant, eg_config **ret, eg_
     return EG_OK;
 }
 
-static eg_err add(eg_new_principal *n, const eg_config *c, eg_problem *p)
-{
+static eg_err add(eg_new_principal *n, const eg_config *c, eg_problem *p) {
     const bool running = eg_state_holder(n->state_dir) > 0;
     EG_TRY(eg_init_principal(c, n, p));
     if (!running) {
@@ -46,8 +43,7 @@ static eg_err add(eg_new_principal *n, const eg_config *c, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err list(const eg_new_principal *n, eg_problem *p)
-{
+static eg_err list(const eg_new_principal *n, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_JSON_AUTO v = NULL;
     eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
@@ -59,8 +55,7 @@ static eg_err list(const eg_new_principal *n, eg_problem *p)
 }
 
 /* A new secret goes into a profile, which only its owner reads; never to the terminal. */
-static eg_err change(eg_new_principal *n, const eg_config *c, const char *act, eg_problem *p)
-{
+static eg_err change(eg_new_principal *n, const eg_config *c, const char *act, eg_problem *p) {
     eg_principal_reply r = {0};
     eg_buf_init(&r.secret, 256);
     eg_err e = eg_principal_ask(n->state_dir, n->tenant, &(eg_principal_call){act, n->name, n->kind}, &r, p);
@@ -76,8 +71,7 @@ static eg_err change(eg_new_principal *n, const eg_config *c, const char *act, e
     return e;
 }
 
-static eg_err act_on(eg_new_principal *n, const char *tenant, const char *act, eg_problem *p)
-{
+static eg_err act_on(eg_new_principal *n, const char *tenant, const char *act, eg_problem *p) {
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     EG_TRY(load(n, tenant, &c, p));
     if (strcmp(act, "add") == 0) {
@@ -89,8 +83,7 @@ static eg_err act_on(eg_new_principal *n, const char *tenant, const char *act, e
     return strcmp(act, "list") == 0 ? list(n, p) : change(n, c, act, p);
 }
 
-int eg_command_principal(int argc, char **argv)
-{
+int eg_command_principal(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"name", required_argument, NULL, 'n'},
                                           {"tenant", required_argument, NULL, 't'}, {"role", required_argument, NULL, 'r'},
                                           {"scope", required_argument, NULL, 'S'}, {"kind", required_argument, NULL, 'k'},
@@ -130,8 +123,7 @@ int eg_command_principal(int argc, char **argv)
 }
 
 /* Its secret is shown once, on standard output, for an envelope in a safe; no file has it. */
-static eg_err arm(eg_new_principal *n, const eg_config *c, eg_problem *p)
-{
+static eg_err arm(eg_new_principal *n, const eg_config *c, eg_problem *p) {
     eg_principal_reply r = {0};
     eg_buf_init(&r.secret, 256);
     eg_err e = eg_principal_ask(n->state_dir, n->tenant, &(eg_principal_call){"arm", BREAKGLASS, "service"}, &r, p);
@@ -145,15 +137,13 @@ static eg_err arm(eg_new_principal *n, const eg_config *c, eg_problem *p)
     return e;
 }
 
-static eg_err breakglass(eg_new_principal *n, const char *tenant, const char *act, eg_problem *p)
-{
+static eg_err breakglass(eg_new_principal *n, const char *tenant, const char *act, eg_problem *p) {
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     EG_TRY(load(n, tenant, &c, p));
     return strcmp(act, "arm") == 0 ? arm(n, c, p) : change(n, c, "disable", p);
 }
 
-int eg_command_breakglass(int argc, char **argv)
-{
+int eg_command_breakglass(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"tenant", required_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
     eg_new_principal n = {.name = BREAKGLASS};
     const char *tenant = NULL;

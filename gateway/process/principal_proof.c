@@ -21,8 +21,7 @@ static volatile sig_atomic_t interrupted; /* the signal that came while a termin
 static void on_signal(int signal) { interrupted = signal; }
 
 /* One line; its end is not part of it. A byte at a time, so that nothing of it stays in a buffer of stdio's. */
-static eg_err read_line(char *to, size_t cap, size_t *ret_n, eg_problem *p)
-{
+static eg_err read_line(char *to, size_t cap, size_t *ret_n, eg_problem *p) {
     size_t n = 0;
     ssize_t got = 1;
     while (n < cap && (got = read(STDIN_FILENO, to + n, 1)) == 1 && to[n] != '\n') {
@@ -36,8 +35,7 @@ static eg_err read_line(char *to, size_t cap, size_t *ret_n, eg_problem *p)
 }
 
 /* Whoever is interrupted gets the terminal back with its echo first. */
-static eg_err prompt(const char *text, char *to, size_t *ret_n, eg_problem *p)
-{
+static eg_err prompt(const char *text, char *to, size_t *ret_n, eg_problem *p) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct sigaction catching = {.sa_handler = on_signal}, before[sizeof signals / sizeof signals[0]];
     struct termios loud, quiet;
@@ -67,8 +65,7 @@ static eg_err prompt(const char *text, char *to, size_t *ret_n, eg_problem *p)
     return e;
 }
 
-static eg_err read_password(char *to, size_t *ret_n, eg_problem *p)
-{
+static eg_err read_password(char *to, size_t *ret_n, eg_problem *p) {
     char again[LINE_MAX_BYTES];
     size_t n = 0;
     if (!isatty(STDIN_FILENO)) {
@@ -83,14 +80,12 @@ static eg_err read_password(char *to, size_t *ret_n, eg_problem *p)
     return e;
 }
 
-static eg_err ask(const eg_new_principal *n, const char *act, eg_str proof, eg_buf *ret, eg_problem *p)
-{
+static eg_err ask(const eg_new_principal *n, const char *act, eg_str proof, eg_buf *ret, eg_problem *p) {
     const eg_admin_call call = {n->state_dir, EG_ADMIN_MSG_PRINCIPAL_PROOF, {eg_str_of(n->tenant), eg_str_of(act), eg_str_of(n->name), proof}, 4, 0};
     return eg_admin_ask(&call, ret, p);
 }
 
-static eg_err set_password(const eg_new_principal *n, eg_problem *p)
-{
+static eg_err set_password(const eg_new_principal *n, eg_problem *p) {
     char password[LINE_MAX_BYTES];
     size_t len = 0;
     eg_err e = read_password(password, &len, p);
@@ -99,8 +94,7 @@ static eg_err set_password(const eg_new_principal *n, eg_problem *p)
     return e;
 }
 
-static eg_err change_key(const eg_new_principal *n, const char *act, eg_problem *p)
-{
+static eg_err change_key(const eg_new_principal *n, const char *act, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf pem;
     eg_buf_init(&pem, PUBLIC_KEY_MAX);
     if (strcmp(act, "remove-key") == 0) {
@@ -113,8 +107,7 @@ static eg_err change_key(const eg_new_principal *n, const char *act, eg_problem 
     return EG_OK;
 }
 
-eg_err eg_principal_proof(const eg_new_principal *n, const char *act, eg_problem *p)
-{
+eg_err eg_principal_proof(const eg_new_principal *n, const char *act, eg_problem *p) {
     if (strcmp(act, "password") == 0) {
         EG_TRY(n->drop ? ask(n, "password-drop", EG_LIT(""), NULL, p) : set_password(n, p));
         printf("%s: %s\n", n->name, n->drop ? "has no password any more" : "has a new password");

@@ -19,8 +19,7 @@ typedef struct options {
     eg_config *config;
 } options;
 
-static int usage(const char *what)
-{
+static int usage(const char *what) {
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_INVALID, "revoke: %s", what);
     (void)eg_fail_hint(&p, "see: embergate revoke --help");
@@ -28,8 +27,7 @@ static int usage(const char *what)
 }
 
 /* A token is a secret: it comes by standard input, never by an argument that others could see. */
-static eg_err read_token(char text[TOKEN_MAX], eg_problem *p)
-{
+static eg_err read_token(char text[TOKEN_MAX], eg_problem *p) {
     size_t n = 0;
     for (ssize_t got; n < TOKEN_MAX - 1 && (got = read(STDIN_FILENO, text + n, TOKEN_MAX - 1 - n)) > 0;) {
         n += (size_t)got;
@@ -42,8 +40,7 @@ static eg_err read_token(char text[TOKEN_MAX], eg_problem *p)
 }
 
 /* "7" is a job of the first cluster. */
-static eg_err job_name(const options *o, char ret[80], eg_problem *p)
-{
+static eg_err job_name(const options *o, char ret[80], eg_problem *p) {
     const bool number = o->id[0] && strspn(o->id, "0123456789") == strlen(o->id);
     if (!number && !strchr(o->id, '/')) {
         return eg_fail(p, EG_ERR_INVALID, "a job is a number, or {cluster}/{number}");
@@ -55,13 +52,11 @@ static eg_err job_name(const options *o, char ret[80], eg_problem *p)
     return EG_OK;
 }
 
-static eg_err set(json_t *v, const char *name, const char *value)
-{
+static eg_err set(json_t *v, const char *name, const char *value) {
     return !value || json_object_set_new(v, name, json_string(value)) == 0 ? EG_OK : EG_ERR_INVALID;
 }
 
-static eg_err fill(const options *o, json_t *v, eg_problem *p)
-{
+static eg_err fill(const options *o, json_t *v, eg_problem *p) {
     char token[TOKEN_MAX] = "", job[80] = "";
     const bool stdin_token = strcmp(o->what, "token") == 0 && !o->id;
     const char *name = strcmp(o->what, "user") == 0 ? "name" : "id";
@@ -82,8 +77,7 @@ static eg_err fill(const options *o, json_t *v, eg_problem *p)
     return e == EG_OK ? e : eg_fail(p, e, "an argument is not valid UTF-8");
 }
 
-static eg_err ask(const options *o, eg_str tenant, eg_problem *p)
-{
+static eg_err ask(const options *o, eg_str tenant, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_CLEANUP(eg_buf_done) eg_buf reply;
     EG_JSON_AUTO v = json_object();
@@ -102,8 +96,7 @@ static eg_err ask(const options *o, eg_str tenant, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err list(const options *o, eg_str tenant, eg_problem *p)
-{
+static eg_err list(const options *o, eg_str tenant, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     EG_JSON_AUTO v = NULL;
     eg_buf_init(&text, EG_ADMIN_REPLY_MAX);
@@ -114,8 +107,7 @@ static eg_err list(const options *o, eg_str tenant, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err run(options *o, eg_problem *p)
-{
+static eg_err run(options *o, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_check(o->state, p));
     EG_TRY(eg_state_path(o->state, "embergate.yaml", path, p));
@@ -127,8 +119,7 @@ static eg_err run(options *o, eg_problem *p)
     return strcmp(o->what, "list") == 0 ? list(o, eg_str_of(t->id), p) : ask(o, eg_str_of(t->id), p);
 }
 
-int eg_command_revoke(int argc, char **argv)
-{
+int eg_command_revoke(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"tenant", required_argument, NULL, 't'}, {"until", required_argument, NULL, 'u'},
                                           {"reason", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
     options o = {0};

@@ -7,8 +7,7 @@
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 
-eg_err eg_seccomp_gateway(bool *ret_on, eg_problem *p)
-{
+eg_err eg_seccomp_gateway(bool *ret_on, eg_problem *p) {
     (void)p;
     *ret_on = false;
     return EG_OK;
@@ -53,8 +52,7 @@ static const int fatal_calls[] = {
     SCMP_SYS(setns), SCMP_SYS(kexec_load), SCMP_SYS(userfaultfd), SCMP_SYS(perf_event_open), SCMP_SYS(io_uring_setup),
 };
 
-static int add_rules(scmp_filter_ctx ctx)
-{
+static int add_rules(scmp_filter_ctx ctx) {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof allowed_calls / sizeof allowed_calls[0]; i++) {
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed_calls[i], 0);
@@ -68,8 +66,7 @@ static int add_rules(scmp_filter_ctx ctx)
     return rc;
 }
 
-eg_err eg_seccomp_gateway(bool *ret_on, eg_problem *p)
-{
+eg_err eg_seccomp_gateway(bool *ret_on, eg_problem *p) {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!ctx) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");

@@ -6,16 +6,14 @@
 
 #include <stdio.h>
 
-static void recorded(void *ctx, eg_err e)
-{
+static void recorded(void *ctx, eg_err e) {
     (void)ctx;
     if (e != EG_OK) {
         eg_log(EG_LOG_ERROR, "audit_record_failed", "error", eg_err_code(e), NULL);
     }
 }
 
-static eg_err record(eg_audit *a, const char *event, const char *outcome, json_t *details)
-{
+static eg_err record(eg_audit *a, const char *event, const char *outcome, json_t *details) {
     const eg_audit_record r = {.event = event, .outcome = outcome, .details = details};
     const eg_err e = eg_audit_append(a, &r, recorded, NULL);
     json_decref(details);
@@ -23,8 +21,7 @@ static eg_err record(eg_audit *a, const char *event, const char *outcome, json_t
 }
 
 /* Times in the log before and after don't compare, and tokens may seem expired or not yet valid: whoever reads it must be able to tell. */
-void eg_self_report_clock(eg_audit *a, int64_t seconds)
-{
+void eg_self_report_clock(eg_audit *a, int64_t seconds) {
     char text[24];
     (void)snprintf(text, sizeof text, "%lld", (long long)seconds);
     eg_log(EG_LOG_WARN, "clock.jumped", "seconds", text, NULL);
@@ -34,8 +31,7 @@ void eg_self_report_clock(eg_audit *a, int64_t seconds)
     }
 }
 
-void eg_self_report_older(eg_audit *a, const char *database)
-{
+void eg_self_report_older(eg_audit *a, const char *database) {
     eg_log(EG_LOG_ERROR, "store.older", "database", database, NULL);
     const eg_err e = record(a, "server.store.older", "failed", json_pack("{s:s}", "database", database));
     if (e != EG_OK) {
@@ -43,8 +39,7 @@ void eg_self_report_older(eg_audit *a, const char *database)
     }
 }
 
-void eg_self_report_digest_begun(eg_audit *a)
-{
+void eg_self_report_digest_begun(eg_audit *a) {
     eg_log(EG_LOG_WARN, "store.digest_begun", NULL);
     const eg_err e = record(a, "server.store.digest_begun", "allowed", json_object());
     if (e != EG_OK) {
@@ -52,8 +47,7 @@ void eg_self_report_digest_begun(eg_audit *a)
     }
 }
 
-void eg_self_report_tick(eg_self_report *r, eg_audit *a, int64_t mono_ns)
-{
+void eg_self_report_tick(eg_self_report *r, eg_audit *a, int64_t mono_ns) {
     const int64_t now = eg_metric_get(EG_METRIC_DESCRIPTORS_SHORT);
     if (now != r->told && mono_ns >= r->next_ns) {
         char text[24];

@@ -16,15 +16,13 @@
 #define GATEWAY_STOP_MARGIN_SECONDS 15 /* beyond what requests may take to finish: owed answers, the last checkpoint */
 #define HELPER_STOP_SECONDS 5
 
-static void close_listeners(const eg_serve_plan *plan)
-{
+static void close_listeners(const eg_serve_plan *plan) {
     for (size_t i = 0; i < plan->config->listener_count; i++) {
         close(plan->listener_fds[i]);
     }
 }
 
-static int run_keeper(void *ctx, const atomic_int *stop)
-{
+static int run_keeper(void *ctx, const atomic_int *stop) {
     eg_serve_plan *plan = ctx;
     close_listeners(plan);
     close(plan->launcher_fd);
@@ -38,8 +36,7 @@ static int run_keeper(void *ctx, const atomic_int *stop)
     return 0;
 }
 
-static int run_launcher(void *ctx, const atomic_int *stop)
-{
+static int run_launcher(void *ctx, const atomic_int *stop) {
     eg_serve_plan *plan = ctx;
     close_listeners(plan);
     close(plan->keeper_fd);
@@ -55,8 +52,7 @@ static int run_launcher(void *ctx, const atomic_int *stop)
     return 0;
 }
 
-static eg_log_level log_level_of(const char *name)
-{
+static eg_log_level log_level_of(const char *name) {
     static const char *const names[] = {[EG_LOG_DEBUG] = "debug", [EG_LOG_INFO] = "info", [EG_LOG_WARN] = "warn", [EG_LOG_ERROR] = "error"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -66,8 +62,7 @@ static eg_log_level log_level_of(const char *name)
     return EG_LOG_INFO;
 }
 
-static eg_err load(const char *state, const char *config_path, eg_config **ret, eg_problem *p)
-{
+static eg_err load(const char *state, const char *config_path, eg_config **ret, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     if (config_path) {
         EG_TRY(eg_config_load(config_path, ret, p));
@@ -78,8 +73,7 @@ static eg_err load(const char *state, const char *config_path, eg_config **ret, 
     return eg_config_load(path, ret, p);
 }
 
-static eg_err serve(const char *state, const char *config_path, eg_problem *p)
-{
+static eg_err serve(const char *state, const char *config_path, eg_problem *p) {
     static eg_serve_plan plan; /* lives as long as the processes */
     eg_config *config = NULL;
     int lock = -1;
@@ -106,8 +100,7 @@ static eg_err serve(const char *state, const char *config_path, eg_problem *p)
     return e;
 }
 
-int eg_command_serve(int argc, char **argv)
-{
+int eg_command_serve(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"config", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
     const char *state = NULL, *config = NULL;
     eg_problem p = {0};

@@ -73,8 +73,7 @@ static eg_err no_memory(eg_problem *p) { return eg_fail(p, EG_ERR_NO_MEMORY, "ou
 /* When the supervisor was killed nobody starts a keeper any more, and who waits for one is in the way of the next server. */
 static bool has_supervisor(void *ctx) { return getppid() == ((const gateway *)ctx)->supervisor; }
 
-static eg_err open_core(gateway *g, eg_problem *p)
-{
+static eg_err open_core(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     eg_kv_options ko = {.dir = g->plan->db, .map_size = (uint64_t)c->limits.store_mib << 20};
     g->arena = eg_arena_new(4u << 20);
@@ -88,8 +87,7 @@ static eg_err open_core(gateway *g, eg_problem *p)
     return eg_store_digest_start(g->kv, g->committer, g->keys, &(eg_keeper_wait){KEEPER_START_S, has_supervisor, g}, &g->digest_counted, p);
 }
 
-static eg_err open_audit(gateway *g, eg_problem *p)
-{
+static eg_err open_audit(gateway *g, eg_problem *p) {
     /* In every signed checkpoint: the first tenant's id, made by init, tells this installation's logs from all others'. */
     eg_str origin = eg_arena_printf(g->arena, "embergate/%s", g->plan->config->tenants[0].id);
     if (!origin.ptr) {
@@ -101,15 +99,13 @@ static eg_err open_audit(gateway *g, eg_problem *p)
 }
 
 /* A batch that is due before policies are known waits for them. */
-static eg_err may_start(void *ctx, const char *cluster, eg_problem *p)
-{
+static eg_err may_start(void *ctx, const char *cluster, eg_problem *p) {
     gateway *g = ctx;
     eg_compliance_watch *w = atomic_load(&g->compliance);
     return w ? eg_compliance_watch_check(w, eg_str_of(cluster), NULL, p) : eg_fail(p, EG_ERR_UNAVAILABLE, "the policies are not known yet");
 }
 
-static eg_err open_compute(gateway *g, eg_problem *p)
-{
+static eg_err open_compute(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     const eg_job_quota *quotas = NULL;
     EG_TRY(eg_serve_job_quotas(c, g->arena, &quotas, p));
@@ -123,8 +119,7 @@ static eg_err open_compute(gateway *g, eg_problem *p)
 static bool has_room(void *ctx, eg_str account, uint64_t bytes) { return eg_storage_has_room(ctx, account, bytes); }
 static json_t *stored_report(void *ctx) { return eg_storage_stored_report(ctx); }
 
-static eg_err open_storage(gateway *g, eg_problem *p)
-{
+static eg_err open_storage(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     eg_account_rules *rules = eg_arena_alloc(g->arena, (c->account_count + 1) * sizeof *rules);
     if (!rules) {
@@ -157,8 +152,7 @@ static eg_err open_storage(gateway *g, eg_problem *p)
     return eg_storage_rotation_start(g->storage, others, sizeof others / sizeof others[0]);
 }
 
-static eg_err open_admin(gateway *g, eg_problem *p)
-{
+static eg_err open_admin(gateway *g, eg_problem *p) {
     const eg_str origin = eg_arena_printf(g->arena, "embergate/%s/server", g->plan->config->tenants[0].id);
     if (!origin.ptr) {
         return no_memory(p);
@@ -169,8 +163,7 @@ static eg_err open_admin(gateway *g, eg_problem *p)
     return eg_admin_start(&o, &g->admin, p);
 }
 
-static eg_err open_identity(gateway *g, eg_problem *p)
-{
+static eg_err open_identity(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     const char **tenants = eg_arena_alloc(g->arena, (c->tenant_count + 1) * sizeof *tenants);
     eg_outside_issuer *issuers = eg_arena_alloc(g->arena, (c->issuer_count + 1) * sizeof *issuers);
@@ -198,8 +191,7 @@ static eg_err open_identity(gateway *g, eg_problem *p)
     return eg_identity_open(&o, &g->identity, p);
 }
 
-static eg_err fill_places(gateway *g, eg_problem *p)
-{
+static eg_err fill_places(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     g->router_tenants = eg_arena_alloc(g->arena, (c->tenant_count + 1) * sizeof *g->router_tenants);
     g->router_clusters = eg_arena_alloc(g->arena, (c->cluster_count + 1) * sizeof *g->router_clusters);
@@ -224,8 +216,7 @@ static eg_err fill_places(gateway *g, eg_problem *p)
     return EG_OK;
 }
 
-static eg_str default_account(const eg_config *c)
-{
+static eg_str default_account(const eg_config *c) {
     for (size_t i = 0; i < c->account_count; i++) {
         if (c->accounts[i].is_default) {
             return eg_str_of(c->accounts[i].name);
@@ -235,8 +226,7 @@ static eg_str default_account(const eg_config *c)
 }
 
 /* The host of public_url, which need not be beneath the domain. */
-static const char *public_name(gateway *g)
-{
+static const char *public_name(gateway *g) {
     eg_str rest = eg_str_of(g->plan->config->public_url);
     rest = eg_str_starts(rest, "https://") ? (eg_str){rest.ptr + 8, rest.len - 8} : rest;
     eg_str host = eg_str_cut(&rest, rest.len > 0 && rest.ptr[0] == '[' ? ']' : ':');
@@ -244,8 +234,7 @@ static const char *public_name(gateway *g)
     return copy.ptr ? copy.ptr : "";
 }
 
-static eg_err mount_all(gateway *g, eg_problem *p)
-{
+static eg_err mount_all(gateway *g, eg_problem *p) {
     const struct {
         const eg_route *(*routes)(size_t *ret_n);
         void *room;
@@ -276,8 +265,7 @@ static eg_err mount_all(gateway *g, eg_problem *p)
     return eg_router_mount(g->router, EG_SURFACE_ARM, arm, n, g->arm, p);
 }
 
-static eg_err open_router(gateway *g, eg_problem *p)
-{
+static eg_err open_router(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     const char **names = eg_arena_alloc(g->arena, 2 * sizeof *names);
     EG_TRY(fill_places(g, p));
@@ -292,8 +280,7 @@ static eg_err open_router(gateway *g, eg_problem *p)
     return g->router ? mount_all(g, p) : no_memory(p);
 }
 
-static eg_err fill_clusters(gateway *g, eg_problem *p)
-{
+static eg_err fill_clusters(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     g->pipeline_clusters = eg_arena_alloc(g->arena, (c->cluster_count + 1) * sizeof *g->pipeline_clusters);
     if (!g->pipeline_clusters) {
@@ -306,8 +293,7 @@ static eg_err fill_clusters(gateway *g, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err open_pipeline(gateway *g, eg_problem *p)
-{
+static eg_err open_pipeline(gateway *g, eg_problem *p) {
     const eg_policy_open_options so = {.config = g->plan->config, .arena = g->arena, .kv = g->kv, .committer = g->committer, .audit = g->audit};
     EG_TRY(eg_policy_open(&so, &g->policies, p));
     const bool files = strcmp(g->plan->config->policies_source, "files") == 0;
@@ -331,8 +317,7 @@ static eg_err open_pipeline(gateway *g, eg_problem *p)
     return eg_pipeline_new(&po, &g->pipeline);
 }
 
-static eg_err open_door(gateway *g, eg_problem *p)
-{
+static eg_err open_door(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
     eg_door_listener *listeners = eg_arena_alloc(g->arena, c->listener_count * sizeof *listeners);
     if (!listeners) {
@@ -371,8 +356,7 @@ static const struct {
     {"admin", open_admin},
 };
 
-static void close_all(gateway *g)
-{
+static void close_all(gateway *g) {
     eg_certificate_watch_free(g->certificates);
     eg_admin_stop(g->admin);
     if (g->storage) {
@@ -424,8 +408,7 @@ static void close_all(gateway *g)
 }
 
 /* What many connections took, glibc keeps in its arenas when they have left: given back when more than half of the most there were are gone. */
-static void give_back_memory(int64_t *most)
-{
+static void give_back_memory(int64_t *most) {
     int64_t open = eg_metric_get(EG_METRIC_CONNECTIONS_OPEN);
     if (open > *most) {
         *most = open;
@@ -436,13 +419,11 @@ static void give_back_memory(int64_t *most)
 }
 
 /* A chunk's buffers come and go with each read: glibc would give the top of an arena back to the kernel each time, and take page faults for it at the next. */
-static void keep_some_memory(void)
-{
+static void keep_some_memory(void) {
     (void)mallopt(M_TRIM_THRESHOLD, ARENA_TOP_BYTES);
 }
 
-int eg_serve_gateway(void *plan, const atomic_int *stop)
-{
+int eg_serve_gateway(void *plan, const atomic_int *stop) {
     keep_some_memory();
     gateway g = {.plan = plan, .supervisor = getppid()};
     eg_problem p = {0};

@@ -15,8 +15,7 @@
 #define BACKLOG 4096
 #define PLAN_ARENA_BYTES (1u << 20)
 
-static eg_err choose(const char *configured, const char *state, const char *rest, char ret[EG_STATE_PATH_MAX], eg_problem *p)
-{
+static eg_err choose(const char *configured, const char *state, const char *rest, char ret[EG_STATE_PATH_MAX], eg_problem *p) {
     if (!*configured) {
         return eg_state_path(state, rest, ret, p);
     }
@@ -24,8 +23,7 @@ static eg_err choose(const char *configured, const char *state, const char *rest
     return n > 0 && n < EG_STATE_PATH_MAX ? EG_OK : eg_fail(p, EG_ERR_CONFIG, "a configured path is too long");
 }
 
-static eg_err resolve_paths(const eg_config *c, eg_serve_plan *plan, eg_problem *p)
-{
+static eg_err resolve_paths(const eg_config *c, eg_serve_plan *plan, eg_problem *p) {
     const struct { char *to; const char *configured; const char *rest; } rows[] = {
         {plan->keeper_socket, "", "run/keeper.sock"},
         {plan->launcher_socket, "", "run/launcher.sock"},
@@ -47,8 +45,7 @@ static eg_err resolve_paths(const eg_config *c, eg_serve_plan *plan, eg_problem 
     return EG_OK;
 }
 
-static eg_err bind_one(const eg_config_listener *l, int *ret, eg_problem *p)
-{
+static eg_err bind_one(const eg_config_listener *l, int *ret, eg_problem *p) {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(l->port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(l->port)};
     bool is4 = inet_pton(AF_INET, l->address, &v4.sin_addr) == 1;
@@ -72,8 +69,7 @@ static eg_err bind_one(const eg_config_listener *l, int *ret, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err bind_all(const eg_config *c, eg_serve_plan *plan, eg_problem *p)
-{
+static eg_err bind_all(const eg_config *c, eg_serve_plan *plan, eg_problem *p) {
     if (c->listener_count == 0 || c->listener_count > EG_LISTENERS_MAX) {
         return eg_fail(p, EG_ERR_CONFIG, "between 1 and %d listeners are wanted", EG_LISTENERS_MAX);
     }
@@ -91,8 +87,7 @@ static eg_err bind_all(const eg_config *c, eg_serve_plan *plan, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err check_cluster(const eg_config_cluster *k, eg_problem *p)
-{
+static eg_err check_cluster(const eg_config_cluster *k, eg_problem *p) {
     char program[EG_STATE_PATH_MAX];
     int n = snprintf(program, sizeof program, "%s/bin/spark-submit", k->spark_home);
     if (n < 0 || n >= (int)sizeof program || access(program, X_OK) != 0) {
@@ -108,8 +103,7 @@ static eg_err check_cluster(const eg_config_cluster *k, eg_problem *p)
     return EG_OK;
 }
 
-static eg_err make_clusters(const eg_config *c, eg_serve_plan *plan, eg_problem *p)
-{
+static eg_err make_clusters(const eg_config *c, eg_serve_plan *plan, eg_problem *p) {
     plan->clusters = eg_arena_alloc(plan->arena, (c->cluster_count + 1) * sizeof *plan->clusters);
     if (!plan->clusters) {
         return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory");
@@ -132,8 +126,7 @@ static eg_err make_clusters(const eg_config *c, eg_serve_plan *plan, eg_problem 
     return EG_OK;
 }
 
-eg_err eg_serve_plan_make(const eg_config *c, eg_serve_plan *ret, eg_problem *p)
-{
+eg_err eg_serve_plan_make(const eg_config *c, eg_serve_plan *ret, eg_problem *p) {
     ret->config = c;
     ret->arena = eg_arena_new(PLAN_ARENA_BYTES);
     if (!ret->arena) {

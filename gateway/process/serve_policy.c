@@ -6,13 +6,11 @@
 
 static eg_err no_memory(eg_problem *p) { return eg_fail(p, EG_ERR_NO_MEMORY, "out of memory"); }
 
-static eg_quota_per per_of(const char *text)
-{
+static eg_quota_per per_of(const char *text) {
     return strcmp(text, "tenant") == 0 ? EG_QUOTA_PER_TENANT : strcmp(text, "cluster") == 0 ? EG_QUOTA_PER_CLUSTER : EG_QUOTA_PER_PRINCIPAL;
 }
 
-eg_err eg_serve_job_quotas(const eg_config *c, eg_arena *arena, const eg_job_quota **ret, eg_problem *p)
-{
+eg_err eg_serve_job_quotas(const eg_config *c, eg_arena *arena, const eg_job_quota **ret, eg_problem *p) {
     eg_job_quota *all = eg_arena_alloc(arena, (c->quota_count + 1) * sizeof *all);
     if (!all) {
         return no_memory(p);
@@ -26,8 +24,7 @@ eg_err eg_serve_job_quotas(const eg_config *c, eg_arena *arena, const eg_job_quo
 }
 
 /* The narrowest that concerns it; 0 = none does. */
-static uint64_t narrowest(const eg_config *c, const char *per, const char *name)
-{
+static uint64_t narrowest(const eg_config *c, const char *per, const char *name) {
     uint64_t most = 0;
     for (size_t i = 0; i < c->quota_count; i++) {
         const eg_config_quota *q = &c->quotas[i];
@@ -39,8 +36,7 @@ static uint64_t narrowest(const eg_config *c, const char *per, const char *name)
     return most;
 }
 
-eg_err eg_serve_stored_quotas(const eg_config *c, eg_arena *arena, const eg_stored_quota **ret, eg_problem *p)
-{
+eg_err eg_serve_stored_quotas(const eg_config *c, eg_arena *arena, const eg_stored_quota **ret, eg_problem *p) {
     eg_stored_quota *all = eg_arena_alloc(arena, (c->account_count + 1) * sizeof *all);
     if (!all) {
         return no_memory(p);
@@ -52,8 +48,7 @@ eg_err eg_serve_stored_quotas(const eg_config *c, eg_arena *arena, const eg_stor
     return EG_OK;
 }
 
-eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_problem *p)
-{
+eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_problem *p) {
     eg_quota *all = eg_arena_alloc(arena, (c->quota_count + 1) * sizeof *all);
     size_t n = 0;
     if (!all) {
@@ -71,8 +66,7 @@ eg_err eg_serve_quotas(const eg_config *c, eg_arena *arena, eg_quotas **ret, eg_
 }
 
 /* "https://host", and the port behind it. */
-static eg_str split_port(const char *url, uint64_t *ret_port)
-{
+static eg_str split_port(const char *url, uint64_t *ret_port) {
     eg_str host = eg_str_of(url);
     const char *colon = strrchr(url, ':');
     *ret_port = 443;
@@ -82,8 +76,7 @@ static eg_str split_port(const char *url, uint64_t *ret_port)
     return host;
 }
 
-eg_err eg_serve_certificate_url(const eg_config *c, eg_arena *arena, const char **ret, eg_problem *p)
-{
+eg_err eg_serve_certificate_url(const eg_config *c, eg_arena *arena, const char **ret, eg_problem *p) {
     uint64_t port = 0;
     const eg_str host = split_port(c->public_url, &port);
     unsigned other = 0;
@@ -105,8 +98,7 @@ eg_err eg_serve_certificate_url(const eg_config *c, eg_arena *arena, const char 
     return EG_OK;
 }
 
-eg_err eg_serve_proxies(const eg_config_listener *l, eg_arena *arena, eg_door_listener *ret, eg_problem *p)
-{
+eg_err eg_serve_proxies(const eg_config_listener *l, eg_arena *arena, eg_door_listener *ret, eg_problem *p) {
     size_t n = 0;
     while (l->proxies && l->proxies[n]) {
         n++;
@@ -124,8 +116,7 @@ eg_err eg_serve_proxies(const eg_config_listener *l, eg_arena *arena, eg_door_li
 }
 
 /* Of the account as a whole: its first scope, which has no name. */
-static const char *key_source(void *ctx, eg_str account)
-{
+static const char *key_source(void *ctx, eg_str account) {
     eg_problem unused = {0};
     eg_buf text;
     const char *found = NULL;
@@ -145,19 +136,16 @@ static const char *key_source(void *ctx, eg_str account)
     return found;
 }
 
-static void scopes(void *ctx, eg_str account, void (*each)(void *each_ctx, const eg_resource *r), void *each_ctx)
-{
+static void scopes(void *ctx, eg_str account, void (*each)(void *each_ctx, const eg_resource *r), void *each_ctx) {
     (void)!eg_storage_scope_resources(ctx, account, each, each_ctx); /* of an account whose keys were destroyed there is nothing to tell */
 }
 
-eg_err eg_serve_judge(void *ctx, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p)
-{
+eg_err eg_serve_judge(void *ctx, const eg_resource *r, eg_compliance_found *ret_found, eg_problem *p) {
     eg_compliance_watch *w = atomic_load((eg_compliance_slot *)ctx);
     return w ? eg_compliance_watch_judge(w, r, ret_found, p) : eg_fail(p, EG_ERR_UNAVAILABLE, "The policies are not known yet.");
 }
 
-bool eg_serve_judges(void *ctx)
-{
+bool eg_serve_judges(void *ctx) {
     eg_compliance_watch *w = atomic_load((eg_compliance_slot *)ctx);
     return !w || eg_compliance_watch_judges(w);
 }
@@ -165,8 +153,7 @@ bool eg_serve_judges(void *ctx)
 static void add(eg_watched_resource *m, const char *alias, const char *text) { m->properties[m->property_count++] = (eg_property){alias, eg_str_of(text)}; }
 static const char *word(bool truth) { return truth ? "true" : "false"; }
 
-static void fill_account(const eg_config_account *a, eg_watched_resource *m)
-{
+static void fill_account(const eg_config_account *a, eg_watched_resource *m) {
     m->account = true;
     add(m, "Microsoft.Storage/storageAccounts/minimumTlsVersion", a->minimum_tls);
     add(m, "Microsoft.Storage/storageAccounts/allowSharedKeyAccess", word(a->allow_shared_key));
@@ -177,15 +164,13 @@ static void fill_account(const eg_config_account *a, eg_watched_resource *m)
 }
 
 /* What compute/spark_conf.c fixes: connections within a cluster are encrypted. Disks of the machine are not looked at, so that they count as not encrypted. */
-static void fill_cluster(const eg_config *c, eg_watched_resource *m)
-{
+static void fill_cluster(const eg_config *c, eg_watched_resource *m) {
     add(m, "Microsoft.HDInsight/clusters/encryptionInTransitProperties.isEncryptionInTransitEnabled", word(true));
     add(m, "Microsoft.HDInsight/clusters/diskEncryptionProperties.encryptionAtHost", word(false));
     add(m, "Microsoft.HDInsight/clusters/minSupportedTlsVersion", c->tls_minimum_version);
 }
 
-eg_err eg_serve_compliance(const eg_serve_plan *plan, eg_policy_watch *policies, eg_storage *storage, eg_arena *arena, eg_compliance_watch **ret, eg_problem *p)
-{
+eg_err eg_serve_compliance(const eg_serve_plan *plan, eg_policy_watch *policies, eg_storage *storage, eg_arena *arena, eg_compliance_watch **ret, eg_problem *p) {
     const eg_config *c = plan->config;
     eg_watched_resource *all = eg_arena_alloc(arena, (c->account_count + c->cluster_count + 1) * sizeof *all);
     size_t n = 0;

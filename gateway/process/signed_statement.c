@@ -6,21 +6,18 @@
 #define FILE_MAX ((size_t)1 << 20)
 #define ED25519 1 /* C2SP signed-note: the algorithm's byte before the key */
 
-eg_err eg_statement_body(const char *kind, const json_t *value, eg_buf *ret)
-{
+eg_err eg_statement_body(const char *kind, const json_t *value, eg_buf *ret) {
     (void)eg_buf_addf(ret, "%s\n", kind);
     EG_TRY(eg_json_write(value, ret));
     return eg_buf_adds(ret, "\n");
 }
 
-static eg_err base64_text(eg_bytes raw, eg_buf *ret)
-{
+static eg_err base64_text(eg_bytes raw, eg_buf *ret) {
     EG_TRY(eg_base64(raw, ret));
     return eg_buf_add(ret, "", 1);
 }
 
-eg_err eg_statement_file(eg_str body, eg_str origin, const uint8_t public_key[32], const uint8_t signature[64], eg_buf *ret)
-{
+eg_err eg_statement_file(eg_str body, eg_str origin, const uint8_t public_key[32], const uint8_t signature[64], eg_buf *ret) {
     EG_CLEANUP(eg_buf_done) eg_buf key;
     EG_CLEANUP(eg_buf_done) eg_buf sig;
     eg_buf_init(&key, 64);
@@ -34,8 +31,7 @@ eg_err eg_statement_file(eg_str body, eg_str origin, const uint8_t public_key[32
 }
 
 /* "name+hash+base64(1 ‖ key)": C2SP signed-note. */
-static eg_err read_verifier_key(eg_str text, eg_str origin, uint8_t ret[32], eg_problem *p)
-{
+static eg_err read_verifier_key(eg_str text, eg_str origin, uint8_t ret[32], eg_problem *p) {
     uint8_t raw[33];
     size_t n = 0;
     while (text.len > 0 && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == ' ')) {
@@ -54,15 +50,13 @@ static eg_err read_verifier_key(eg_str text, eg_str origin, uint8_t ret[32], eg_
     return EG_OK;
 }
 
-static eg_err take_raw(const json_t *file, const char *name, uint8_t *ret, size_t n)
-{
+static eg_err take_raw(const json_t *file, const char *name, uint8_t *ret, size_t n) {
     size_t got = 0;
     const eg_str text = eg_json_str(file, name);
     return text.ptr && eg_unbase64(text, ret, n, &got) == EG_OK && got == n ? EG_OK : EG_ERR_CORRUPT;
 }
 
-eg_err eg_statement_open(const char *kind, eg_str file, eg_str verifier_key, json_t **ret_value, eg_problem *p)
-{
+eg_err eg_statement_open(const char *kind, eg_str file, eg_str verifier_key, json_t **ret_value, eg_problem *p) {
     uint8_t key[32];
     uint8_t sig[64];
     EG_JSON_AUTO v = NULL;

@@ -15,14 +15,12 @@
 #define ORPHANS_SECONDS 40
 #define LOOK_EVERY_MS 50
 
-eg_err eg_state_path(const char *dir, const char *rest, char ret[EG_STATE_PATH_MAX], eg_problem *p)
-{
+eg_err eg_state_path(const char *dir, const char *rest, char ret[EG_STATE_PATH_MAX], eg_problem *p) {
     int n = snprintf(ret, EG_STATE_PATH_MAX, "%s/%s", dir, rest);
     return n > 0 && n < EG_STATE_PATH_MAX ? EG_OK : eg_fail(p, EG_ERR_LIMIT, "the path of the state directory is too long");
 }
 
-eg_err eg_state_check(const char *dir, eg_problem *p)
-{
+eg_err eg_state_check(const char *dir, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_buf_init(&text, 64);
@@ -39,8 +37,7 @@ eg_err eg_state_check(const char *dir, eg_problem *p)
     return EG_OK;
 }
 
-static int read_pid(int fd)
-{
+static int read_pid(int fd) {
     char text[16] = {0};
     uint64_t pid = 0;
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
@@ -49,8 +46,7 @@ static int read_pid(int fd)
 }
 
 /* The processes of a supervisor that was killed hold its lock until they have ended: that is waited for. Who lives is not. */
-static bool lock_after_orphans(int fd)
-{
+static bool lock_after_orphans(int fd) {
     for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
         int holder = read_pid(fd);
         if (i == ORPHANS_SECONDS * 1000 / LOOK_EVERY_MS || holder <= 0 || kill(holder, 0) == 0 || errno != ESRCH) {
@@ -62,8 +58,7 @@ static bool lock_after_orphans(int fd)
     return true;
 }
 
-eg_err eg_state_lock(const char *dir, int *ret_fd, eg_problem *p)
-{
+eg_err eg_state_lock(const char *dir, int *ret_fd, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(dir, "run/supervisor.lock", path, p));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -85,8 +80,7 @@ eg_err eg_state_lock(const char *dir, int *ret_fd, eg_problem *p)
     return EG_OK;
 }
 
-int eg_state_holder(const char *dir)
-{
+int eg_state_holder(const char *dir) {
     char path[EG_STATE_PATH_MAX];
     if (eg_state_path(dir, "run/supervisor.lock", path, NULL) != EG_OK) {
         return 0;

@@ -19,8 +19,7 @@ typedef struct opened {
     eg_storage *storage;
 } opened;
 
-static void opened_done(opened *o)
-{
+static void opened_done(opened *o) {
     eg_storage_close(o->storage);
     if (o->keys) {
         eg_keeper_local_free(o->keys);
@@ -35,23 +34,20 @@ typedef struct telling {
     json_t *findings;
 } telling;
 
-static void clear_line(const telling *t)
-{
+static void clear_line(const telling *t) {
     if (t->terminal) {
         fputs("\r\033[K", stderr);
     }
 }
 
 /* Names come from outside: nothing of them may act on a terminal. */
-static void put_plain(const char *text)
-{
+static void put_plain(const char *text) {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         putchar(*c < 0x20 || *c == 0x7f ? '?' : *c);
     }
 }
 
-static void found(void *ctx, const char *kind, const char *where, const char *what)
-{
+static void found(void *ctx, const char *kind, const char *where, const char *what) {
     telling *t = ctx;
     if (t->json) {
         json_t *x = json_pack("{s:s, s:s%, s:s}", "kind", kind, "where", where, strlen(where), "what", what);
@@ -68,8 +64,7 @@ static void found(void *ctx, const char *kind, const char *where, const char *wh
     putchar('\n');
 }
 
-static void progress(void *ctx, uint64_t done, uint64_t total)
-{
+static void progress(void *ctx, uint64_t done, uint64_t total) {
     telling *t = ctx;
     const time_t now = time(NULL);
     if (t->terminal && now != t->told && total > 0) {
@@ -80,8 +75,7 @@ static void progress(void *ctx, uint64_t done, uint64_t total)
     }
 }
 
-static eg_err open_all(const eg_config *c, opened *o, eg_problem *p)
-{
+static eg_err open_all(const eg_config *c, opened *o, eg_problem *p) {
     char segments[EG_STATE_PATH_MAX], keeper[EG_STATE_PATH_MAX];
     EG_TRY(eg_state_path(c->state_dir, "gateway/segments", segments, p));
     EG_TRY(eg_state_path(c->state_dir, "keeper", keeper, p));
@@ -92,8 +86,7 @@ static eg_err open_all(const eg_config *c, opened *o, eg_problem *p)
     return eg_storage_open(&so, &o->storage, p);
 }
 
-static void report(const telling *t, const eg_check_sums *n)
-{
+static void report(const telling *t, const eg_check_sums *n) {
     if (!t->json) {
         clear_line(t);
         printf("%llu files in %llu containers, %llu segments, %llu MiB: ", (unsigned long long)n->files, (unsigned long long)n->containers,
@@ -116,8 +109,7 @@ static void report(const telling *t, const eg_check_sums *n)
     }
 }
 
-static eg_err check(const char *state, telling *t, bool *ret_ok, eg_problem *p)
-{
+static eg_err check(const char *state, telling *t, bool *ret_ok, eg_problem *p) {
     char path[EG_STATE_PATH_MAX];
     EG_CLEANUP(eg_config_free_p) eg_config *c = NULL;
     EG_TRY(eg_state_check(state, p));
@@ -146,8 +138,7 @@ static eg_err check(const char *state, telling *t, bool *ret_ok, eg_problem *p)
     return EG_OK;
 }
 
-int eg_command_storage_check(int argc, char **argv)
-{
+int eg_command_storage_check(int argc, char **argv) {
     static const struct option longs[] = {{"state", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
     const char *state = NULL;
     telling t = {.terminal = isatty(STDERR_FILENO) == 1};

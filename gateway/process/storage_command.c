@@ -13,8 +13,7 @@ static const struct {
     {"account", eg_command_storage_account},
 };
 
-int eg_command_storage(int argc, char **argv)
-{
+int eg_command_storage(int argc, char **argv) {
     eg_problem p = {0};
     for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(verbs[i].verb, argv[1]) == 0) {

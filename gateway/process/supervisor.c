@@ -31,8 +31,7 @@ static atomic_int stop_flag; /* lock-free: a signal handler sets it */
 static atomic_uint stop_bound; /* seconds; 0 in the supervisor itself */
 
 /* The alarm ends a child that does not stop in time and has no supervisor any more that would kill it. */
-static void on_stop(int sig)
-{
+static void on_stop(int sig) {
     (void)sig;
     if (!stop_flag && stop_bound > 0) {
         (void)alarm(stop_bound);
@@ -43,8 +42,7 @@ static void on_stop(int sig)
 static int64_t now_ns(void) { return eg_mono_ns(&eg_clock_system); }
 
 /* What holds in every process of ours: no core dump, no ptrace by others, death with the supervisor, many descriptors. */
-static eg_err harden(const eg_process *process, pid_t supervisor, eg_problem *p)
-{
+static eg_err harden(const eg_process *process, pid_t supervisor, eg_problem *p) {
     struct rlimit none = {0, 0}, files;
     if (setrlimit(RLIMIT_CORE, &none) != 0) {
         return eg_fail(p, EG_ERR_INTERNAL, "core dumps could not be forbidden");
@@ -63,8 +61,7 @@ static eg_err harden(const eg_process *process, pid_t supervisor, eg_problem *p)
     return getppid() == supervisor ? EG_OK : eg_fail(p, EG_ERR_CANCELLED, "the supervisor died meanwhile");
 }
 
-static _Noreturn void child_main(const eg_process *process, pid_t supervisor)
-{
+static _Noreturn void child_main(const eg_process *process, pid_t supervisor) {
     struct sigaction stop = {.sa_handler = on_stop};
     sigset_t none;
     eg_problem p = {0};
@@ -89,8 +86,7 @@ static _Noreturn void child_main(const eg_process *process, pid_t supervisor)
     _exit(status);
 }
 
-static void start(child *c)
-{
+static void start(child *c) {
     pid_t supervisor = getpid();
     c->started_ns = now_ns();
     pid_t pid = fork();
@@ -108,8 +104,7 @@ static void start(child *c)
     eg_log(EG_LOG_INFO, "process.started", "name", c->process->name, "pid", text, NULL);
 }
 
-static void note_death(child *c, int status)
-{
+static void note_death(child *c, int status) {
     int64_t now = now_ns();
     char how[48];
     if (WIFSIGNALED(status)) {
@@ -125,8 +120,7 @@ static void note_death(child *c, int status)
     eg_log(stop_flag ? EG_LOG_INFO : EG_LOG_ERROR, "process.ended", "name", c->process->name, "how", how, NULL);
 }
 
-static void reap(child *children, size_t n)
-{
+static void reap(child *children, size_t n) {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         for (size_t i = 0; i < n; i++) {
@@ -137,8 +131,7 @@ static void reap(child *children, size_t n)
     }
 }
 
-static void wait_signal(const sigset_t *set, int64_t until_ns)
-{
+static void wait_signal(const sigset_t *set, int64_t until_ns) {
     int64_t left = until_ns - now_ns();
     left = left < 1000000 ? 1000000 : left;
     struct timespec t = {left / 1000000000, left % 1000000000};
@@ -148,8 +141,7 @@ static void wait_signal(const sigset_t *set, int64_t until_ns)
     }
 }
 
-static void stop_all(child *children, size_t n, const sigset_t *set)
-{
+static void stop_all(child *children, size_t n, const sigset_t *set) {
     for (size_t i = n; i-- > 0;) {
         child *c = &children[i];
         int64_t deadline = now_ns() + c->process->stop_seconds * 1000000000LL;
@@ -167,8 +159,7 @@ static void stop_all(child *children, size_t n, const sigset_t *set)
     }
 }
 
-eg_err eg_supervise(const eg_process *processes, size_t n, eg_problem *p)
-{
+eg_err eg_supervise(const eg_process *processes, size_t n, eg_problem *p) {
     child children[EG_PROCESSES_MAX] = {0};
     sigset_t set;
     if (n > EG_PROCESSES_MAX) {

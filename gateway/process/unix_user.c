@@ -12,8 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-eg_err eg_unix_user_find(const char *name, eg_unix_user *ret, eg_problem *p)
-{
+eg_err eg_unix_user_find(const char *name, eg_unix_user *ret, eg_problem *p) {
     if (!*name) {
         *ret = (eg_unix_user){geteuid(), getegid()};
         return EG_OK;
@@ -31,13 +30,11 @@ eg_err eg_unix_user_find(const char *name, eg_unix_user *ret, eg_problem *p)
     return EG_OK;
 }
 
-static bool name_is_plain(const char *name)
-{
+static bool name_is_plain(const char *name) {
     return *name && strlen(name) <= 31 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(name) && *name != '-';
 }
 
-eg_err eg_unix_user_ensure(const char *name, eg_problem *p)
-{
+eg_err eg_unix_user_ensure(const char *name, eg_problem *p) {
     eg_unix_user u;
     if (!name_is_plain(name)) {
         return eg_fail(p, EG_ERR_INVALID, "'%s' can't be the name of a system user", name);
@@ -64,8 +61,7 @@ eg_err eg_unix_user_ensure(const char *name, eg_problem *p)
     return eg_unix_user_find(name, &u, p);
 }
 
-eg_err eg_unix_user_become(const eg_unix_user *u, eg_problem *p)
-{
+eg_err eg_unix_user_become(const eg_unix_user *u, eg_problem *p) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return eg_fail(p, EG_ERR_INTERNAL, "no_new_privs could not be set: %s", strerror(errno));
     }
@@ -81,8 +77,7 @@ eg_err eg_unix_user_become(const eg_unix_user *u, eg_problem *p)
     return EG_OK;
 }
 
-eg_err eg_unix_user_own_tree(const char *path, const eg_unix_user *u, eg_problem *p)
-{
+eg_err eg_unix_user_own_tree(const char *path, const eg_unix_user *u, eg_problem *p) {
     char copy[4096];
     if (strlen(path) >= sizeof copy) {
         return eg_fail(p, EG_ERR_LIMIT, "the path is too long");

@@ -13,8 +13,7 @@
 static const volatile int64_t *offset_ns;
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
-static __attribute__((constructor)) void begin(void)
-{
+static __attribute__((constructor)) void begin(void) {
     const char *path = getenv("CLOCK_JUMP_FILE");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     void *p = fd >= 0 ? mmap(NULL, sizeof *offset_ns, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
@@ -25,8 +24,7 @@ static __attribute__((constructor)) void begin(void)
     }
 }
 
-int clock_gettime(clockid_t id, struct timespec *t)
-{
+int clock_gettime(clockid_t id, struct timespec *t) {
     int rc = real_clock_gettime ? real_clock_gettime(id, t) : (int)syscall(SYS_clock_gettime, id, t);
     if (rc == 0 && offset_ns && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
         int64_t now = (int64_t)t->tv_sec * 1000000000 + t->tv_nsec + *offset_ns;
@@ -36,8 +34,7 @@ int clock_gettime(clockid_t id, struct timespec *t)
     return rc;
 }
 
-time_t time(time_t *ret)
-{
+time_t time(time_t *ret) {
     struct timespec t;
     (void)clock_gettime(CLOCK_REALTIME, &t);
     if (ret) {
@@ -46,8 +43,7 @@ time_t time(time_t *ret)
     return t.tv_sec;
 }
 
-int gettimeofday(struct timeval *restrict tv, void *restrict zone)
-{
+int gettimeofday(struct timeval *restrict tv, void *restrict zone) {
     struct timespec t;
     (void)zone;
     (void)clock_gettime(CLOCK_REALTIME, &t);

@@ -11,8 +11,7 @@
 
 static const volatile uint64_t *broken;
 
-static __attribute__((constructor)) void begin(void)
-{
+static __attribute__((constructor)) void begin(void) {
     const char *path = getenv("FAILING_SYNC_FILE");
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     void *p = fd >= 0 ? mmap(NULL, sizeof *broken, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
@@ -22,8 +21,7 @@ static __attribute__((constructor)) void begin(void)
     }
 }
 
-int fdatasync(int fd)
-{
+int fdatasync(int fd) {
     struct stat st;
     if (broken && *broken != 0 && fstat(fd, &st) == 0 && st.st_ino == *broken) {
         errno = EIO;

@@ -7,8 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int replay_file(const char *path)
-{
+static int replay_file(const char *path) {
     FILE *f = fopen(path, "rb");
     if (!f) {
         return 1;
@@ -27,8 +26,7 @@ static int replay_file(const char *path)
     return bad;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int count = 0, bad = 0;
     for (int i = 1; i < argc; i++) {
         DIR *d = opendir(argv[i]);

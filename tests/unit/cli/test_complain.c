@@ -8,8 +8,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-static void test_inert(void **state)
-{
+static void test_inert(void **state) {
     (void)state;
     char *text = NULL;
     size_t n = 0;
@@ -21,8 +20,7 @@ static void test_inert(void **state)
     free(text);
 }
 
-static void test_exit_status(void **state)
-{
+static void test_exit_status(void **state) {
     (void)state;
     eg_problem p = {0};
     (void)eg_fail(&p, EG_ERR_CONFIG, "x");
@@ -33,8 +31,7 @@ static void test_exit_status(void **state)
     assert_int_equal(eg_cli_complain(&p), EG_EXIT_FAILED);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_inert), cmocka_unit_test(test_exit_status)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

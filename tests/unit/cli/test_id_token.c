@@ -11,8 +11,7 @@
 
 static const eg_id_token_expected expected = {"https://issuer", "cli", "n-1", 1000000};
 
-static eg_err check(const char *claims, char name[128])
-{
+static eg_err check(const char *claims, char name[128]) {
     eg_problem p = {0};
     EG_CLEANUP(eg_buf_done) eg_buf token;
     eg_buf_init(&token, 8192);
@@ -22,8 +21,7 @@ static eg_err check(const char *claims, char name[128])
     return eg_id_token_check(eg_buf_str(&token), &expected, name, &p);
 }
 
-static void test_claims(void **state)
-{
+static void test_claims(void **state) {
     (void)state;
     static const struct {
         const char *claims;
@@ -50,8 +48,7 @@ static void test_claims(void **state)
     }
 }
 
-static void test_names_and_shapes(void **state)
-{
+static void test_names_and_shapes(void **state) {
     (void)state;
     char name[128] = "";
     eg_problem p = {0};
@@ -63,8 +60,7 @@ static void test_names_and_shapes(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_claims), cmocka_unit_test(test_names_and_shapes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,8 +12,7 @@
 
 static const eg_loopback_expected expected = {"the-state", "https://issuer", true};
 
-static void test_answers(void **state)
-{
+static void test_answers(void **state) {
     (void)state;
     static const struct {
         const char *request;
@@ -49,8 +48,7 @@ static void test_answers(void **state)
     }
 }
 
-static void test_what_is_read(void **state)
-{
+static void test_what_is_read(void **state) {
     (void)state;
     eg_loopback_answer a = {.code = ""};
     assert_int_equal(eg_loopback_read(EG_LIT("GET /callback?code=a%2Bb+c&state=the-state&iss=https://issuer" HEAD), PORT, &expected, &a), EG_OK);
@@ -62,8 +60,7 @@ static void test_what_is_read(void **state)
     assert_string_equal(a.description, "not you");
 }
 
-static void test_nobody_comes(void **state)
-{
+static void test_nobody_comes(void **state) {
     (void)state;
     eg_problem p = {0};
     EG_CLEANUP(eg_loopback_close) eg_loopback l = {.fd = -1};
@@ -73,8 +70,7 @@ static void test_nobody_comes(void **state)
     assert_int_equal(eg_loopback_wait(&l, &expected, 0, &a, &p), EG_ERR_TIMEOUT);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_what_is_read), cmocka_unit_test(test_nobody_comes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

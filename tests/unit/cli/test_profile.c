@@ -13,16 +13,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void write_profile(char path[], const char *text)
-{
+static void write_profile(char path[], const char *text) {
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
 }
 
-static void test_file_and_environment(void **state)
-{
+static void test_file_and_environment(void **state) {
     (void)state;
     char path[] = P_tmpdir "/eg-profile-XXXXXX";
     write_profile(path, "{\"endpoint\":\"https://a:1\",\"tenant\":\"t\",\"client_id\":\"c\",\"client_secret\":\"s\",\"cluster\":\"k\"}");
@@ -40,8 +38,7 @@ static void test_file_and_environment(void **state)
     unlink(path);
 }
 
-static void test_refusals(void **state)
-{
+static void test_refusals(void **state) {
     (void)state;
     eg_profile profile;
     eg_problem p = {0};
@@ -56,8 +53,7 @@ static void test_refusals(void **state)
     unlink(broken);
 }
 
-static void test_saved(void **state)
-{
+static void test_saved(void **state) {
     (void)state;
     char path[] = P_tmpdir "/eg-profile-XXXXXX";
     write_profile(path, "{\"endpoint\":\"https://a:1\",\"client_secret\":\"s\",\"subscription\":\"kept\"}");
@@ -77,8 +73,7 @@ static void test_saved(void **state)
     assert_int_equal(eg_profile_check(&profile, &p), EG_ERR_INVALID);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_file_and_environment), cmocka_unit_test(test_refusals), cmocka_unit_test(test_saved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

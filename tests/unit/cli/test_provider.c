@@ -8,14 +8,12 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-static eg_err discover(const char *document, eg_provider *ret)
-{
+static eg_err discover(const char *document, eg_provider *ret) {
     eg_problem p = {0};
     return eg_provider_read(eg_str_of(document), "https://i", ret, &p);
 }
 
-static void test_documents(void **state)
-{
+static void test_documents(void **state) {
     (void)state;
     eg_provider got;
     assert_int_equal(discover("{\"issuer\":\"https://i\",\"token_endpoint\":\"https://t/t\"}", &got), EG_OK);
@@ -46,8 +44,7 @@ static void test_documents(void **state)
     assert_int_equal(discover("{", &got), EG_ERR_BODY_JSON);
 }
 
-static void test_answers(void **state)
-{
+static void test_answers(void **state) {
     (void)state;
     eg_problem p = {0};
     eg_token_answer a = {.expires_in_s = 0};
@@ -74,8 +71,7 @@ static void test_answers(void **state)
     }
 }
 
-static void test_refusals_say_what_to_do(void **state)
-{
+static void test_refusals_say_what_to_do(void **state) {
     (void)state;
     eg_problem p = {0};
     eg_token_answer a = {.error = "invalid_grant", .description = "too old"};
@@ -84,8 +80,7 @@ static void test_refusals_say_what_to_do(void **state)
     assert_non_null(strstr(p.hint, "embergate login"));
 }
 
-static void test_scopes(void **state)
-{
+static void test_scopes(void **state) {
     (void)state;
     eg_profile p = {.authority = ""};
     assert_string_equal(eg_provider_scope(&p, EG_CLI_STORAGE), "https://storage.azure.com/.default");
@@ -99,8 +94,7 @@ static void test_scopes(void **state)
 }
 
 /* RFC 7636, appendix B. */
-static void test_challenge(void **state)
-{
+static void test_challenge(void **state) {
     (void)state;
     char challenge[EG_RANDOM_TEXT_LEN], a[EG_RANDOM_TEXT_LEN], b[EG_RANDOM_TEXT_LEN];
     assert_int_equal(eg_pkce_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", challenge), EG_OK);
@@ -111,8 +105,7 @@ static void test_challenge(void **state)
     assert_string_not_equal(a, b);
 }
 
-static void test_proofs(void **state)
-{
+static void test_proofs(void **state) {
     (void)state;
     const eg_provider form_taker = {.token = "https://t"}, basic_taker = {.token = "https://t", .basic = true};
     eg_problem problem = {0};
@@ -139,8 +132,7 @@ static void test_proofs(void **state)
     assert_int_equal(eg_client_proof_add(&p, &form_taker, &form, &authorization, &problem), EG_ERR_INVALID);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_documents), cmocka_unit_test(test_answers), cmocka_unit_test(test_refusals_say_what_to_do),
                                        cmocka_unit_test(test_scopes), cmocka_unit_test(test_challenge), cmocka_unit_test(test_proofs)};
     return cmocka_run_group_tests(tests, NULL, NULL);

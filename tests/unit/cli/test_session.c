@@ -18,8 +18,7 @@ static char folder[] = "eg-sessions-XXXXXX";
 static char path[64];
 static eg_profile profile;
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/s", folder);
@@ -28,8 +27,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
     (void)state;
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d));) {
@@ -42,16 +40,14 @@ static int tear_down(void **state)
     return rmdir(folder);
 }
 
-static eg_token_answer an_answer(void)
-{
+static eg_token_answer an_answer(void) {
     eg_token_answer a = {.expires_in_s = 600};
     eg_problem p = {0};
     assert_int_equal(eg_token_answer_read(200, EG_LIT("{\"token_type\":\"bearer\",\"access_token\":\"at\",\"refresh_token\":\"rt\",\"expires_in\":600}"), &a, &p), EG_OK);
     return a;
 }
 
-static void test_round_trip(void **state)
-{
+static void test_round_trip(void **state) {
     (void)state;
     eg_problem p = {0};
     EG_CLEANUP(eg_session_leave) eg_session_place at = {.dir = -1, .lock = -1};
@@ -75,8 +71,7 @@ static void test_round_trip(void **state)
     assert_int_equal(eg_session_remove(&at, &p), EG_ERR_NOT_FOUND);
 }
 
-static void test_each_has_its_own(void **state)
-{
+static void test_each_has_its_own(void **state) {
     (void)state;
     eg_problem p = {0};
     char first[64];
@@ -95,8 +90,7 @@ static void test_each_has_its_own(void **state)
     }
 }
 
-static void test_others_folders_and_files_are_refused(void **state)
-{
+static void test_others_folders_and_files_are_refused(void **state) {
     (void)state;
     eg_problem p = {0};
     EG_CLEANUP(eg_session_done) eg_session s = {.name = "ada"}, back = {.name = ""};
@@ -119,8 +113,7 @@ static void test_others_folders_and_files_are_refused(void **state)
     assert_int_equal(chmod(path, 0700), 0);
 }
 
-static void test_one_at_a_time(void **state)
-{
+static void test_one_at_a_time(void **state) {
     (void)state;
     eg_problem p = {0};
     char name[80];
@@ -135,8 +128,7 @@ static void test_one_at_a_time(void **state)
     close(fd);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_each_has_its_own),
                                        cmocka_unit_test(test_others_folders_and_files_are_refused), cmocka_unit_test(test_one_at_a_time)};
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -26,29 +26,25 @@
 
 static char top[64];
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
     (void)st;
     (void)type;
     (void)at;
     return remove(path);
 }
 
-static int make_top(void **state)
-{
+static int make_top(void **state) {
     (void)state;
     snprintf(top, sizeof top, "%s/eg-backup-XXXXXX", P_tmpdir);
     return mkdtemp(top) ? 0 : -1;
 }
 
-static int remove_top(void **state)
-{
+static int remove_top(void **state) {
     (void)state;
     return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static void put(const char *path, const void *content, size_t n)
-{
+static void put(const char *path, const void *content, size_t n) {
     char whole[512];
     char folder[512];
     snprintf(whole, sizeof whole, "%s/%s", top, path);
@@ -58,15 +54,13 @@ static void put(const char *path, const void *content, size_t n)
     assert_int_equal(eg_file_replace(AT_FDCWD, whole, 0600, (eg_bytes){content, n}, NULL), EG_OK);
 }
 
-static bool there(const char *path)
-{
+static bool there(const char *path) {
     char whole[512];
     snprintf(whole, sizeof whole, "%s/%s", top, path);
     return access(whole, F_OK) == 0;
 }
 
-static void paths(void **state)
-{
+static void paths(void **state) {
     (void)state;
     static const char *const good[] = {"a", "a/b", "gateway/segments/ab/0123", "policies/x-y_z.json", "a..b", ".a"};
     static const char *const bad[] = {"", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "a b", "a\nb", "\xc3\xa4", "../a", "a/.."};
@@ -78,8 +72,7 @@ static void paths(void **state)
     }
 }
 
-static void lists(void **state)
-{
+static void lists(void **state) {
     (void)state;
     eg_backup_list l = {0};
     eg_backup_list again = {0};
@@ -117,8 +110,7 @@ static void lists(void **state)
     eg_buf_done(&text);
 }
 
-static void copies(void **state)
-{
+static void copies(void **state) {
     (void)state;
     const size_t n = (size_t)3 << 20;
     uint8_t *data = calloc(1, n);
@@ -151,8 +143,7 @@ static void copies(void **state)
 }
 
 /* A point with its list and a manifest that a made-up key signed. */
-static void make_point(const char *name, const eg_backup_list *l)
-{
+static void make_point(const char *name, const eg_backup_list *l) {
     char path[256];
     char hex[2 * EG_SHA256_LEN + 1];
     uint8_t seed[32] = {9};
@@ -182,8 +173,7 @@ static void make_point(const char *name, const eg_backup_list *l)
     eg_buf_done(&file);
 }
 
-static void repositories(void **state)
-{
+static void repositories(void **state) {
     (void)state;
     char dir[128];
     eg_backup_repository r = {-1, -1};
@@ -232,8 +222,7 @@ static void repositories(void **state)
     eg_backup_list_done(&b);
 }
 
-static void escrows(void **state)
-{
+static void escrows(void **state) {
     (void)state;
     char keeper[128];
     char escrow[128];
@@ -269,8 +258,7 @@ static void escrows(void **state)
     eg_buf_done(&json);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths),
         cmocka_unit_test(lists),

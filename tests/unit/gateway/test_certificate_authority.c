@@ -11,8 +11,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-static X509 *read_certificate(const eg_buf *pem)
-{
+static X509 *read_certificate(const eg_buf *pem) {
     BIO *b = BIO_new_mem_buf(pem->ptr, (int)pem->len);
     X509 *c = PEM_read_bio_X509(b, NULL, NULL, NULL);
     BIO_free(b);
@@ -24,8 +23,7 @@ typedef struct made {
     eg_buf ca_key, ca, key, certificate;
 } made;
 
-static void make(made *m, const char *const *names, eg_err expected)
-{
+static void make(made *m, const char *const *names, eg_err expected) {
     eg_problem p = {0};
     eg_buf_init(&m->ca_key, 65536);
     eg_buf_init(&m->ca, 65536);
@@ -36,16 +34,14 @@ static void make(made *m, const char *const *names, eg_err expected)
     assert_int_equal(eg_ca_issue(eg_buf_str(&m->ca_key), eg_buf_str(&m->ca), &rq, &m->key, &m->certificate, &p), expected);
 }
 
-static void made_done(made *m)
-{
+static void made_done(made *m) {
     eg_buf_done(&m->ca_key);
     eg_buf_done(&m->ca);
     eg_buf_done(&m->key);
     eg_buf_done(&m->certificate);
 }
 
-static void test_chain_and_names(void **state)
-{
+static void test_chain_and_names(void **state) {
     (void)state;
     made m;
     const char *const names[] = {"gate.example", "*.dfs.gate.example", "127.0.0.1", "::1", NULL};
@@ -71,8 +67,7 @@ static void test_chain_and_names(void **state)
     made_done(&m);
 }
 
-static void test_name_with_a_comma_is_refused(void **state)
-{
+static void test_name_with_a_comma_is_refused(void **state) {
     (void)state;
     made m;
     const char *const names[] = {"a.example,DNS:bank.example", NULL};
@@ -81,8 +76,7 @@ static void test_name_with_a_comma_is_refused(void **state)
     made_done(&m);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain_and_names),
         cmocka_unit_test(test_name_with_a_comma_is_refused),

@@ -16,8 +16,7 @@ typedef struct hands {
 static int64_t wall(void *ctx) { return ((hands *)ctx)->wall; }
 static int64_t mono(void *ctx) { return ((hands *)ctx)->mono; }
 
-static void test_jumps(void **state)
-{
+static void test_jumps(void **state) {
     (void)state;
     hands h = {1000 * SECOND, 5 * SECOND};
     eg_clock clock = {wall, mono, &h};
@@ -38,8 +37,7 @@ static void test_jumps(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_jumps)};
     return cmocka_run_group_tests_name("clock_watch", tests, NULL, NULL);
 }

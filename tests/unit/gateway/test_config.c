@@ -35,8 +35,7 @@ static const char cluster[] = "clusters:\n"
                               "    resource_group: rg\n"
                               "    spark_home: spark\n";
 
-static eg_err parse(const char *first, const char *second, eg_config **ret, eg_problem *p)
-{
+static eg_err parse(const char *first, const char *second, eg_config **ret, eg_problem *p) {
     eg_buf b;
     eg_buf_init(&b, (size_t)2 << 20);
     eg_buf_adds(&b, first);
@@ -46,8 +45,7 @@ static eg_err parse(const char *first, const char *second, eg_config **ret, eg_p
     return e;
 }
 
-static void refuse(const char *first, const char *second, unsigned line, const char *key, const char *expected)
-{
+static void refuse(const char *first, const char *second, unsigned line, const char *key, const char *expected) {
     eg_config *c = NULL;
     eg_problem p = {0};
     char where[32];
@@ -60,8 +58,7 @@ static void refuse(const char *first, const char *second, unsigned line, const c
     }
 }
 
-static void defaults(void **state)
-{
+static void defaults(void **state) {
     (void)state;
     eg_config *c = NULL;
     eg_problem p = {0};
@@ -161,8 +158,7 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
 
-static void assert_full(const eg_config *c)
-{
+static void assert_full(const eg_config *c) {
     assert_string_equal(c->state_dir, "/var/lib/embergate");
     assert_string_equal(c->tls_minimum_version, "1.3");
     assert_string_equal(c->user_keeper, "ember-keeper");
@@ -220,8 +216,7 @@ static void assert_full(const eg_config *c)
     assert_int_equal(c->limits.store_mib, 64);
 }
 
-static void every_key_and_back(void **state)
-{
+static void every_key_and_back(void **state) {
     (void)state;
     eg_config *c = NULL;
     eg_config *again = NULL;
@@ -256,8 +251,7 @@ static void every_key_and_back(void **state)
     eg_buf_done(&two);
 }
 
-static void half_filled_configurations_render(void **state)
-{
+static void half_filled_configurations_render(void **state) {
     (void)state;
     eg_config c = {.state_dir = "/s", .limits = EG_CONFIG_LIMITS_DEFAULT};
     eg_buf b;
@@ -271,8 +265,7 @@ static void half_filled_configurations_render(void **state)
     eg_buf_done(&b);
 }
 
-static void keys(void **state)
-{
+static void keys(void **state) {
     (void)state;
     refuse(minimal, "stat_dir: x\n", 10, "stat_dir", "expected one of state_dir, public_url");
     refuse(minimal, "stat_dir: x\n", 10, "limits", "there is no such key");
@@ -287,8 +280,7 @@ static void keys(void **state)
     refuse("state_dir: s\npublic_url: https://a\n", "", 1, "listeners", "expected from 1 to 16 entries, found 0");
 }
 
-static void kinds(void **state)
-{
+static void kinds(void **state) {
     (void)state;
     refuse(minimal, "workers: many\n", 10, "workers", "expected a whole number from 0 to 256, without quotes, found \"many\"");
     refuse(minimal, "workers: \"2\"\n", 10, "workers", "without quotes");
@@ -308,15 +300,13 @@ static void kinds(void **state)
     refuse("# nothing\n", "", 1, "empty", "expected at least state_dir");
 }
 
-static void in_cluster(const char *line, const char *key, const char *expected)
-{
+static void in_cluster(const char *line, const char *key, const char *expected) {
     char text[1200];
     snprintf(text, sizeof text, "%s    %s\n", cluster, line);
     refuse(minimal, text, 16, key, expected);
 }
 
-static void values(void **state)
-{
+static void values(void **state) {
     (void)state;
     refuse("state_dir: s\npublic_url: https://a\nlisteners: [{name: a, port: 1, client_certificates: on}]\ntenants: []\n", "", 3, "listeners[0].client_certificates", "off, request or sign_in");
     in_cluster("http_basic: maybe", "clusters[0].http_basic", "true or false");
@@ -349,8 +339,7 @@ static void values(void **state)
     refuse("state_dir: s\npublic_url: https://a\nlisteners:\n  - {name: a, port: 65536}\n", "", 4, "listeners[0].port", "from 1 to 65535");
 }
 
-static void rules(void **state)
-{
+static void rules(void **state) {
     (void)state;
     char text[2000];
     snprintf(text, sizeof text, "%s%s", cluster, cluster + strlen("clusters:\n"));
@@ -386,8 +375,7 @@ static void rules(void **state)
            "from 1 to 256");
 }
 
-static void yaml_itself(void **state)
-{
+static void yaml_itself(void **state) {
     (void)state;
     refuse(minimal, "domain: &a b\n", 10, "Anchors", "not accepted");
     refuse(minimal, "domain: *a\n", 10, "aliases", "not accepted");
@@ -404,8 +392,7 @@ static void yaml_itself(void **state)
     free(longer);
 }
 
-static void files(void **state)
-{
+static void files(void **state) {
     (void)state;
     char dir[] = "tmp-config-XXXXXX";
     char path[64];
@@ -454,8 +441,7 @@ static void look_ups(void **state) {
     eg_config_free(c);
 }
 
-static void the_reference_is_current(void **state)
-{
+static void the_reference_is_current(void **state) {
     (void)state;
     char path[4096];
     const char *slash = strrchr(__FILE__, '/');
@@ -477,8 +463,7 @@ static void the_reference_is_current(void **state)
     eg_buf_done(&want);
 }
 
-static int print_reference(void)
-{
+static int print_reference(void) {
     eg_buf b;
     eg_buf_init(&b, 1 << 20);
     int rc = eg_config_reference(&b) == EG_OK && fwrite(b.ptr, 1, b.len, stdout) == b.len ? 0 : 1;
@@ -486,8 +471,7 @@ static int print_reference(void)
     return rc;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--reference") == 0) {
         return print_reference();
     }

@@ -10,8 +10,7 @@
 /* cmocka needs setjmp.h and stdarg.h first */
 #include <cmocka.h>
 
-static bool allowed(const char *text)
-{
+static bool allowed(const char *text) {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
@@ -21,8 +20,7 @@ static bool allowed(const char *text)
     return eg_https_address_allowed((const struct sockaddr *)&v6, sizeof v6);
 }
 
-static void test_addresses(void **state)
-{
+static void test_addresses(void **state) {
     (void)state;
     static const char *const good[] = {"20.190.128.1", "10.1.2.3", "192.168.0.9", "127.0.0.1", "169.253.255.255", "169.255.0.1", "223.255.255.255",
                                        "2603:1036:3000::1", "fd00::5", "::1", "::ffff:10.1.2.3"};
@@ -36,8 +34,7 @@ static void test_addresses(void **state)
     }
 }
 
-static void test_what_is_no_internet_address(void **state)
-{
+static void test_what_is_no_internet_address(void **state) {
     (void)state;
     struct sockaddr other = {.sa_family = AF_UNIX};
     struct sockaddr_in cut = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -46,8 +43,7 @@ static void test_what_is_no_internet_address(void **state)
 }
 
 /* The address is looked at before a connection is made. */
-static void test_a_refused_address_is_not_connected_to(void **state)
-{
+static void test_a_refused_address_is_not_connected_to(void **state) {
     (void)state;
     eg_problem p = {0};
     eg_buf text;
@@ -59,8 +55,7 @@ static void test_a_refused_address_is_not_connected_to(void **state)
     eg_buf_done(&text);
 }
 
-static void test_same_host(void **state)
-{
+static void test_same_host(void **state) {
     (void)state;
     assert_true(eg_https_same_host("https://a.example/x", "https://A.example:443/y?z"));
     assert_false(eg_https_same_host("https://a.example/x", "https://a.example:444/x"));
@@ -70,8 +65,7 @@ static void test_same_host(void **state)
     assert_false(eg_https_same_host("not a url", "not a url"));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_what_is_no_internet_address),

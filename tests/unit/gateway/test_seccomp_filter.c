@@ -16,8 +16,7 @@
 
 static void *thread_body(void *arg) { return arg; }
 
-static int filtered_child(void (*then)(void))
-{
+static int filtered_child(void (*then)(void)) {
     pid_t pid = fork();
     if (pid == 0) {
         bool on = false;
@@ -41,22 +40,19 @@ static int filtered_child(void (*then)(void))
 }
 
 static void nothing(void) {}
-static void start_program(void)
-{
+static void start_program(void) {
     char name[] = "true";
     char *argv[] = {name, NULL};
     (void)execv("/bin/true", argv);
 }
-static void new_process(void)
-{
+static void new_process(void) {
     if (fork() >= 0) {
         _exit(12);
     }
 }
 static void trace(void) { (void)ptrace(PTRACE_TRACEME, 0, 0, 0); }
 
-static void test_filter(void **state)
-{
+static void test_filter(void **state) {
     (void)state;
     int quiet = filtered_child(nothing);
     if (WIFEXITED(quiet) && WEXITSTATUS(quiet) == 77) {
@@ -68,8 +64,7 @@ static void test_filter(void **state)
     assert_int_equal(filtered_child(new_process), 0); /* refused with EPERM */
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_filter)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

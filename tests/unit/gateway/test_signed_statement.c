@@ -15,8 +15,7 @@
 
 #define ORIGIN "embergate/x/server"
 
-static void make(const char *kind, const uint8_t seed[32], eg_buf *ret, char vkey[256])
-{
+static void make(const char *kind, const uint8_t seed[32], eg_buf *ret, char vkey[256]) {
     uint8_t raw[33] = {1};
     uint8_t sig[64];
     eg_buf body;
@@ -35,8 +34,7 @@ static void make(const char *kind, const uint8_t seed[32], eg_buf *ret, char vke
     eg_buf_done(&text);
 }
 
-static eg_err check(const char *kind, eg_str file, const char *vkey)
-{
+static eg_err check(const char *kind, eg_str file, const char *vkey) {
     EG_JSON_AUTO v = NULL;
     eg_problem p = {0};
     const eg_err e = eg_statement_open(kind, file, eg_str_of(vkey), &v, &p);
@@ -46,8 +44,7 @@ static eg_err check(const char *kind, eg_str file, const char *vkey)
     return e;
 }
 
-static void signed_and_changed(void **state)
-{
+static void signed_and_changed(void **state) {
     (void)state;
     const uint8_t seed[32] = {1};
     const uint8_t another[32] = {2};
@@ -78,8 +75,7 @@ static void signed_and_changed(void **state)
     eg_buf_done(&other);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(signed_and_changed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

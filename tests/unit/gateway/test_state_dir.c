@@ -12,8 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void put(const char *dir, const char *name, const char *text)
-{
+static void put(const char *dir, const char *name, const char *text) {
     char path[EG_STATE_PATH_MAX];
     assert_int_equal(eg_state_path(dir, name, path, NULL), EG_OK);
     FILE *f = fopen(path, "w");
@@ -22,8 +21,7 @@ static void put(const char *dir, const char *name, const char *text)
     fclose(f);
 }
 
-static void remove_all(const char *dir)
-{
+static void remove_all(const char *dir) {
     const char *const names[] = {"FORMAT", "run/supervisor.lock", "run"};
     char path[EG_STATE_PATH_MAX];
     for (size_t i = 0; i < 3; i++) {
@@ -33,8 +31,7 @@ static void remove_all(const char *dir)
     (void)rmdir(dir);
 }
 
-static void test_format(void **state)
-{
+static void test_format(void **state) {
     (void)state;
     char dir[] = "eg-state-XXXXXX";
     eg_problem p = {0};
@@ -48,8 +45,7 @@ static void test_format(void **state)
     remove_all(dir);
 }
 
-static void test_lock_names_its_holder(void **state)
-{
+static void test_lock_names_its_holder(void **state) {
     (void)state;
     char dir[] = "eg-state-XXXXXX", path[EG_STATE_PATH_MAX];
     assert_non_null(mkdtemp(dir));
@@ -76,8 +72,7 @@ static void test_lock_names_its_holder(void **state)
 }
 
 /* A supervisor that was killed: its child holds the lock a little longer, and the next one waits for it. */
-static void test_lock_waits_for_orphans(void **state)
-{
+static void test_lock_waits_for_orphans(void **state) {
     (void)state;
     char dir[] = "eg-state-XXXXXX", path[EG_STATE_PATH_MAX];
     assert_non_null(mkdtemp(dir));
@@ -104,8 +99,7 @@ static void test_lock_waits_for_orphans(void **state)
     remove_all(dir);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_format), cmocka_unit_test(test_lock_names_its_holder),
                                        cmocka_unit_test(test_lock_waits_for_orphans)};
     return cmocka_run_group_tests(tests, NULL, NULL);

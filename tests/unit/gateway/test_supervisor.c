@@ -16,15 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
-static void pause_ms(long ms)
-{
+static void pause_ms(long ms) {
     struct timespec t = {ms / 1000, (ms % 1000) * 1000000};
     nanosleep(&t, NULL);
 }
 
 /* Says its pid, and whether it is hardened; then waits to be told to stop. */
-static int patient(void *ctx, const atomic_int *stop)
-{
+static int patient(void *ctx, const atomic_int *stop) {
     int fd = *(int *)ctx;
     struct rlimit core;
     int hardened = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 &&
@@ -39,14 +37,12 @@ static int patient(void *ctx, const atomic_int *stop)
     return 0;
 }
 
-static void read_said(int fd, int said[2])
-{
+static void read_said(int fd, int said[2]) {
     assert_int_equal(read(fd, said, 2 * sizeof(int)), (int)(2 * sizeof(int)));
 }
 
 /* A supervisor of one process, as ourselves. */
-static pid_t supervised(eg_process *one)
-{
+static pid_t supervised(eg_process *one) {
     const pid_t supervisor = fork();
     if (supervisor == 0) {
         eg_problem p = {0};
@@ -58,8 +54,7 @@ static pid_t supervised(eg_process *one)
     return supervisor;
 }
 
-static void test_restarts_and_stops(void **state)
-{
+static void test_restarts_and_stops(void **state) {
     (void)state;
     int pipe_fds[2];
     assert_int_equal(pipe(pipe_fds), 0);
@@ -80,8 +75,7 @@ static void test_restarts_and_stops(void **state)
 }
 
 /* Hears that it is to stop, and doesn't. */
-static int stubborn(void *ctx, const atomic_int *stop)
-{
+static int stubborn(void *ctx, const atomic_int *stop) {
     int fd = *(int *)ctx;
     int said[2] = {(int)getpid(), 0};
     (void)stop;
@@ -94,8 +88,7 @@ static int stubborn(void *ctx, const atomic_int *stop)
 }
 
 /* Nobody is left who would kill it: its own alarm does. */
-static void test_an_orphan_that_hangs_ends(void **state)
-{
+static void test_an_orphan_that_hangs_ends(void **state) {
     (void)state;
     int pipe_fds[2];
     assert_int_equal(pipe(pipe_fds), 0);
@@ -117,8 +110,7 @@ static void test_an_orphan_that_hangs_ends(void **state)
     close(pipe_fds[0]);
 }
 
-static void test_unknown_user(void **state)
-{
+static void test_unknown_user(void **state) {
     (void)state;
     eg_unix_user u;
     eg_problem p = {0};
@@ -128,8 +120,7 @@ static void test_unknown_user(void **state)
     assert_int_equal(eg_unix_user_ensure("a b", &p), EG_ERR_INVALID);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_restarts_and_stops), cmocka_unit_test(test_an_orphan_that_hangs_ends), cmocka_unit_test(test_unknown_user)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
