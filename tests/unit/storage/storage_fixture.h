@@ -120,6 +120,14 @@ static inline void store_quiet(store *s) {
     s->storage->reclaim = NULL;
 }
 
+/* One pass of the reclaimer, and nobody else's at the same time, who would have some of it in hand; what is left for the next. */
+static inline size_t store_reclaim(store *s) {
+    size_t left = 0;
+    store_quiet(s);
+    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    return left;
+}
+
 static inline const eg_account *store_account(store *s) {
     const eg_account *a = NULL;
     assert_int_equal(eg_storage_account(s->storage, EG_LIT(ACCOUNT), &a), EG_OK);

@@ -120,8 +120,7 @@ static void clean(void **state) {
     assert_int_equal(store_append(s, "/data/small", 3, "staged", 6), EG_OK);
     assert_int_equal(store_delete(s, "/data/d", "recursive=true"), EG_OK);
     expect_clean(s);
-    size_t left = 0;
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    (void)store_reclaim(s);
     expect_clean(s);
 }
 
@@ -179,8 +178,7 @@ static void an_older_copy(void **state) {
     snprintf(kept, sizeof kept, "%s/kept", s->top);
     assert_int_equal(link(old, kept), 0);
     store_write(s, "/data/f", data, LARGE); /* create over, append, flush */
-    size_t left = 0;
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    (void)store_reclaim(s);
     nth_file(s, false, 0, now);
     assert_int_equal(rename(kept, now), 0);
     expect_fault(s, "swapped", "acct/data/f");

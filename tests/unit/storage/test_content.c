@@ -43,8 +43,7 @@ static void repeated(void **state) {
     assert_int_equal(a.body.len, 5);
     assert_memory_equal(a.body.ptr, "again", 5);
     answer_free(&a);
-    size_t left = 1;
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    (void)store_reclaim(s);
     assert_int_equal(store_rows(s, EG_DB_FS_SEGMENT), 1);
 }
 
@@ -118,7 +117,7 @@ static void replaced_file(void **state) {
     assert_int_equal(store_append(s, "/data/f", 0, "n", 1), EG_OK);
     assert_int_equal(store_flush(s, "/data/f", 1), EG_OK);
     size_t left = 1;
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    left = store_reclaim(s);
     assert_int_equal(left, 0);
     assert_int_equal(store_rows(s, EG_DB_FS_SEGMENT), 1);
 }
@@ -261,9 +260,8 @@ static void killed(void **state) {
         s->storage->usage.moved = NULL;
         const uint32_t n = check_after_kill(s, acked, 0);
         static const atomic_bool never = false;
-        size_t left = 1;
         assert_int_equal(eg_reclaim_sweep(s->storage, &never), EG_OK);
-        assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+        (void)store_reclaim(s);
         assert_int_equal(check_after_kill(s, acked, 0), n);
         /* The next round begins anew. */
         assert_int_equal(store_delete(s, "/data/dir0", "recursive=true"), EG_OK);

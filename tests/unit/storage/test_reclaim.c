@@ -32,7 +32,7 @@ static void subtree(void **state) {
     assert_int_equal(segments(s), 202);
     assert_int_equal(store_delete(s, "/data/d", "recursive=true"), EG_OK);
     size_t left = 1;
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    left = store_reclaim(s);
     assert_int_equal(left, 0);
     assert_int_equal(store_rows(s, EG_DB_FS_ORPHAN), 0);
     assert_int_equal(store_rows(s, EG_DB_FS_INODE), 2);
@@ -57,11 +57,11 @@ static void being_read(void **state) {
     assert_int_equal(store_delete(s, "/data/f", ""), EG_OK);
     size_t left = 0;
     eg_readers_leave(s->storage->readers, &place.entry.child);
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    left = store_reclaim(s);
     assert_int_equal(left, 1);
     assert_int_equal(segments(s), 1);
     eg_readers_leave(s->storage->readers, &place.entry.child);
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    left = store_reclaim(s);
     assert_int_equal(left, 0);
     assert_int_equal(segments(s), 0);
 }
@@ -126,8 +126,7 @@ static void forgotten(void **state) {
     assert_int_equal(store_append(s, "/data/f", 1, "y", 1), EG_OK);
     assert_int_equal(eg_reclaim_sweep(s->storage, &never), EG_OK);
     assert_int_equal(store_rows(s, EG_DB_FS_STAGED), 1);
-    size_t left = 1;
-    assert_int_equal(eg_reclaim_pass(s->storage, &left), EG_OK);
+    (void)store_reclaim(s);
     assert_int_equal(segments(s), 1);
     assert_int_equal(store_flush(s, "/data/f", 1), EG_ERR_FLUSH_POSITION);
 }
