@@ -35,9 +35,8 @@ static eg_err at_err(store *s, const char *method, const char *path, const char 
 }
 
 static void settle(store *s) {
-    size_t n = 0;
     for (int i = 0; i < 3; i++) {
-        n = store_reclaim(s);
+        (void)store_reclaim(s);
     }
 }
 
