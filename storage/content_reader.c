@@ -23,7 +23,9 @@ struct eg_content_reader {
     eg_extent extent;
 };
 
-static eg_err make(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
+typedef eg_err (*open_key)(eg_storage *s, const eg_account *a, const eg_inode *i, eg_file_key **ret);
+
+static eg_err make(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, open_key open, eg_content_reader **ret) {
     EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *r = calloc(1, sizeof *r);
     if (!r) {
         return EG_ERR_NO_MEMORY;
@@ -33,27 +35,18 @@ static eg_err make(eg_storage *s, const eg_account *a, const eg_inode *i, eg_spa
     r->inode = i->id;
     r->at = r->from = span.from;
     r->to = span.to;
+    EG_TRY(span.from < span.to ? open(s, a, i, &r->key) : EG_OK);
     *ret = r;
     r = NULL;
     return EG_OK;
 }
 
 eg_err eg_content_reader_new(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
-    EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *r = NULL;
-    EG_TRY(make(s, a, i, span, &r));
-    EG_TRY(span.from < span.to ? eg_file_key_open(s, a, i, &r->key) : EG_OK);
-    *ret = r;
-    r = NULL;
-    return EG_OK;
+    return make(s, a, i, span, eg_file_key_open, ret);
 }
 
 eg_err eg_content_reader_new_cached(eg_storage *s, const eg_account *a, const eg_inode *i, eg_span span, eg_content_reader **ret) {
-    EG_CLEANUP(eg_content_reader_free_p) eg_content_reader *r = NULL;
-    EG_TRY(make(s, a, i, span, &r));
-    EG_TRY(span.from < span.to ? eg_file_key_try(s, a, i, &r->key) : EG_OK);
-    *ret = r;
-    r = NULL;
-    return EG_OK;
+    return make(s, a, i, span, eg_file_key_try, ret);
 }
 
 /* With its header read once, opening the segment finds that in the page cache. */

@@ -47,9 +47,10 @@ static eg_err make_container(const char *account_id, const eg_account *a, const 
     return n > 0 && (size_t)n < sizeof ret->id ? EG_OK : EG_ERR_INVALID;
 }
 
-/* As id_of; NULL also where nothing can be found: no definition is assigned, or nobody judges. */
-static const char *judged_id(const eg_storage *s, const eg_account *a) {
+/* As id_of; NULL also where nothing can be found: no definition is assigned, or nobody judges. Nothing is found so far. */
+static const char *judged_id(const eg_storage *s, const eg_account *a, eg_compliance_found *ret_found) {
     const eg_compliance_gate *g = &s->comply;
+    *ret_found = (eg_compliance_found){""};
     return g->check && (!g->judges || g->judges(g->ctx)) ? id_of(s, a) : NULL;
 }
 
@@ -58,9 +59,8 @@ static eg_err ask(const eg_storage *s, const made *m, eg_compliance_found *ret_f
 }
 
 eg_err eg_scope_comply(eg_storage *s, const eg_account *a, const eg_scope *x, eg_compliance_found *ret_found, eg_problem *p) {
-    const char *id = judged_id(s, a);
+    const char *id = judged_id(s, a, ret_found);
     made m;
-    *ret_found = (eg_compliance_found){""};
     if (!id) {
         return EG_OK;
     }
@@ -69,9 +69,8 @@ eg_err eg_scope_comply(eg_storage *s, const eg_account *a, const eg_scope *x, eg
 }
 
 eg_err eg_scope_comply_container(eg_storage *s, const eg_account *a, const eg_container_asked *c, eg_compliance_found *ret_found, eg_problem *p) {
-    const char *id = judged_id(s, a);
+    const char *id = judged_id(s, a, ret_found);
     made m;
-    *ret_found = (eg_compliance_found){""};
     if (!id) {
         return EG_OK;
     }

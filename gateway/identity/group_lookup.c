@@ -140,11 +140,6 @@ void eg_group_lookup_free(eg_group_lookup *l) {
 
 /* ---- fetching, in the pool ---- */
 
-static void recorded(void *ctx, eg_err e) {
-    (void)ctx;
-    (void)e; /* of a full disk all requests tell */
-}
-
 static void record(const eg_group_lookup *l, const char *object_id, const eg_principal *found, eg_err e) {
     char resource[160];
     EG_JSON_AUTO details = json_pack("{s:s,s:I}", "endpoint", l->issuer->graph_url, "groups", (json_int_t)(found ? found->group_count : 0));
@@ -153,9 +148,7 @@ static void record(const eg_group_lookup *l, const char *object_id, const eg_pri
                                .resource = eg_str_of(resource), .error = e, .details = details};
     eg_metric_add(EG_METRIC_GROUP_LOOKUPS, 1);
     eg_metric_add(EG_METRIC_GROUP_LOOKUP_FAILED, e == EG_OK ? 0 : 1);
-    if (l->audit && eg_audit_append(l->audit, &r, recorded, NULL) != EG_OK) {
-        eg_metric_add(EG_METRIC_GROUP_LOOKUP_FAILED, 1);
-    }
+    eg_audit_note(l->audit, &r);
 }
 
 static bool same_groups(const eg_principal *a, const eg_principal *b) {

@@ -164,17 +164,12 @@ static void end_grace(eg_jwks_cache *c) {
     eg_jwk_set_unref(old);
 }
 
-static void recorded(void *ctx, eg_err e) {
-    (void)ctx;
-    (void)e; /* that the log can't be written all requests tell */
-}
-
 /* A provider that is away, one that is back, and other keys than before: each is told once. */
 static void record(const eg_jwks_cache *c, size_t keys, eg_err e) {
     EG_JSON_AUTO details = json_pack("{s:s,s:I}", "discoveryUrl", c->issuer->discovery_url, "keys", (json_int_t)keys);
     const eg_audit_record r = {.tenant = eg_str_of(c->issuer->tenant), .event = "identity.keys.read", .outcome = e == EG_OK ? "allowed" : "failed",
                                .resource = eg_str_of(c->issuer->issuer), .error = e, .details = details};
-    recorded(NULL, c->audit ? eg_audit_append(c->audit, &r, recorded, NULL) : EG_OK);
+    eg_audit_note(c->audit, &r);
 }
 
 /* In the pool. A failed fetch leaves the keys that are there. */

@@ -74,15 +74,10 @@ static eg_err get(const eg_key_mark *m, mark *ret) {
     return EG_OK;
 }
 
-static void recorded(void *ctx, eg_err e) {
-    (void)ctx;
-    (void)e; /* that the log can't be written all requests tell */
-}
-
 static void record(const eg_key_mark *m, const mark *gone) {
     EG_JSON_AUTO details = json_pack("{s:s}", "missing", gone->kid);
     const eg_audit_record r = {.event = "identity.keys.older", .outcome = "failed", .details = details};
-    recorded(NULL, m->audit ? eg_audit_append(m->audit, &r, recorded, NULL) : EG_OK);
+    eg_audit_note(m->audit, &r);
 }
 
 eg_err eg_key_mark_put(const eg_key_mark *m, eg_str json, eg_problem *p) {

@@ -55,6 +55,9 @@ void eg_audit_close(eg_audit *a);     /* all that was accepted is in a checkpoin
 /* First way in: the journal. done(ctx, err) runs in the journal's thread once the record is durable (or failed:
  * EG_ERR_AUDIT_UNAVAILABLE, and the request must then be answered 503). Bounded queue: EG_ERR_BUSY when full. */
 eg_err eg_audit_append(eg_audit *a, const eg_audit_record *r, void (*done)(void *ctx, eg_err e), void *ctx) EG_MUST_CHECK;
+/* The same where nobody waits for it and nothing depends on it: that it failed counts in embergate_audit_failed_total, and is told to who wants to try again.
+ * audit NULL: no record is made. Never blocks. */
+eg_err eg_audit_note(eg_audit *a, const eg_audit_record *r);
 /* The same, waiting; not on a worker. */
 eg_err eg_audit_append_wait(eg_audit *a, const eg_audit_record *r) EG_MUST_CHECK;
 /* Second way in: the record as a step of a durable transaction (the outbox). The record is encoded now, into arena memory;
