@@ -84,6 +84,7 @@ static eg_err recover(eg_audit *a, eg_problem *p) {
     if (e != EG_OK) {
         return eg_fail(p, e, "The audit journal can't be put into the logs: %s.", eg_err_code(e));
     }
+    EG_TRY(eg_recall(a, p));
     EG_TRY(eg_publish(a, p));
     a->next_seq = a->integrated_seq + 1;
     return eg_journal_create(a->dir_fd, a->journal_bytes, &a->journal, p);

@@ -67,29 +67,35 @@ eg_err eg_checkpoint_parse(eg_str note, eg_checkpoint *ret) {
 }
 
 /* One line "— name base64", of which other signers' are passed over. */
-static bool line_verifies(eg_str line, const eg_checkpoint *c, const eg_verifier_key *k) {
-    uint8_t blob[4 + 64];
+static bool line_verifies(eg_str line, const eg_checkpoint *c, const eg_verifier_key *k, uint8_t blob[4 + 64]) {
     size_t n = 0;
     if (!eg_str_starts(line, DASH)) {
         return false;
     }
     line = (eg_str){line.ptr + sizeof DASH - 1, line.len - (sizeof DASH - 1)};
     eg_str name = eg_str_cut(&line, ' ');
-    return line.ptr && eg_str_is(name, k->name) && eg_unbase64(line, blob, sizeof blob, &n) == EG_OK && n == sizeof blob &&
+    return line.ptr && eg_str_is(name, k->name) && eg_unbase64(line, blob, 4 + 64, &n) == EG_OK && n == 4 + 64 &&
            memcmp(blob, k->id, 4) == 0 && eg_ed25519_verify(k->public_key, eg_str_bytes(c->body), blob + 4) == EG_OK;
 }
 
-eg_err eg_checkpoint_verify(const eg_checkpoint *c, const eg_verifier_key *k) {
+eg_err eg_checkpoint_signature(const eg_checkpoint *c, const eg_verifier_key *k, uint8_t ret[64]) {
+    uint8_t blob[4 + 64];
     if (strcmp(c->origin, k->name) != 0) {
         return EG_ERR_CORRUPT;
     }
     eg_str rest = c->signatures;
     while (rest.ptr && rest.len > 0) {
-        if (line_verifies(eg_str_cut(&rest, '\n'), c, k)) {
+        if (line_verifies(eg_str_cut(&rest, '\n'), c, k, blob)) {
+            memcpy(ret, blob + 4, 64);
             return EG_OK;
         }
     }
     return EG_ERR_CORRUPT;
+}
+
+eg_err eg_checkpoint_verify(const eg_checkpoint *c, const eg_verifier_key *k) {
+    uint8_t unused[64];
+    return eg_checkpoint_signature(c, k, unused);
 }
 
 eg_err eg_verifier_key_write(eg_str origin, const uint8_t public_key[32], eg_buf *ret) {

@@ -28,6 +28,8 @@ eg_err eg_checkpoint_note(eg_str body, eg_str origin, const uint8_t public_key[3
 eg_err eg_checkpoint_parse(eg_str note, eg_checkpoint *ret) EG_MUST_CHECK;
 /* EG_ERR_CORRUPT unless the origin is the key's name and a signature of the key is there and right. */
 eg_err eg_checkpoint_verify(const eg_checkpoint *c, const eg_verifier_key *k) EG_MUST_CHECK;
+/* The same, and that signature. */
+eg_err eg_checkpoint_signature(const eg_checkpoint *c, const eg_verifier_key *k, uint8_t ret[64]) EG_MUST_CHECK;
 
 eg_err eg_verifier_key_write(eg_str origin, const uint8_t public_key[32], eg_buf *ret); /* without newline */
 eg_err eg_verifier_key_parse(eg_str text, eg_verifier_key *ret) EG_MUST_CHECK;          /* EG_ERR_INVALID */

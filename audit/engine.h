@@ -75,6 +75,8 @@ struct eg_audit {
     bool sequencer_stopping;
     pthread_t sequencer_thread;
     bool sequencer_started;
+    size_t forgotten;            /* logs of which the keeper had forgotten its last signature, at the start */
+
     int64_t last_failures_ns;    /* the sequencer's */
     int64_t unsigned_since_ns;   /* the sequencer's; 0 = every checkpoint is signed */
 
@@ -96,9 +98,21 @@ void *eg_sequencer_run(void *audit); /* the sequencer thread */
 /* batch.c: one step of that. *ret_more: something is left. */
 eg_err eg_batch_integrate(eg_audit *a, bool *ret_more) EG_MUST_CHECK;
 
+/* recall.c: at the start, before anything is signed. A keeper that has forgotten what it signed is recorded, then told; EG_ERR_CORRUPT when it has signed a fork. */
+eg_err eg_recall(eg_audit *a, eg_problem *p) EG_MUST_CHECK;
+
 /* publish.c: signs and writes the checkpoint of each log that has grown. */
 eg_err eg_publish(eg_audit *a, eg_problem *p) EG_MUST_CHECK;
-/* Size that the log's checkpoint file says; 0 when there is none, or none of this log. */
+/* What the log's checkpoint file says, whatever the log is: false when there is none, or none that the keeper signed for it. */
+typedef struct eg_published {
+    eg_buf note;
+    eg_checkpoint checkpoint;  /* views into note */
+    uint8_t signature[64];
+} eg_published;
+static inline void eg_published_init(eg_published *p) { *p = (eg_published){.signature = {0}}; eg_buf_init(&p->note, EG_CHECKPOINT_MAX); }
+static inline void eg_published_done(eg_published *p) { eg_buf_done(&p->note); }
+bool eg_published_read(const eg_log *g, eg_published *ret);
+/* Its size; 0 also when the log has other entries than it says. */
 uint64_t eg_published_size(const eg_log *g);
 
 #endif

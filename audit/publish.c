@@ -5,19 +5,23 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-uint64_t eg_published_size(const eg_log *g) {
-    EG_CLEANUP(eg_buf_done) eg_buf note;
-    eg_buf_init(&note, EG_CHECKPOINT_MAX);
-    eg_checkpoint c;
-    eg_verifier_key k = {0};
+bool eg_published_read(const eg_log *g, eg_published *ret) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
+    eg_verifier_key k = {0};
     eg_buf_init(&text, 1024);
-    if (eg_file_read(g->dir_fd, "checkpoint", EG_CHECKPOINT_MAX, &note, NULL) != EG_OK || eg_checkpoint_parse(eg_buf_str(&note), &c) != EG_OK ||
-        eg_verifier_key_write(eg_str_of(g->origin), g->public_key, &text) != EG_OK || eg_verifier_key_parse(eg_buf_str(&text), &k) != EG_OK ||
-        eg_checkpoint_verify(&c, &k) != EG_OK || c.size > g->size || (c.size == g->size && memcmp(c.root, g->root, sizeof c.root) != 0)) {
+    return eg_file_read(g->dir_fd, "checkpoint", EG_CHECKPOINT_MAX, &ret->note, NULL) == EG_OK && eg_checkpoint_parse(eg_buf_str(&ret->note), &ret->checkpoint) == EG_OK &&
+           eg_verifier_key_write(eg_str_of(g->origin), g->public_key, &text) == EG_OK && eg_verifier_key_parse(eg_buf_str(&text), &k) == EG_OK &&
+           eg_checkpoint_signature(&ret->checkpoint, &k, ret->signature) == EG_OK;
+}
+
+uint64_t eg_published_size(const eg_log *g) {
+    EG_CLEANUP(eg_published_done) eg_published now;
+    eg_published_init(&now);
+    const eg_checkpoint *c = &now.checkpoint;
+    if (!eg_published_read(g, &now) || c->size > g->size || (c->size == g->size && memcmp(c->root, g->root, sizeof c->root) != 0)) {
         return 0;
     }
-    return c.size;
+    return c->size;
 }
 
 static eg_err sign(const eg_audit *a, eg_log *g, eg_problem *p) {

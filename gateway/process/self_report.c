@@ -47,6 +47,14 @@ void eg_self_report_digest_begun(eg_audit *a) {
     }
 }
 
+void eg_self_report_forgotten(const eg_audit *a) {
+    char text[24];
+    (void)snprintf(text, sizeof text, "%zu", eg_audit_forgotten(a));
+    if (eg_audit_forgotten(a) > 0) {
+        eg_log(EG_LOG_ERROR, "audit.checkpoint_forgotten", "logs", text, NULL);
+    }
+}
+
 void eg_self_report_tick(eg_self_report *r, eg_audit *a, int64_t mono_ns) {
     const int64_t now = eg_metric_get(EG_METRIC_DESCRIPTORS_SHORT);
     if (now != r->told && mono_ns >= r->next_ns) {

@@ -15,6 +15,9 @@ void eg_self_report_clock(eg_audit *a, int64_t seconds);
 void eg_self_report_older(eg_audit *a, const char *database);
 void eg_self_report_digest_begun(eg_audit *a);
 
+/* What the audit log has recorded when it was opened: a keeper that had forgotten its signatures. */
+void eg_self_report_forgotten(const eg_audit *a);
+
 /* Connections that had to wait because there was no descriptor, added up: event server.descriptors.short, at once and then once a minute at most. */
 typedef struct eg_self_report {
     int64_t told;       /* of the metric, when last told */

@@ -95,6 +95,7 @@ static eg_err open_audit(gateway *g, eg_problem *p) {
     }
     eg_audit_options o = {.dir = g->plan->audit, .kv = g->kv, .committer = g->committer, .keys = g->keys, .clock = &eg_clock_system, .origin = origin.ptr};
     EG_TRY(eg_audit_open(&o, &g->audit, p));
+    eg_self_report_forgotten(g->audit);
     return eg_store_digest_watch_start(g->kv, g->audit, g->digest_counted, &g->digest_watch, p);
 }
 

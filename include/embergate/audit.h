@@ -78,6 +78,9 @@ void eg_audit_count_denial(eg_audit *a, eg_err e, eg_str source_address, eg_str 
 bool eg_audit_access(eg_audit *a, const eg_audit_record *r);
 void eg_audit_access_close(eg_audit *a, eg_str job);
 
+/* Of how many logs the keeper had forgotten its last signature when they were opened: an older copy of its files was put back. Each is a record. */
+size_t eg_audit_forgotten(const eg_audit *a);
+
 /* True while records can be made durable; false = fail closed (healthz says so). */
 bool eg_audit_healthy(const eg_audit *a);
 

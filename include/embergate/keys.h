@@ -36,6 +36,13 @@ typedef struct eg_fresh_key {
 } eg_fresh_key;
 #define EG_FRESH_KEYS_MAX 64
 
+/* A checkpoint as the keeper signed it once. */
+typedef struct eg_signed_checkpoint {
+    eg_str origin;
+    eg_str body;
+    uint8_t signature[64];
+} eg_signed_checkpoint;
+
 /* All block (pool threads only), are thread-safe, and fail with EG_ERR_KEEPER when the keeper is away, EG_ERR_KEY_DESTROYED when
  * the tenant's key was destroyed, EG_ERR_CORRUPT when a wrapped key was tampered with or is bound to something else. */
 typedef struct eg_keys {
@@ -54,6 +61,9 @@ typedef struct eg_keys {
     eg_err (*list_token_keys)(void *ctx, eg_buf *ret_json);
     /* Ed25519 over a checkpoint body; refuses a body whose first line is not the log's origin, or whose size went back. */
     eg_err (*sign_checkpoint)(void *ctx, eg_str origin, eg_str body, uint8_t ret_sig[64]);
+    /* Shows the keeper what it signed: *ret_forgotten when it remembers less, as with an older copy of its files, and with `remember` it then remembers this, durably. EG_ERR_INVALID
+     * when it never signed it, EG_ERR_CORRUPT when what it remembers is of the same size and another root. */
+    eg_err (*recall_checkpoint)(void *ctx, const eg_signed_checkpoint *c, bool remember, bool *ret_forgotten);
     eg_err (*log_public_key)(void *ctx, eg_str origin, uint8_t ret_pub[32]);
 
     /* Like new_data_key, under a named key. EG_ERR_NOT_FOUND: the tenant has no such key. */

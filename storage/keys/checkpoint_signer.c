@@ -4,7 +4,6 @@
 #include "keeper_file.h"
 
 #include <embergate/encoding.h>
-#include <embergate/keys.h>
 
 #include <stdio.h>
 
@@ -90,33 +89,60 @@ static eg_err remember(const eg_checkpoint_signer *s, const char *file, eg_str o
     return eg_keeper_file_write(s->dir_fd, file, EG_KEEPER_CHECKPOINT, eg_str_bytes(eg_buf_str(&sealed)), NULL);
 }
 
-eg_err eg_checkpoint_sign(const eg_checkpoint_signer *s, eg_str origin, eg_str body, uint8_t ret_sig[64]) {
-    uint64_t size = 0;
-    uint8_t state[STATE_LEN];
-    uint8_t last[STATE_LEN];
-    bool signed_before = false;
+/* What a body says beside what is remembered of its origin. */
+typedef struct standing {
     char file[EG_KEEPER_NAME_MAX];
-    if (!origin_valid(origin)) {
-        return EG_ERR_INVALID;
+    uint8_t said[STATE_LEN];
+    uint64_t size;
+    uint64_t before;     /* 0 when nothing was signed */
+    bool signed_before;
+    bool same;
+} standing;
+
+/* EG_ERR_CORRUPT for a fork. */
+static eg_err stand(const eg_checkpoint_signer *s, eg_str origin, eg_str body, standing *ret) {
+    standing t = {.size = 0};
+    uint8_t last[STATE_LEN] = {0};
+    EG_TRY(origin_valid(origin) ? parse(origin, body, &t.size, t.said + 8) : EG_ERR_INVALID);
+    eg_put_u64(t.said, t.size);
+    state_file(origin, t.file);
+    EG_TRY(last_signed(s, t.file, origin, last, &t.signed_before));
+    t.before = eg_get_u64(last);
+    t.same = t.signed_before && memcmp(t.said, last, STATE_LEN) == 0;
+    *ret = t;
+    return t.signed_before && t.size == t.before && !t.same ? EG_ERR_CORRUPT : EG_OK;
+}
+
+eg_err eg_checkpoint_sign(const eg_checkpoint_signer *s, eg_str origin, eg_str body, uint8_t ret_sig[64]) {
+    standing t;
+    EG_TRY(stand(s, origin, body, &t));
+    if (t.size < t.before) {
+        return EG_ERR_CORRUPT;
     }
-    EG_TRY(parse(origin, body, &size, state + 8));
-    eg_put_u64(state, size);
-    state_file(origin, file);
-    EG_TRY(last_signed(s, file, origin, last, &signed_before));
-    if (signed_before) {
-        uint64_t before = eg_get_u64(last);
-        if (size < before || (size == before && memcmp(state, last, STATE_LEN) != 0)) {
-            return EG_ERR_CORRUPT;
-        }
-    }
-    if (!signed_before || memcmp(state, last, STATE_LEN) != 0) {
-        EG_TRY(remember(s, file, origin, state));
+    if (!t.same) {
+        EG_TRY(remember(s, t.file, origin, t.said));
     }
     uint8_t seed[32];
     EG_TRY(origin_seed(s, origin, seed));
     eg_err e = eg_ed25519_sign(seed, eg_str_bytes(body), ret_sig);
     eg_cleanse(seed, sizeof seed);
     return e;
+}
+
+eg_err eg_checkpoint_recall(const eg_checkpoint_signer *s, const eg_signed_checkpoint *c, bool remember_it, bool *ret_forgotten) {
+    uint8_t pub[32];
+    standing t;
+    EG_TRY(eg_checkpoint_public_key(s, c->origin, pub));
+    if (eg_ed25519_verify(pub, eg_str_bytes(c->body), c->signature) != EG_OK) {
+        return EG_ERR_INVALID;
+    }
+    EG_TRY(stand(s, c->origin, c->body, &t));
+    const bool forgotten = !t.signed_before || t.size > t.before;
+    if (forgotten && remember_it) {
+        EG_TRY(remember(s, t.file, c->origin, t.said));
+    }
+    *ret_forgotten = forgotten;
+    return EG_OK;
 }
 
 /* An origin has no blanks, so that no checkpoint begins as a statement does. */

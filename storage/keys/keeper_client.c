@@ -147,6 +147,21 @@ static eg_err sign_checkpoint(void *ctx, eg_str origin, eg_str body, uint8_t ret
     return take_exact(&in, ret_sig, 64);
 }
 
+static eg_err recall_checkpoint(void *ctx, const eg_signed_checkpoint *c, bool remember, bool *ret_forgotten) {
+    EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
+    begin(&m, EG_KEEPER_MSG_RECALL_CHECKPOINT, c->origin, c->body);
+    eg_ipc_put(&m, (eg_bytes){c->signature, sizeof c->signature});
+    eg_ipc_put_u64(&m, remember ? 1 : 0);
+    EG_TRY(call(ctx, &m));
+    eg_ipc_reader in = eg_ipc_read(&m);
+    uint64_t forgotten = 0;
+    if (eg_ipc_take_u64(&in, &forgotten) != EG_OK || forgotten > 1) {
+        return EG_ERR_KEEPER;
+    }
+    *ret_forgotten = forgotten == 1;
+    return EG_OK;
+}
+
 static eg_err log_public_key(void *ctx, eg_str origin, uint8_t ret_pub[32]) {
     EG_CLEANUP(eg_ipc_msg_done) eg_ipc_msg m;
     begin(&m, EG_KEEPER_MSG_LOG_PUBLIC_KEY, origin, (eg_str){NULL, 0});
@@ -295,6 +310,7 @@ eg_err eg_keeper_client_new(const char *socket_path, eg_keys **ret) {
         .rotate_token_key = rotate_token_key,
         .list_token_keys = list_token_keys,
         .sign_checkpoint = sign_checkpoint,
+        .recall_checkpoint = recall_checkpoint,
         .log_public_key = log_public_key,
         .new_data_key_under = new_data_key_under,
         .new_data_keys = new_data_keys,

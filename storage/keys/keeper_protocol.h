@@ -21,7 +21,8 @@
     X(NEW_DATA_KEYS, 15, "new_data_keys", 8192)         \
     X(ROTATE_TOKEN_KEY, 16, "rotate_token_key", 64)     \
     X(LIST_TOKEN_KEYS, 17, "list_token_keys", 0)        \
-    X(INSTALLATION_KEY, 18, "installation_key", 512)
+    X(INSTALLATION_KEY, 18, "installation_key", 512)    \
+    X(RECALL_CHECKPOINT, 19, "recall_checkpoint", 2048 + 512)
 
 enum {
 #define X(id, number, name, max) EG_KEEPER_MSG_##id = number,

@@ -89,6 +89,26 @@ static eg_err on_SIGN_CHECKPOINT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply
     return sign(ctx, ((const eg_keys *)ctx)->sign_checkpoint, in, reply);
 }
 
+static eg_err on_RECALL_CHECKPOINT(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
+    (void)p;
+    const eg_keys *keys = ctx;
+    eg_signed_checkpoint c = {.signature = {0}};
+    eg_bytes sig;
+    uint64_t remember = 0;
+    bool forgotten = false;
+    EG_TRY(take_str(in, &c.origin));
+    EG_TRY(take_str(in, &c.body));
+    EG_TRY(eg_ipc_take(in, &sig));
+    EG_TRY(eg_ipc_take_u64(in, &remember));
+    EG_TRY(finished(in));
+    if (sig.len != sizeof c.signature || remember > 1) {
+        return EG_ERR_INVALID;
+    }
+    memcpy(c.signature, sig.ptr, sig.len);
+    EG_TRY(keys->recall_checkpoint(keys->ctx, &c, remember == 1, &forgotten));
+    return eg_ipc_put_u64(reply, forgotten ? 1 : 0);
+}
+
 static eg_err on_LOG_PUBLIC_KEY(void *ctx, eg_ipc_reader *in, eg_ipc_msg *reply, eg_problem *p) {
     (void)p;
     const eg_keys *keys = ctx;

@@ -374,6 +374,15 @@ static eg_err sign_checkpoint(void *ctx, eg_str origin, eg_str body, uint8_t ret
     return e;
 }
 
+static eg_err recall_checkpoint(void *ctx, const eg_signed_checkpoint *c, bool remember, bool *ret_forgotten) {
+    eg_keeper_store *s = ctx;
+    eg_checkpoint_signer signer = checkpoint_signer(s);
+    pthread_mutex_lock(&s->checkpoint_lock);
+    eg_err e = eg_checkpoint_recall(&signer, c, remember, ret_forgotten);
+    pthread_mutex_unlock(&s->checkpoint_lock);
+    return e;
+}
+
 static eg_err log_public_key(void *ctx, eg_str origin, uint8_t ret_pub[32]) {
     eg_checkpoint_signer signer = checkpoint_signer(ctx);
     return eg_checkpoint_public_key(&signer, origin, ret_pub);
@@ -406,6 +415,7 @@ eg_keys eg_keeper_store_ops(eg_keeper_store *s) {
         .rotate_token_key = rotate_token_key,
         .list_token_keys = list_token_keys,
         .sign_checkpoint = sign_checkpoint,
+        .recall_checkpoint = recall_checkpoint,
         .log_public_key = log_public_key,
         .new_data_key_under = new_data_key_under,
         .new_data_keys = new_data_keys,

@@ -118,6 +118,16 @@ def older_signing_keys_are_ended(g):
     assert [r["outcome"] for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "identity.keys.older"] == ["failed"]
 
 
+def forgotten_signatures_are_told(g):
+    """The log's published checkpoint remembers for the keeper; that it had to stands in the log, once."""
+    since = os.path.getsize(g.log_path)
+    nothing_is_taken_back(g)
+    assert g.wait_for_log('"audit.checkpoint_forgotten"', since)
+    nothing_is_taken_back(g)
+    told = [r for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "audit.checkpoint.forgotten"]
+    assert [r["outcome"] for r in told] == ["failed"] and re.fullmatch(r"/providers/Embergate/auditLogs/(server|[-0-9a-f]{36})", told[0]["resource"]), told
+
+
 HOW = [
     (r"gateway/db/data\.mdb", lambda g, at: refused(g, "is older than its log")),
     (r"gateway/db/log\.\d", lambda g, at: nothing_is_taken_back(g)),
@@ -127,8 +137,7 @@ HOW = [
     (r"gateway/audit/[^/]+/audit-key\.wrapped", lambda g, at: nothing_is_taken_back(g)),  # the same key under an older version of the tenant's
     (r"profiles/bystander\.json", lambda g, at: secret_is_refused(g)),
     (r"keeper/token-signing\.key", lambda g, at: older_signing_keys_are_ended(g)),
-    # docs/THREAT-MODEL.md, "Rollback": nobody remembers these for the keeper.
-    (r"keeper/checkpoints/\w+\.state", lambda g, at: nothing_is_taken_back(g)),
+    (r"keeper/checkpoints/\w+\.state", lambda g, at: forgotten_signatures_are_told(g)),
 ]
 
 

@@ -110,6 +110,10 @@ static eg_err pass_checkpoint(void *ctx, eg_str origin, eg_str body, uint8_t ret
     stage *at = ctx;
     return at->f->keys->sign_checkpoint(at->f->keys->ctx, origin, body, ret_sig);
 }
+static eg_err pass_recall(void *ctx, const eg_signed_checkpoint *c, bool remember, bool *ret_forgotten) {
+    stage *at = ctx;
+    return at->f->keys->recall_checkpoint(at->f->keys->ctx, c, remember, ret_forgotten);
+}
 static eg_err pass_log_key(void *ctx, eg_str origin, uint8_t ret_pub[32]) {
     stage *at = ctx;
     return at->f->keys->log_public_key(at->f->keys->ctx, origin, ret_pub);
@@ -151,7 +155,8 @@ static void open_rooms(void) {
     eg_problem p = {0};
     char path[128];
     snprintf(path, sizeof path, "%s/audit", the_stage->f->dir);
-    the_stage->keys = (eg_keys){.ctx = the_stage, .new_data_key = failing_data_key, .unwrap = pass_unwrap, .sign_checkpoint = pass_checkpoint, .log_public_key = pass_log_key};
+    the_stage->keys = (eg_keys){.ctx = the_stage, .new_data_key = failing_data_key, .unwrap = pass_unwrap, .sign_checkpoint = pass_checkpoint, .recall_checkpoint = pass_recall,
+                                .log_public_key = pass_log_key};
     eg_audit_options ao = {.dir = path, .kv = the_stage->f->kv, .committer = the_stage->f->committer, .keys = &the_stage->keys, .clock = &eg_clock_system, .origin = "test/log", .journal_bytes = 1 << 20,
                            .checkpoint_ms = 50};
     assert_int_equal(eg_audit_open(&ao, &the_stage->audit, &p), EG_OK);

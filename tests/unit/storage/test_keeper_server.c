@@ -80,12 +80,27 @@ static void the_client_has_the_same_keys(void **state) {
     assert_true(eg_str_eq(eg_buf_str(&a), eg_buf_str(&b)));
     assert_int_equal(k->sign_token(k->ctx, EG_LIT("{}"), &a), EG_ERR_INVALID);
     eg_buf body;
+    char path[256];
     uint8_t sig[64];
     uint8_t pub[32];
     checkpoint_body(&body, "o", 4, 0);
     assert_int_equal(k->sign_checkpoint(k->ctx, EG_LIT("o"), eg_buf_str(&body), sig), EG_OK);
     assert_int_equal(k->log_public_key(k->ctx, EG_LIT("o"), pub), EG_OK);
     assert_int_equal(eg_ed25519_verify(pub, eg_str_bytes(eg_buf_str(&body)), sig), EG_OK);
+    eg_signed_checkpoint last = {.origin = EG_LIT("o"), .body = eg_buf_str(&body)};
+    bool forgotten = true;
+    memcpy(last.signature, sig, sizeof sig);
+    assert_int_equal(k->recall_checkpoint(k->ctx, &last, false, &forgotten), EG_OK);
+    assert_false(forgotten);
+    last.signature[0] ^= 1;
+    assert_int_equal(k->recall_checkpoint(k->ctx, &last, false, &forgotten), EG_ERR_INVALID);
+    last.signature[0] ^= 1;
+    snprintf(path, sizeof path, "%s/checkpoints/65c74c15a686187bb6bbf9958f494fc6.state", f->dir); /* SHA-256 of "o" */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(k->recall_checkpoint(k->ctx, &last, true, &forgotten), EG_OK);
+    assert_true(forgotten);
+    assert_int_equal(k->recall_checkpoint(k->ctx, &last, true, &forgotten), EG_OK);
+    assert_false(forgotten);
     eg_buf_done(&body);
     eg_buf_done(&a);
     eg_buf_done(&b);
