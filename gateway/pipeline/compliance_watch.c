@@ -183,7 +183,7 @@ eg_policy *eg_compliance_watch_policy(eg_compliance_watch *w) {
 typedef struct telling {
     const eg_policy *policy;
     eg_str scope;
-    const eg_resource *resource;
+    eg_resource resource;        /* the one that is told of */
     size_t told;                 /* resources so far */
     eg_compliance_fn fn;
     void *ctx;
@@ -191,7 +191,7 @@ typedef struct telling {
 
 static void tell_one(void *ctx, const eg_compliance *c) {
     const telling *t = ctx;
-    t->fn(t->ctx, t->resource, c);
+    t->fn(t->ctx, &t->resource, c);
 }
 
 static bool lies_at(eg_str id, eg_str scope) {
@@ -200,11 +200,10 @@ static bool lies_at(eg_str id, eg_str scope) {
 
 static void tell_resource(void *ctx, const eg_resource *r) {
     telling *t = ctx;
-    eg_resource numbered = *r;
-    numbered.number = ++t->told;
-    t->resource = &numbered;
+    t->resource = *r;
+    t->resource.number = ++t->told;
     if (lies_at(r->id, t->scope)) {
-        eg_policy_compliance(t->policy, &numbered, tell_one, t);
+        eg_policy_compliance(t->policy, &t->resource, tell_one, t);
     }
 }
 

@@ -164,17 +164,18 @@ eg_err eg_encryption_container(eg_request *rq, const eg_target *d, eg_bytes *ret
     if (deny.len > 0 && !eg_str_ieq(deny, EG_LIT("true")) && !eg_str_ieq(deny, EG_LIT("false"))) {
         return bad(rq, "x-ms-deny-encryption-scope-override", "is neither true nor false");
     }
+    const eg_container_asked made = {d->container, scope, eg_str_ieq(deny, EG_LIT("true"))};
     if (scope.len == 0) {
-        return deny.len > 0 ? bad(rq, "x-ms-default-encryption-scope", "is missing") : comply_container(rq, d, &(eg_container_asked){d->container, scope, false});
+        return deny.len > 0 ? bad(rq, "x-ms-default-encryption-scope", "is missing") : comply_container(rq, d, &made);
     }
     const eg_err e = eg_scope_use(d->store, d->account, scope, &x);
     if (e != EG_OK) {
         return eg_encryption_problem(rq, e);
     }
-    EG_TRY(comply_container(rq, d, &(eg_container_asked){d->container, scope, eg_str_ieq(deny, EG_LIT("true"))}));
+    EG_TRY(comply_container(rq, d, &made));
     eg_compliance_found found;
     EG_TRY(denied_by(rq, &found, eg_scope_comply(d->store, d->account, &x, &found, &rq->problem)));
-    const eg_str text = eg_arena_printf(rq->arena, "%s%.*s", eg_str_ieq(deny, EG_LIT("true")) ? "!" : "", EG_FMT(scope));
+    const eg_str text = eg_arena_printf(rq->arena, "%s%.*s", made.deny ? "!" : "", EG_FMT(scope));
     *ret = eg_str_bytes(text);
     return text.ptr ? EG_OK : EG_ERR_NO_MEMORY;
 }
