@@ -1,9 +1,12 @@
 /* Errors in the shape of the API that was spoken to. */
+#include <embergate/clock.h>
 #include <embergate/http.h>
 
 #include <stdio.h>
 
 #define BODY_MAX ((size_t)4096)
+#define MESSAGE_MAX 640
+#define TRACE_MAX 80 /* two lines: RequestId, Time */
 #define REALM "embergate"
 
 /* What is said when nobody said more. */
@@ -34,7 +37,7 @@ static const char *const sentences[EG_CAT_COUNT] = {
 typedef struct answer {
     eg_err code;
     const char *wire;   /* code in the body */
-    char message[640];
+    char message[MESSAGE_MAX + TRACE_MAX];
 } answer;
 
 /* What both storage protocols have, and the Blob API calls otherwise. A sentence stands here when the other's names the wrong thing. */
@@ -54,12 +57,20 @@ static const struct {
 static void fill_message(const eg_request *rq, const eg_problem *p, answer *a) {
     eg_category cat = eg_err_category(a->code);
     if (cat == EG_CAT_INTERNAL) {
-        snprintf(a->message, sizeof a->message, "%s Request id: %s.", sentences[cat], rq->request_id);
+        snprintf(a->message, MESSAGE_MAX, "%s Request id: %s.", sentences[cat], rq->request_id);
     } else if (!p || p->message[0] == '\0') {
-        snprintf(a->message, sizeof a->message, "%s", sentences[cat]);
+        snprintf(a->message, MESSAGE_MAX, "%s", sentences[cat]);
     } else {
-        snprintf(a->message, sizeof a->message, "%s%s%s", p->message, p->hint[0] ? " " : "", p->hint);
+        snprintf(a->message, MESSAGE_MAX, "%s%s%s", p->message, p->hint[0] ? " " : "", p->hint);
     }
+}
+
+/* The SDKs show what stands in the body, and no header: without it nobody could say which request it was. */
+static void add_trace(const eg_request *rq, answer *a) {
+    char time[EG_RFC3339_LEN];
+    const size_t n = strlen(a->message);
+    eg_time_rfc3339(rq->received_ns, time);
+    snprintf(a->message + n, sizeof a->message - n, "\nRequestId:%s\nTime:%s", rq->request_id, time);
 }
 
 static eg_err add_json(json_t *taken, eg_buf *ret) {
@@ -128,7 +139,7 @@ static const struct {
     eg_err (*body)(const answer *a, eg_buf *ret);
     const char *type;
     const char *id_header;      /* where the request id goes */
-    bool error_header;          /* x-ms-error-code, as Azure Storage has it */
+    bool storage;               /* x-ms-error-code, and a message that ends with id and time, as Azure Storage has them */
     bool basic;                 /* challenge for Basic (RFC 6749 section 5.2) instead of Bearer */
 } shapes[EG_SURFACE_COUNT] = {
     [EG_SURFACE_OPS] = {body_azure, "application/json", "x-ms-request-id", false, false},
@@ -166,7 +177,7 @@ static void add_headers(eg_request *rq, const answer *a) {
         (void)eg_response_header(rq, "Content-Type", "%s", shapes[rq->surface].type);
     }
     (void)eg_response_header(rq, shapes[rq->surface].id_header, "%s", rq->request_id);
-    if (shapes[rq->surface].error_header) {
+    if (shapes[rq->surface].storage) {
         (void)eg_response_header(rq, "x-ms-error-code", "%s", a->wire);
     }
     if (cat == EG_CAT_UNAUTHENTICATED) {
@@ -205,6 +216,9 @@ void eg_respond_problem(eg_request *rq, eg_err e, const eg_problem *p) {
     r->has_source = false;
     r->head_length = -1;
     add_headers(rq, &a);
+    if (shapes[rq->surface].storage) {
+        add_trace(rq, &a);
+    }
     eg_buf_done(&r->owned);
     eg_buf_init(&r->owned, BODY_MAX);
     /* RFC 9110 section 15.4.5: a 304 has no content. */

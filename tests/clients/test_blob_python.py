@@ -21,6 +21,10 @@ def code(expected, status=None):
     return lambda e: getattr(e, "error_code", None) == expected and (status is None or e.status_code == status)
 
 
+def names_its_request(e):
+    return f"RequestId:{e.response.headers['x-ms-request-id']}\nTime:20" in str(e)
+
+
 def status(*expected):
     return lambda e: e.status_code in expected
 
@@ -112,6 +116,8 @@ def test_block_blobs(sdk, box):
     blob.delete_blob()
     sdk.equal("Delete Blob", blob.exists(), False)
     with sdk.refused("Delete Blob of none", ResourceNotFoundError, code("BlobNotFound", 404)):
+        blob.delete_blob()
+    with sdk.refused("an error names its request", ResourceNotFoundError, names_its_request):
         blob.delete_blob()
 
 

@@ -16,6 +16,10 @@ def code(expected, status=None):
     return lambda e: getattr(e, "error_code", None) == expected and (status is None or e.status_code == status)
 
 
+def names_its_request(e):
+    return f"RequestId:{e.response.headers['x-ms-request-id']}\nTime:20" in str(e)
+
+
 def status(expected):
     return lambda e: e.status_code == expected
 
@@ -81,6 +85,8 @@ def test_files(sdk, fs):
     sdk.equal("file exists", (file.exists(), fs.get_file_client("files/none").exists()), (True, False))
     file.delete_file()
     sdk.equal("delete a file", file.exists(), False)
+    with sdk.refused("an error names its request", ResourceNotFoundError, names_its_request):
+        file.delete_file()
     with sdk.refused("delete what is gone", ResourceNotFoundError, code("PathNotFound", 404)):
         file.delete_file()
 

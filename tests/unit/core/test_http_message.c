@@ -1,4 +1,5 @@
 /* Checks what handlers answer with: headers that can't be split, bodies that live long enough, errors in each API's shape. covers: http_problem.c principal.c */
+#include <embergate/clock.h>
 #include <embergate/http.h>
 
 #include "check.h"
@@ -119,6 +120,9 @@ static void a_refused_answer_is_not_sent(void **state) {
     assert_int_equal(answered, 1);
 }
 
+#define ID "0f8fad5b-d9cb-469f-a165-70867728950e"
+#define TIME "2026-11-29T15:00:00.123456Z"
+
 static const struct {
     eg_surface surface;
     eg_err error;
@@ -127,11 +131,11 @@ static const struct {
     const char *value;
 } shapes[] = {
     {EG_SURFACE_LIVY, EG_ERR_BATCH_NOT_FOUND, "{\"msg\":\"No <b>.\"}", NULL, NULL},
-    {EG_SURFACE_DFS, EG_ERR_PATH_NOT_FOUND, "{\"error\":{\"code\":\"PathNotFound\",\"message\":\"No <b>.\"}}", "x-ms-error-code", "PathNotFound"},
+    {EG_SURFACE_DFS, EG_ERR_PATH_NOT_FOUND, "{\"error\":{\"code\":\"PathNotFound\",\"message\":\"No <b>.\\nRequestId:" ID "\\nTime:" TIME "\"}}", "x-ms-error-code", "PathNotFound"},
     {EG_SURFACE_BLOB, EG_ERR_MD5_MISMATCH,
-     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>Md5Mismatch</Code><Message>No &lt;b&gt;.</Message></Error>", "Content-Type", "application/xml"},
+     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>Md5Mismatch</Code><Message>No &lt;b&gt;.\nRequestId:" ID "\nTime:" TIME "</Message></Error>", "Content-Type", "application/xml"},
     {EG_SURFACE_BLOB, EG_ERR_PATH_NOT_FOUND,
-     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>BlobNotFound</Code><Message>The specified blob does not exist.</Message></Error>",
+     "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>BlobNotFound</Code><Message>The specified blob does not exist.\nRequestId:" ID "\nTime:" TIME "</Message></Error>",
      "x-ms-error-code", "BlobNotFound"},
     {EG_SURFACE_ARM, EG_ERR_DENIED_ROLE, "{\"error\":{\"code\":\"AuthorizationFailed\",\"message\":\"No <b>.\"}}", NULL, NULL},
     {EG_SURFACE_OAUTH, EG_ERR_OAUTH_CLIENT, "{\"error\":\"invalid_client\",\"error_description\":\"No <b>.\"}", "WWW-Authenticate", "Basic realm=\"embergate\""},
@@ -145,6 +149,8 @@ static void problems_have_the_shape_of_their_api(void **state) {
     eg_request *rq = *state;
     eg_problem p = {0};
     eg_fail(&p, EG_ERR_INVALID, "No <b>.");
+    memcpy(rq->request_id, ID, sizeof ID);
+    assert_int_equal(eg_time_parse_rfc3339(EG_LIT(TIME), &rq->received_ns), EG_OK);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         rq->surface = shapes[i].surface;
         rq->response.header_count = 0;
