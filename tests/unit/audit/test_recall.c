@@ -43,7 +43,7 @@ static size_t count_records(const bench *b) {
     assert_in_range(c.size, 1, EG_TILE_WIDTH - 1);
     eg_audit_tile_path(EG_TILE_ENTRIES, 0, (unsigned)c.size, path);
     assert_int_equal(eg_file_read(AT_FDCWD, bench_path(b, "server", path), 1 << 20, &bundle, NULL), EG_OK);
-    eg_bytes rest = eg_buf_bytes(&bundle), entry;
+    eg_bytes rest = eg_buf_bytes(&bundle), entry = {NULL, 0};
     while (rest.len > 0) {
         assert_int_equal(eg_audit_bundle_next(&rest, &entry), EG_OK);
         n += memmem(entry.ptr, entry.len, event, sizeof event - 1) && memmem(entry.ptr, entry.len, resource, sizeof resource - 1);
