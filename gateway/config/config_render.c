@@ -16,12 +16,40 @@ static const char *const type_names[] = {
 static bool is_list(const eg_config_row *row) { return row->type == EG_CONFIG_TEXT_LIST || row->type == EG_CONFIG_PATH_LIST; }
 static bool is_number(const eg_config_row *row) { return row->type == EG_CONFIG_UINT || row->type == EG_CONFIG_PORT; }
 
+/* What a reader of YAML 1.1 folds or refuses though it is no ASCII: controls from U+0080 (U+0085 is a line's end), U+2028, U+2029, the byte order mark,
+ * U+FFFE and U+FFFF. How many bytes it has here; 0 for anything else. */
+static size_t escaped_beyond_ascii(const char *z, unsigned *ret_code) {
+    const unsigned char *u = (const unsigned char *)z;
+    if (u[0] == 0xc2 && u[1] >= 0x80 && u[1] < 0xa0) {
+        *ret_code = u[1];
+        return 2;
+    }
+    if (u[0] == 0xe2 && u[1] == 0x80 && (u[2] == 0xa8 || u[2] == 0xa9)) {
+        *ret_code = 0x2000u + (u[2] & 0x3f);
+        return 3;
+    }
+    if (u[0] == 0xef && u[1] == 0xbb && u[2] == 0xbf) {
+        *ret_code = 0xfeff;
+        return 3;
+    }
+    if (u[0] == 0xef && u[1] == 0xbf && u[2] >= 0xbe) {
+        *ret_code = 0xffc0u + (u[2] & 0x3f);
+        return 3;
+    }
+    return 0;
+}
+
 /* YAML's double-quoted form, in which every text can be written. */
 static eg_err add_quoted(eg_buf *b, const char *z) {
     EG_TRY(eg_buf_adds(b, "\""));
     for (; z && *z; z++) {
         unsigned char c = (unsigned char)*z;
-        if (c == '"' || c == '\\') {
+        unsigned code = 0;
+        const size_t n = escaped_beyond_ascii(z, &code);
+        if (n > 0) {
+            EG_TRY(eg_buf_addf(b, "\\u%04x", code));
+            z += n - 1;
+        } else if (c == '"' || c == '\\') {
             EG_TRY(eg_buf_addf(b, "\\%c", c));
         } else if (c < 0x20 || c == 0x7f) {
             EG_TRY(eg_buf_addf(b, "\\x%02x", c));

@@ -251,6 +251,33 @@ static void every_key_and_back(void **state) {
     eg_buf_done(&two);
 }
 
+/* Line ends and other signs that YAML 1.1 folds or refuses come back as they were. */
+static void odd_signs_are_written_so_that_they_are_read(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "a\xe2\x80\xa8 b", "\xe2\x80\xa9", "a\xc2\x85", "\xc2\x80\xc2\x9f", "\xef\xbb\xbfx", "\xef\xbf\xbe\xef\xbf\xbf", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x94\xa5",
+    };
+    eg_config *c = NULL;
+    eg_problem p = {0};
+    assert_int_equal(parse(full, "", &c, &p), EG_OK);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        eg_config *again = NULL;
+        eg_buf b;
+        eg_buf_init(&b, 1 << 20);
+        const char *was = c->tenants[0].name;
+        c->tenants[0].name = names[i];
+        assert_int_equal(eg_config_render(c, &b), EG_OK);
+        c->tenants[0].name = was;
+        if (eg_config_parse(eg_buf_str(&b), "rendered", &again, &p) != EG_OK) {
+            fail_msg("%zu: %s: %s", i, p.where, p.message);
+        }
+        assert_string_equal(again->tenants[0].name, names[i]);
+        eg_config_free(again);
+        eg_buf_done(&b);
+    }
+    eg_config_free(c);
+}
+
 static void half_filled_configurations_render(void **state) {
     (void)state;
     eg_config c = {.state_dir = "/s", .limits = EG_CONFIG_LIMITS_DEFAULT};
@@ -476,7 +503,8 @@ int main(int argc, char **argv) {
         return print_reference();
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(look_ups), cmocka_unit_test(every_key_and_back), cmocka_unit_test(half_filled_configurations_render), cmocka_unit_test(keys),
+        cmocka_unit_test(defaults), cmocka_unit_test(look_ups), cmocka_unit_test(every_key_and_back), cmocka_unit_test(odd_signs_are_written_so_that_they_are_read),
+        cmocka_unit_test(half_filled_configurations_render), cmocka_unit_test(keys),
         cmocka_unit_test(kinds), cmocka_unit_test(values), cmocka_unit_test(rules), cmocka_unit_test(yaml_itself), cmocka_unit_test(files),
         cmocka_unit_test(the_reference_is_current)};
     return cmocka_run_group_tests(tests, NULL, NULL);
