@@ -26,8 +26,21 @@ eg_err eg_waiters_add(eg_waiter **list, size_t *count, void (*later)(void *), vo
     return EG_OK;
 }
 
+/* The last that came is first in a list. */
+static eg_waiter *turned(eg_waiter *list) {
+    eg_waiter *out = NULL;
+    while (list) {
+        eg_waiter *next = list->next;
+        list->next = out;
+        out = list;
+        list = next;
+    }
+    return out;
+}
+
 size_t eg_waiters_call(eg_waiter *list) {
     size_t called = 0;
+    list = turned(list);
     while (list) {
         eg_waiter *next = list->next;
         list->later(list->ctx);

@@ -12,7 +12,7 @@ typedef struct eg_waiter eg_waiter;
 
 /* Adds one to the list, under its owner's lock. *count: of all lists that share the bound. later NULL: nobody waits. EG_ERR_UNAVAILABLE: as many wait already. */
 eg_err eg_waiters_add(eg_waiter **list, size_t *count, void (*later)(void *), void *ctx) EG_MUST_CHECK;
-/* Calls and frees all of a list that was taken from its owner, without the lock. How many there were: the owner takes them off its count. */
+/* Calls, in the order in which they came, and frees all of a list that was taken from its owner, without the lock. How many there were: the owner takes them off its count. */
 size_t eg_waiters_call(eg_waiter *list);
 
 #endif

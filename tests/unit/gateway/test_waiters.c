@@ -29,6 +29,23 @@ static void each_once(void **state) {
     assert_int_equal(eg_waiters_call(NULL), 0);
 }
 
+static int order[3], at;
+static void in_turn(void *ctx) {
+    order[at++] = *(int *)ctx;
+}
+
+static void first_come_first_called(void **state) {
+    (void)state;
+    eg_waiter *list = NULL;
+    size_t count = 0;
+    int numbers[3] = {1, 2, 3};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(eg_waiters_add(&list, &count, in_turn, &numbers[i]), EG_OK);
+    }
+    assert_int_equal(eg_waiters_call(list), 3);
+    assert_true(order[0] == 1 && order[1] == 2 && order[2] == 3);
+}
+
 static void as_many_as_may(void **state) {
     (void)state;
     eg_waiter *list = NULL;
@@ -46,6 +63,6 @@ static void as_many_as_may(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_once), cmocka_unit_test(as_many_as_may)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_once), cmocka_unit_test(first_come_first_called), cmocka_unit_test(as_many_as_may)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
