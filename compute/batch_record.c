@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define VERSION 1
+#define HEAD_MAX ((size_t)64 << 10)
 
 static const char *const state_names[EG_BATCH_STATE_COUNT] = {
     [EG_BATCH_NONE] = "error",   [EG_BATCH_STARTING] = "starting", [EG_BATCH_RUNNING] = "running",
@@ -60,7 +61,7 @@ eg_err eg_batch_record_encode(const eg_batch *b, eg_buf *ret) {
         return EG_ERR_NO_MEMORY;
     }
     eg_buf text;
-    eg_buf_init(&text, 64u << 10);
+    eg_buf_init(&text, HEAD_MAX);
     eg_err e = eg_json_write(head, &text);
     const eg_bytes fields[3] = {eg_buf_bytes(&text), {b->wrapped, b->wrapped_len}, eg_buf_bytes(&b->who)};
     uint8_t version = VERSION;
@@ -154,19 +155,37 @@ static eg_err read_head(const json_t *o, eg_batch *ret) {
     return read_groups(json_object_get(o, "groups"), ret);
 }
 
-eg_err eg_batch_record_decode(eg_str cluster, uint32_t id, eg_bytes value, bool with_request, eg_batch *ret) {
-    if (value.len < 1 || cluster.len >= sizeof ret->cluster) {
+/* Version and head are taken off *rest. */
+static eg_err take_head(eg_bytes *rest, eg_bytes *ret) {
+    if (rest->len < 1) {
         return EG_ERR_CORRUPT;
     }
-    if (value.ptr[0] != VERSION) {
+    if (rest->ptr[0] != VERSION) {
         return EG_ERR_FORMAT_VERSION;
     }
-    eg_bytes rest = {value.ptr + 1, value.len - 1}, head, wrapped, who;
-    EG_TRY(take(&rest, 64u << 10, &head));
+    *rest = (eg_bytes){rest->ptr + 1, rest->len - 1};
+    return take(rest, HEAD_MAX, ret);
+}
+
+/* A quote within a text has a backslash before it, and what writes the head puts no blanks: this is the member and nothing else. */
+eg_err eg_batch_record_is_deleted(eg_bytes value, bool *ret) {
+    static const char member[] = "\"deleted\":true";
+    eg_bytes head;
+    EG_TRY(take_head(&value, &head));
+    *ret = memmem(head.ptr, head.len, member, sizeof member - 1) != NULL;
+    return EG_OK;
+}
+
+eg_err eg_batch_record_decode(eg_str cluster, uint32_t id, eg_bytes value, bool with_request, eg_batch *ret) {
+    eg_bytes rest = value, head, wrapped, who;
+    if (cluster.len >= sizeof ret->cluster) {
+        return EG_ERR_CORRUPT;
+    }
+    EG_TRY(take_head(&rest, &head));
     EG_TRY(take(&rest, EG_WRAPPED_KEY_MAX, &wrapped));
     EG_TRY(take(&rest, 4096, &who));
     EG_JSON_AUTO o = NULL;
-    if (eg_json_parse(eg_bytes_str(head), 64u << 10, &o, NULL) != EG_OK || !json_is_object(o)) {
+    if (eg_json_parse(eg_bytes_str(head), HEAD_MAX, &o, NULL) != EG_OK || !json_is_object(o)) {
         return EG_ERR_CORRUPT;
     }
     eg_batch_done(ret);

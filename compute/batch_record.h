@@ -66,6 +66,9 @@ eg_err eg_batch_record_encode(const eg_batch *b, eg_buf *ret) EG_MUST_CHECK;
  * EG_ERR_FORMAT_VERSION, EG_ERR_CORRUPT. ret was initialised and stays so. */
 eg_err eg_batch_record_decode(eg_str cluster, uint32_t id, eg_bytes value, bool with_request, eg_batch *ret) EG_MUST_CHECK;
 
+/* Whether it is deleted, by a look at its head alone: for the many that a list passes over. Errors as above. */
+eg_err eg_batch_record_is_deleted(eg_bytes value, bool *ret) EG_MUST_CHECK;
+
 /* "batch:{cluster}/{id}": what the wrapped key is bound to. */
 void eg_batch_purpose(const eg_batch *b, char ret[128]);
 /* "{cluster}/{id}" */

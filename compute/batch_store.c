@@ -87,8 +87,25 @@ eg_err eg_batch_store_find(eg_kv_txn *t, eg_str cluster, eg_str id_or_name, bool
     return eg_batch_store_get(t, cluster, id, with_request, ret);
 }
 
-/* One batch for every row whose key begins with `prefix`, until fn says EG_ERR_CANCELLED. */
-static eg_err each(eg_kv_txn *t, eg_bytes prefix, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx) {
+typedef struct walk {
+    eg_err (*look)(void *ctx, eg_bytes record, bool *ret_wanted); /* before the record is read; NULL = all are wanted */
+    eg_err (*fn)(void *ctx, eg_batch *b);
+    void *ctx;
+} walk;
+
+static eg_err one_row(const walk *w, eg_bytes k, eg_bytes v, eg_batch *b) {
+    bool wanted = true;
+    EG_TRY(k.len < 6 ? EG_ERR_CORRUPT : EG_OK);
+    EG_TRY(w->look ? w->look(w->ctx, v, &wanted) : EG_OK);
+    if (!wanted) {
+        return EG_OK;
+    }
+    EG_TRY(eg_batch_record_decode((eg_str){(const char *)k.ptr, k.len - 5}, eg_get_u32(k.ptr + k.len - 4), v, false, b));
+    return w->fn(w->ctx, b);
+}
+
+/* Every row whose key begins with `prefix`, until EG_ERR_CANCELLED is said. */
+static eg_err each(eg_kv_txn *t, eg_bytes prefix, const walk *w) {
     EG_CLEANUP(eg_kv_cursor_close_p) eg_kv_cursor *c = NULL;
     EG_TRY(eg_kv_cursor_open(t, EG_DB_BATCH, prefix, &c));
     eg_batch b;
@@ -99,9 +116,7 @@ static eg_err each(eg_kv_txn *t, eg_bytes prefix, eg_err (*fn)(void *ctx, eg_bat
         if (k.len < prefix.len || (prefix.len && memcmp(k.ptr, prefix.ptr, prefix.len) != 0)) {
             break;
         }
-        e = k.len < 6 ? EG_ERR_CORRUPT : EG_OK;
-        e = e != EG_OK ? e : eg_batch_record_decode((eg_str){(const char *)k.ptr, k.len - 5}, eg_get_u32(k.ptr + k.len - 4), v, false, &b);
-        e = e != EG_OK ? e : fn(ctx, &b);
+        e = one_row(w, k, v, &b);
         if (e != EG_OK) {
             break;
         }
@@ -115,24 +130,31 @@ typedef struct listing {
     uint64_t seen, looked;
 } listing;
 
-static eg_err on_page(void *ctx, eg_batch *b) {
+/* All are counted, few are shown. */
+static eg_err on_page(void *ctx, eg_bytes record, bool *ret_wanted) {
     listing *l = ctx;
     const eg_batch_page *p = l->page;
+    bool deleted = false;
     if (p->look_max && ++l->looked > p->look_max) {
         return EG_ERR_BUSY;
     }
-    if (b->deleted) {
-        return EG_OK;
-    }
-    uint64_t at = l->seen++;
-    return at >= p->from && at - p->from < p->size ? p->fn(p->ctx, b) : EG_OK;
+    EG_TRY(eg_batch_record_is_deleted(record, &deleted));
+    const uint64_t at = l->seen;
+    l->seen += deleted ? 0 : 1;
+    *ret_wanted = !deleted && at >= p->from && at - p->from < p->size;
+    return EG_OK;
+}
+
+static eg_err show(void *ctx, eg_batch *b) {
+    const listing *l = ctx;
+    return l->page->fn(l->page->ctx, b);
 }
 
 eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, const eg_batch_page *page, uint64_t *ret_total) {
     key k;
     EG_TRY(key_of(cluster, (eg_bytes){NULL, 0}, &k));
     listing l = {.page = page};
-    EG_TRY(each(t, view(&k), on_page, &l));
+    EG_TRY(each(t, view(&k), &(walk){on_page, show, &l}));
     *ret_total = l.seen;
     return EG_OK;
 }
@@ -149,7 +171,7 @@ static eg_err on_unsettled(void *ctx, eg_batch *b) {
 
 eg_err eg_batch_store_unsettled(eg_kv_txn *t, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx) {
     filter f = {fn, ctx};
-    return each(t, (eg_bytes){(const uint8_t *)"", 0}, on_unsettled, &f);
+    return each(t, (eg_bytes){(const uint8_t *)"", 0}, &(walk){NULL, on_unsettled, &f});
 }
 
 static eg_err apply_insert(eg_kv_txn *t, void *ctx, eg_problem *p) {

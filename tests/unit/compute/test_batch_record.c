@@ -94,6 +94,28 @@ static void what_is_written_is_read(void **state) {
     eg_buf_done(&out);
 }
 
+/* Whatever stands in the texts beside it. */
+static void deletion_is_seen_in_the_head(void **state) {
+    (void)state;
+    static const char *const names[] = {"nightly", "\"deleted\":true", "x\",\"deleted\":true,\"y", "\\\"deleted\":true", "\"deleted\\\":true"};
+    for (size_t i = 0; i < 2 * sizeof names / sizeof names[0]; i++) {
+        eg_batch b;
+        bool seen = i % 2 == 0;
+        EG_CLEANUP(eg_buf_done) eg_buf out;
+        fill(&b);
+        snprintf(b.name, sizeof b.name, "%s", names[i / 2]);
+        b.deleted = i % 2 == 1;
+        eg_buf_init(&out, EG_BATCH_RECORD_MAX);
+        assert_int_equal(eg_batch_record_encode(&b, &out), EG_OK);
+        assert_int_equal(eg_batch_record_is_deleted(eg_buf_bytes(&out), &seen), EG_OK);
+        assert_int_equal(seen, b.deleted);
+        assert_int_equal(eg_batch_record_is_deleted((eg_bytes){(const uint8_t *)out.ptr, 9}, &seen), EG_ERR_CORRUPT);
+        out.ptr[0] = 2;
+        assert_int_equal(eg_batch_record_is_deleted(eg_buf_bytes(&out), &seen), EG_ERR_FORMAT_VERSION);
+        eg_batch_done(&b);
+    }
+}
+
 /* Every prefix and every flipped byte is refused or read, never more than that. */
 static void damage_is_bounded(void **state) {
     (void)state;
@@ -121,6 +143,6 @@ static void damage_is_bounded(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(damage_is_bounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_written_is_read), cmocka_unit_test(deletion_is_seen_in_the_head), cmocka_unit_test(damage_is_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,6 +166,11 @@ static void changes_and_lists(void **state) {
     assert_int_equal(total, 3);
     assert_int_equal(n, 2);
     n = 0;
+    assert_int_equal(eg_batch_store_list(t, EG_LIT("a"), &(eg_batch_page){0, 1, count, &n}, &total), EG_OK);
+    assert_true(total == 3 && n == 1);
+    assert_int_equal(eg_batch_store_list(t, EG_LIT("a"), &(eg_batch_page){0, 1, count, &n, .look_max = 4}, &total), EG_OK);
+    assert_int_equal(eg_batch_store_list(t, EG_LIT("a"), &(eg_batch_page){0, 1, count, &n, .look_max = 3}, &total), EG_ERR_BUSY);
+    n = 0;
     assert_int_equal(eg_batch_store_unsettled(t, count, &n), EG_OK);
     assert_int_equal(n, 4); /* a/0, a/2 (deleted, there still), a/9, aa/0 */
     eg_kv_read_end(t);
