@@ -162,6 +162,7 @@ eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, const eg_batch_page *pa
 typedef struct filter {
     eg_err (*fn)(void *ctx, eg_batch *b);
     void *ctx;
+    int64_t before_ns;
 } filter;
 
 static eg_err on_unsettled(void *ctx, eg_batch *b) {
@@ -170,8 +171,24 @@ static eg_err on_unsettled(void *ctx, eg_batch *b) {
 }
 
 eg_err eg_batch_store_unsettled(eg_kv_txn *t, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx) {
-    filter f = {fn, ctx};
+    filter f = {.fn = fn, .ctx = ctx};
     return each(t, (eg_bytes){(const uint8_t *)"", 0}, &(walk){NULL, on_unsettled, &f});
+}
+
+/* Ids rise with the time at which they were given. */
+static eg_err on_ended(void *ctx, eg_batch *b) {
+    filter *f = ctx;
+    if (b->created_ns >= f->before_ns) {
+        return EG_ERR_CANCELLED;
+    }
+    return !b->deleted && eg_batch_state_final(b->state) && b->ended_ns < f->before_ns ? f->fn(f->ctx, b) : EG_OK;
+}
+
+eg_err eg_batch_store_ended(eg_kv_txn *t, eg_str cluster, int64_t before_ns, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx) {
+    key k;
+    filter f = {.fn = fn, .ctx = ctx, .before_ns = before_ns};
+    EG_TRY(key_of(cluster, (eg_bytes){NULL, 0}, &k));
+    return each(t, view(&k), &(walk){NULL, on_ended, &f});
 }
 
 static eg_err apply_insert(eg_kv_txn *t, void *ctx, eg_problem *p) {

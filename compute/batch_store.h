@@ -24,6 +24,10 @@ eg_err eg_batch_store_list(eg_kv_txn *t, eg_str cluster, const eg_batch_page *pa
 /* Every batch of every cluster that is not in a final state or is deleted and still there. */
 eg_err eg_batch_store_unsettled(eg_kv_txn *t, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx) EG_MUST_CHECK;
 
+/* Batches of a cluster that ended before that moment (wall clock) and aren't deleted, the oldest first, until fn says EG_ERR_CANCELLED. Looks no further than at the first
+ * that was made later. */
+eg_err eg_batch_store_ended(eg_kv_txn *t, eg_str cluster, int64_t before_ns, eg_err (*fn)(void *ctx, eg_batch *b), void *ctx) EG_MUST_CHECK;
+
 /* Writes a new batch, its name and the next id. EG_ERR_NAME_TAKEN. `record` and `batch` are borrowed until the commit is done. */
 typedef struct eg_batch_insert {
     const eg_batch *batch;

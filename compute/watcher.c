@@ -3,6 +3,7 @@
 
 #include "batch_settle.h"
 #include "batch_start.h"
+#include "retention.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -295,6 +296,7 @@ static void sweep(eg_watcher *w) {
         eg_random(old.start, sizeof old.start);
         eg_txn_op op = eg_idempotency_expire(&old);
         (void)!eg_commit(w->c->o.committer, &op, 1, NULL); /* tried again in a minute */
+        (void)eg_retention_sweep(w->c);
     }
 }
 

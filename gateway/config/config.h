@@ -56,6 +56,7 @@ typedef struct eg_config_cluster {
     unsigned worker_cores;
     unsigned worker_memory_mb;
     unsigned idle_stop_seconds;
+    unsigned batch_retention_days;
     unsigned max_processes;
     unsigned max_memory_mb;
     unsigned max_disk_mb;

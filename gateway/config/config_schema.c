@@ -150,6 +150,8 @@ static const eg_config_row cluster_rows[] = {
         .description = "Memory that each worker offers."),
     ROW(eg_config_cluster, "idle_stop_seconds", UINT, idle_stop_seconds, .dflt = "900", .max = 604800, .unit = "s",
         .description = "The cluster stops after this long without a job; 0 = never."),
+    ROW(eg_config_cluster, "batch_retention_days", UINT, batch_retention_days, .dflt = "0", .max = 3650, .unit = "days",
+        .description = "How long batches that ended, and their logs, are kept; 0 = until somebody deletes them. Their sums and audit records stay."),
     ROW(eg_config_cluster, "max_processes", UINT, max_processes, .dflt = "8192", .max = 4194304, .unit = "processes",
         .description = "Processes and threads of the cluster's user, all its jobs together; 0 = no bound. Needs a user of its own."),
     ROW(eg_config_cluster, "max_memory_mb", UINT, max_memory_mb, .dflt = "0", .max = 4194304, .unit = "MiB",

@@ -120,7 +120,7 @@ static eg_err make_clusters(const eg_config *c, eg_serve_plan *plan, eg_problem 
         }
         plan->clusters[i] = (eg_cluster_config){
             .name = k->name, .tenant = k->tenant, .resource_id = id.ptr, .user = k->user, .workers = k->workers, .worker_cores = k->worker_cores,
-            .worker_memory_mb = k->worker_memory_mb, .idle_stop_s = k->idle_stop_seconds, .file_roots = k->file_roots,
+            .worker_memory_mb = k->worker_memory_mb, .idle_stop_s = k->idle_stop_seconds, .batch_retention_days = k->batch_retention_days, .file_roots = k->file_roots,
             .max_processes = k->max_processes, .max_memory_mb = k->max_memory_mb, .max_disk_mb = k->max_disk_mb, .spark_home = k->spark_home, .python = k->python, .java_home = k->java_home, .jars = k->jars};
     }
     return EG_OK;

@@ -24,6 +24,7 @@ typedef struct eg_cluster_config {
     unsigned max_memory_mb;       /* … 0 = four fifths of the machine's memory */
     unsigned max_disk_mb;         /* of each of its runners; 0 = none */
     unsigned idle_stop_s;         /* 0 = never */
+    unsigned batch_retention_days;  /* of batches that ended; 0 = for ever */
     const char *const *file_roots;  /* directories that job files may come from, NULL-terminated */
     const char *spark_home;
     const char *python;
