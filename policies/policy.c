@@ -247,6 +247,7 @@ void eg_policy_unref(eg_policy *p) {
     free(p->subnets);
     free(p->accounts);
     free(p->assigned);
+    free(p->defined);
     free(p->writers);
     free(p->rows);
     for (size_t i = 0; i < p->memory_count; i++) {

@@ -468,6 +468,9 @@ static eg_err finish_rows(eg_policy_builder *b) {
 eg_err eg_policy_builder_finish(eg_policy_builder *b, uint64_t version, eg_policy **ret, eg_problem *p) {
     eg_policy *pol = b->pol;
     EG_TRY(advance(b, EG_POLICY_KIND_COUNT, p));
+    if (!pol->defined && !(pol->defined = eg_rule_book_ids(b->book, &pol->defined_count))) {
+        return no_memory(p);
+    }
     if (eg_policy_builder_merge_rows(b) != EG_OK || finish_rows(b) != EG_OK || eg_policy_duties_index(pol) != EG_OK) {
         return no_memory(p);
     }

@@ -221,6 +221,8 @@ struct eg_policy {
     size_t account_count;
     struct eg_policy_assigned *assigned; /* Azure Policy's definitions in force (rule.h), by assignment and definition */
     size_t assigned_count;
+    eg_str *defined;                    /* ids of definitions and initiatives */
+    size_t defined_count;
     eg_policy_writer *writers;          /* by the hash of their scope */
     size_t writer_count;
     bool separate_duties;

@@ -145,6 +145,8 @@ static bool take_over(eg_policy_builder *b, const eg_policy_upon *u) {
     if (ok && b->whole[EG_POLICY_RULES]) {
         ok = take(&to->assigned, from->assigned, from->assigned_count, sizeof *to->assigned);
         to->assigned_count = ok ? from->assigned_count : 0;
+        ok = ok && take(&to->defined, from->defined, from->defined_count, sizeof *to->defined);
+        to->defined_count = ok ? from->defined_count : 0;
     }
     count_rows(b);
     return ok;

@@ -83,6 +83,8 @@ bool eg_policy_has_assigned(const eg_policy *in, const eg_policy_assigned *a);
 typedef struct eg_rule_book eg_rule_book;
 eg_rule_book *eg_rule_book_new(void);  /* NULL without memory */
 void eg_rule_book_free(eg_rule_book *b);
+/* Ids of all that it holds, in an array that the caller frees; NULL without memory. */
+eg_str *eg_rule_book_ids(const eg_rule_book *b, size_t *ret_n);
 eg_err eg_rule_book_define(eg_rule_book *b, eg_arena *arena, const eg_policy_at *at, const json_t *v, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_rule_book_group(eg_rule_book *b, eg_arena *arena, const eg_policy_at *at, const json_t *v, eg_problem *p) EG_MUST_CHECK;
 

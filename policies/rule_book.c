@@ -36,6 +36,19 @@ void eg_rule_book_free(eg_rule_book *b) {
     }
 }
 
+eg_str *eg_rule_book_ids(const eg_rule_book *b, size_t *ret_n) {
+    const entries *const lists[] = {&b->definitions, &b->initiatives};
+    eg_str *ids = malloc((b->definitions.n + b->initiatives.n + 1) * sizeof *ids);
+    size_t n = 0;
+    for (size_t k = 0; ids && k < 2; k++) {
+        for (size_t i = 0; i < lists[k]->n; i++) {
+            ids[n++] = lists[k]->v[i].found.id;
+        }
+    }
+    *ret_n = n;
+    return ids;
+}
+
 static eg_err no_memory(eg_problem *p) {
     return eg_fail(p, EG_ERR_NO_MEMORY, "The policies don't fit into the memory that is set aside for them.");
 }

@@ -157,9 +157,17 @@ void eg_policy_account_network(const eg_policy *pol, const eg_account_flow *f, e
 /* Whether a cluster's subnet could change a denial: whose job asks is known only after authentication. */
 bool eg_policy_account_asks_subnet(const eg_policy *pol, eg_str account_id);
 
-/* Rows (assignments, rules, subnets, …) whose scope or id is the scope or lies below it. */
-size_t eg_policy_rows_within(const eg_policy *pol, eg_str scope);
-size_t eg_policy_rows(const eg_policy *pol);  /* all, built-in roles included */
+/* What policies take of the room that all tenants share. */
+typedef struct eg_policy_room {
+    size_t rows;       /* assignments, rules, subnets, … */
+    size_t defined;    /* policy definitions and initiatives */
+    size_t in_force;   /* policy definitions that are assigned */
+    size_t weight;     /* what these compare with a resource */
+} eg_policy_room;
+extern const eg_policy_room eg_policy_room_max; /* defined: of each of the two */
+eg_policy_room eg_policy_room_of(const eg_policy *pol); /* all, what is built in included */
+/* Adds that whose scope or id is the scope or lies below it. */
+void eg_policy_room_within(const eg_policy *pol, eg_str scope, eg_policy_room *ret);
 
 /* GUID of the role that has this name, GUID or resource id. EG_ERR_NOT_FOUND. */
 eg_err eg_policy_role_id(const eg_policy *pol, eg_str name_or_id, char ret[EG_UUID_LEN]) EG_MUST_CHECK;

@@ -23,7 +23,7 @@ typedef struct eg_policy_store_options {
     bool separation_of_duties; /* whoever may write policies anywhere holds no data actions */
     const eg_policy_subscription *subscriptions; /* borrowed for the store's life */
     size_t subscription_count;
-    size_t tenant_rows;        /* that a tenant's own people may fill; 0 = an equal share of all that there may be */
+    eg_policy_room tenant_room; /* what a tenant's own people may fill; 0 = an equal share of all that there may be */
 } eg_policy_store_options;
 
 /* Reads the newest version. Without `files`: EG_ERR_POLICY_INVALID when it can't be loaded. With `files` nothing is in force until eg_policy_store_mirror. */

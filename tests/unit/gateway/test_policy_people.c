@@ -1,5 +1,5 @@
 /* Who may change policies, and how: tickets, a second person, rights at each scope, eligibility and activation, separated duties, a tenant's share.
- * covers: policy_pending.c policy_rights.c policy_activation.c policy_share.c; of policies/: duties.c rows_within.c */
+ * covers: policy_pending.c policy_rights.c policy_activation.c policy_share.c; of policies/: duties.c policy_room.c */
 #include "policy_store_bench.h"
 
 static void a_ticket_is_owed_when_it_is_asked_for(void **state) {
@@ -177,7 +177,6 @@ static void an_activation_ends_with_its_eligibility(void **state) {
     close_bench(&b);
 }
 
-/* Each version grants one of two exactly: a snapshot that grants both or none would be two versions mixed. */
 /* Alice's tenant has room for three rows; what the operator gives it besides stays, and may become less. */
 static void a_tenant_has_its_share(void **state) {
     (void)state;
@@ -187,7 +186,7 @@ static void a_tenant_has_its_share(void **state) {
     eg_policy_changed done;
     open_kv(&b);
     eg_policy_store_options o = options_of(&b);
-    o.tenant_rows = 3;
+    o.tenant_room.rows = 3;
     open_with(&b, &o);
     for (int i = 0; i < 3; i++) {
         const char *const names[] = {"one", "two", "three"};
@@ -202,6 +201,55 @@ static void a_tenant_has_its_share(void **state) {
     close_bench(&b);
 }
 
+static eg_err put_kind(bench *b, const eg_principal *author, eg_policy_kind kind, const char *text) {
+    eg_problem p = {0};
+    eg_policy_changed done;
+    const eg_policy_put put = {kind, eg_str_of(text), NULL};
+    const eg_policy_change c = {.author = author, .by = "test", .puts = &put, .put_count = 1};
+    return eg_policy_store_change(b->store, &c, NULL, &done, &p);
+}
+
+static const char *definition(char ret[1024], const char *subscription, int n, const char *like) {
+    snprintf(ret, 1024, "{\"id\":\"/subscriptions/%s/providers/Microsoft.Authorization/policyDefinitions/d%d\",\"name\":\"d%d\",\"properties\":{\"mode\":\"All\",\"policyRule\":"
+                        "{\"if\":{\"field\":\"name\",\"like\":\"%s\"},\"then\":{\"effect\":\"audit\"}}}}", subscription, n, n, like);
+    return ret;
+}
+
+static const char *in_force(char ret[1024], const char *subscription, int n) {
+    snprintf(ret, 1024, "{\"id\":\"/subscriptions/%s/providers/Microsoft.Authorization/policyAssignments/a%d\",\"name\":\"a%d\",\"properties\":{\"scope\":\"/subscriptions/%s\","
+                        "\"policyDefinitionId\":\"/subscriptions/%s/providers/Microsoft.Authorization/policyDefinitions/d%d\"}}", subscription, n, n, subscription, subscription, n);
+    return ret;
+}
+
+/* Each of them is one that all tenants' policies share. */
+static void definitions_have_shares_too(void **state) {
+    (void)state;
+    bench b;
+    char text[1024];
+    const eg_principal alice = person(ALICE);
+    open_kv(&b);
+    eg_policy_store_options o = options_of(&b);
+    o.tenant_room = (eg_policy_room){.defined = 3, .in_force = 2, .weight = 1000};
+    open_with(&b, &o);
+    for (int n = 0; n < 3; n++) {
+        assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULES, definition(text, SUB, n, n == 1 ? "a-name-of-forty-letters-that-costs-much-*" : "x*")), EG_OK);
+    }
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULES, definition(text, SUB, 3, "x*")), EG_ERR_LIMIT);
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULES, definition(text, SUB, 2, "y*")), EG_OK);
+    assert_int_equal(put_kind(&b, NULL, EG_POLICY_RULES, definition(text, OTHER_SUB, 0, "x*")), EG_OK);
+    assert_int_equal(put_kind(&b, NULL, EG_POLICY_RULE_ASSIGNMENTS, in_force(text, OTHER_SUB, 0)), EG_OK);
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULE_ASSIGNMENTS, in_force(text, SUB, 0)), EG_OK);
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULE_ASSIGNMENTS, in_force(text, SUB, 1)), EG_OK);
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULE_ASSIGNMENTS, in_force(text, SUB, 2)), EG_ERR_LIMIT);
+    eg_policy_store_close(b.store);
+    o.tenant_room = (eg_policy_room){.weight = 300}; /* 8 for each byte of the long pattern is more */
+    open_with(&b, &o);
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULE_ASSIGNMENTS, in_force(text, SUB, 2)), EG_ERR_LIMIT);
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULES, definition(text, SUB, 1, "z*")), EG_OK);
+    assert_int_equal(put_kind(&b, &alice, EG_POLICY_RULE_ASSIGNMENTS, in_force(text, SUB, 2)), EG_OK);
+    close_bench(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_ticket_is_owed_when_it_is_asked_for, make, drop),
@@ -211,6 +259,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_one_is_eligible_for_is_activated, make, drop),
         cmocka_unit_test_setup_teardown(an_activation_ends_with_its_eligibility, make, drop),
         cmocka_unit_test_setup_teardown(a_tenant_has_its_share, make, drop),
+        cmocka_unit_test_setup_teardown(definitions_have_shares_too, make, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
