@@ -8,6 +8,7 @@ static const struct {
     size_t offset;
 } bounds[] = {
     {"rows of policies", offsetof(eg_policy_room, rows)},
+    {"role definitions", offsetof(eg_policy_room, roles)},
     {"policy definitions and initiatives", offsetof(eg_policy_room, defined)},
     {"policy definitions in force", offsetof(eg_policy_room, in_force)},
     {"comparisons by policy definitions in force", offsetof(eg_policy_room, weight)},

@@ -160,6 +160,7 @@ bool eg_policy_account_asks_subnet(const eg_policy *pol, eg_str account_id);
 /* What policies take of the room that all tenants share. */
 typedef struct eg_policy_room {
     size_t rows;       /* assignments, rules, subnets, … */
+    size_t roles;      /* among them */
     size_t defined;    /* policy definitions and initiatives */
     size_t in_force;   /* policy definitions that are assigned */
     size_t weight;     /* what these compare with a resource */

@@ -221,6 +221,25 @@ static const char *in_force(char ret[1024], const char *subscription, int n) {
     return ret;
 }
 
+static void roles_have_shares_too(void **state) {
+    (void)state;
+    bench b;
+    char text[1024];
+    const eg_principal alice = person(ALICE);
+    open_kv(&b);
+    eg_policy_store_options o = options_of(&b);
+    o.tenant_room.roles = 2;
+    open_with(&b, &o);
+    for (int n = 0; n < 4; n++) {
+        const char *sub = n == 3 ? OTHER_SUB : SUB;
+        snprintf(text, sizeof text, "{\"id\":\"/subscriptions/%s/providers/Microsoft.Authorization/roleDefinitions/00000000-0000-4000-8000-00000000000%d\",\"name\":"
+                                    "\"00000000-0000-4000-8000-00000000000%d\",\"properties\":{\"roleName\":\"r%d\",\"assignableScopes\":[\"/subscriptions/%s\"],"
+                                    "\"permissions\":[{\"actions\":[\"*/read\"],\"notActions\":[],\"dataActions\":[],\"notDataActions\":[]}]}}", sub, n, n, n, sub);
+        assert_int_equal(put_kind(&b, n == 3 ? NULL : &alice, EG_POLICY_ROLES, text), n == 2 ? EG_ERR_LIMIT : EG_OK);
+    }
+    close_bench(&b);
+}
+
 /* Each of them is one that all tenants' policies share. */
 static void definitions_have_shares_too(void **state) {
     (void)state;
@@ -259,6 +278,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_one_is_eligible_for_is_activated, make, drop),
         cmocka_unit_test_setup_teardown(an_activation_ends_with_its_eligibility, make, drop),
         cmocka_unit_test_setup_teardown(a_tenant_has_its_share, make, drop),
+        cmocka_unit_test_setup_teardown(roles_have_shares_too, make, drop),
         cmocka_unit_test_setup_teardown(definitions_have_shares_too, make, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
