@@ -220,7 +220,7 @@ eg_err eg_pipeline_new(const eg_pipeline_options *o, eg_pipeline **ret) {
         return EG_ERR_NO_MEMORY;
     }
     pl->o = *o;
-    (void)eg_pipeline_access_changed(pl);
+    (void)eg_pipeline_sweep_due(pl);
     *ret = pl;
     return EG_OK;
 }

@@ -45,8 +45,8 @@ eg_err eg_pipeline_new(const eg_pipeline_options *o, eg_pipeline **ret) EG_MUST_
 /* After the door was stopped: no request may be left. */
 void eg_pipeline_free(eg_pipeline *pl);
 eg_door_app eg_pipeline_app(eg_pipeline *pl);
-/* Whether something was revoked or the policy changed since this was last asked: then eg_door_sweep is due. One thread. */
-bool eg_pipeline_access_changed(eg_pipeline *pl);
+/* Whether something was revoked or the policy changed since this was last asked, or a second passed: then eg_door_sweep is due. One thread. */
+bool eg_pipeline_sweep_due(eg_pipeline *pl);
 /* eg_door_options.refused: what the door itself refused is counted in the audit log, not recorded one by one. */
 void eg_pipeline_refused(void *app, const eg_peer *peer, eg_err why);
 

@@ -8,7 +8,8 @@
 
 struct eg_pipeline {
     eg_pipeline_options o;
-    uint64_t seen_policy, seen_mark; /* of eg_pipeline_access_changed */
+    uint64_t seen_policy, seen_mark; /* of eg_pipeline_sweep_due … */
+    int64_t seen_ns;                 /* … monotonic */
 };
 
 typedef struct eg_pipeline_request {

@@ -1,17 +1,21 @@
-/* Whether a request in flight may go on, asked after something was revoked or the policy changed. */
+/* Whether a request in flight may go on, asked after something was revoked or the policy changed, and once a second: roles end by the clock too. */
 #include "pipeline_request.h"
 
 #include <embergate/metrics.h>
 
-bool eg_pipeline_access_changed(eg_pipeline *pl) {
+#define AGAIN_NS INT64_C(1000000000)
+
+bool eg_pipeline_sweep_due(eg_pipeline *pl) {
     eg_policy *policy = eg_policy_watch_get(pl->o.policies);
     const uint64_t version = eg_policy_version(policy);
     const uint64_t mark = eg_identity_revocation_mark(pl->o.identity);
-    const bool changed = version != pl->seen_policy || mark != pl->seen_mark;
+    const int64_t now = eg_mono_ns(pl->o.clock);
+    const bool due = version != pl->seen_policy || mark != pl->seen_mark || now - pl->seen_ns >= AGAIN_NS;
     eg_policy_unref(policy);
     pl->seen_policy = version;
     pl->seen_mark = mark;
-    return changed;
+    pl->seen_ns = due ? now : pl->seen_ns;
+    return due;
 }
 
 /* The same question again, now. What an access control list had allowed stays allowed, unless nothing may allow it any more: lists are asked by rooms, once a

@@ -464,7 +464,7 @@ int eg_serve_gateway(void *plan, const atomic_int *stop) {
         eg_policy_store_sweep(g.policies);
         give_back_memory(&most_connections);
         eg_admin_tick(g.admin);
-        if (eg_pipeline_access_changed(g.pipeline)) {
+        if (eg_pipeline_sweep_due(g.pipeline)) {
             eg_door_sweep(g.door); /* streams of whom lost what they were let in by end here */
         }
         eg_identity_tell_metrics(g.identity);

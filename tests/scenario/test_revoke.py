@@ -154,6 +154,34 @@ def test_a_role_that_is_taken_away_ends_streams(world):
     assert status(g, token) == 403
 
 
+def test_a_role_that_ends_by_the_clock_ends_streams(world):
+    g = world
+    scope, dave = f"/subscriptions/{g.profile()['subscription']}", g.profile("dave")["object_id"]
+    g.run("policy", "unassign", "--role", "Storage Blob Data Contributor", "--principal", dave, "--scope", scope)
+    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    held = {"id": f"{scope}/providers/Microsoft.Authorization/roleAssignmentSchedules/short", "name": "short", "properties": {
+        "roleDefinitionId": "Storage Blob Data Reader", "principalId": dave, "principalType": "ServicePrincipal", "scope": scope, "status": "Provisioned",
+        "startDateTime": "2026-01-01T00:00:00Z", "endDateTime": until}}
+    folder = f"{g.state}/policies/roleAssignmentSchedules"
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/.short", "w") as f:
+        json.dump(held, f)
+    os.rename(f.name, f"{folder}/short.json")
+    token = g.token("dave", "storage")
+    while status(g, token) != 200:
+        assert datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") < until
+        time.sleep(0.05)
+    s, other = reading(g, token), reading(g, g.token("bob", "storage"))
+    s.under_way()
+    s.is_cut(time.monotonic(), "a read by a role that ended")
+    assert datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") >= until
+    assert status(g, token) == 403
+    assert other.ended is None
+    other.stop = True
+    os.unlink(f"{folder}/short.json")
+    g.run("policy", "assign", "--role", "Storage Blob Data Contributor", "--principal", dave, "--scope", scope)
+
+
 def test_until_a_time_to_come_and_undone(world):
     g = world
     token = g.token("dave", "storage")
