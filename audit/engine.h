@@ -109,7 +109,10 @@ typedef struct eg_published {
     eg_checkpoint checkpoint;  /* views into note */
     uint8_t signature[64];
 } eg_published;
-static inline void eg_published_init(eg_published *p) { *p = (eg_published){.signature = {0}}; eg_buf_init(&p->note, EG_CHECKPOINT_MAX); }
+static inline void eg_published_init(eg_published *p) {
+    *p = (eg_published){.signature = {0}};
+    eg_buf_init(&p->note, EG_CHECKPOINT_MAX);
+}
 static inline void eg_published_done(eg_published *p) { eg_buf_done(&p->note); }
 bool eg_published_read(const eg_log *g, eg_published *ret);
 /* Its size; 0 also when the log has other entries than it says. */

@@ -158,7 +158,7 @@ def test_a_role_that_ends_by_the_clock_ends_streams(world):
     g = world
     scope, dave = f"/subscriptions/{g.profile()['subscription']}", g.profile("dave")["object_id"]
     g.run("policy", "unassign", "--role", "Storage Blob Data Contributor", "--principal", dave, "--scope", scope)
-    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=7)).strftime("%Y-%m-%dT%H:%M:%SZ")
     held = {"id": f"{scope}/providers/Microsoft.Authorization/roleAssignmentSchedules/short", "name": "short", "properties": {
         "roleDefinitionId": "Storage Blob Data Reader", "principalId": dave, "principalType": "ServicePrincipal", "scope": scope, "status": "Provisioned",
         "startDateTime": "2026-01-01T00:00:00Z", "endDateTime": until}}
