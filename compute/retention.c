@@ -17,8 +17,15 @@ static eg_err take(void *ctx, eg_batch *b) {
     return d->count == EG_RETENTION_AT_ONCE ? EG_ERR_CANCELLED : EG_OK;
 }
 
-static eg_err find_due(const eg_compute *c, const eg_cluster_config *k, due *d) {
-    const int64_t before = eg_wall_ns(c->o.clock) - k->batch_retention_days * DAY_NS;
+eg_retention eg_retention_begin(const eg_clock *clock) { return (eg_retention){eg_wall_ns(clock), eg_mono_ns(clock)}; }
+
+static int64_t patient_now(const eg_clock *clock, const eg_retention *r) {
+    const int64_t wall = eg_wall_ns(clock), counted = r->wall_ns + (eg_mono_ns(clock) - r->mono_ns);
+    return wall < counted ? wall : counted;
+}
+
+static eg_err find_due(const eg_compute *c, const eg_cluster_config *k, int64_t now, due *d) {
+    const int64_t before = now - k->batch_retention_days * DAY_NS;
     EG_CLEANUP(eg_kv_read_end_p) eg_kv_txn *t = NULL;
     EG_TRY(eg_kv_read_begin(c->o.kv, &t));
     return eg_batch_store_ended(t, eg_str_of(k->name), before, take, d);
@@ -53,9 +60,9 @@ static eg_err expire(eg_compute *c, const eg_cluster_config *k, eg_batch *b) {
     return EG_OK;
 }
 
-static size_t sweep_cluster(eg_compute *c, const eg_cluster_config *k, due *d) {
+static size_t sweep_cluster(eg_compute *c, const eg_cluster_config *k, int64_t now, due *d) {
     size_t expired = 0;
-    const bool found = find_due(c, k, d) == EG_OK;
+    const bool found = find_due(c, k, now, d) == EG_OK;
     for (size_t i = 0; i < d->count; i++) {
         expired += found && expire(c, k, &d->batches[i]) == EG_OK;
         eg_batch_done(&d->batches[i]);
@@ -63,12 +70,13 @@ static size_t sweep_cluster(eg_compute *c, const eg_cluster_config *k, due *d) {
     return expired;
 }
 
-size_t eg_retention_sweep(eg_compute *c) {
+size_t eg_retention_sweep(eg_compute *c, const eg_retention *r) {
+    const int64_t now = patient_now(c->o.clock, r);
     size_t expired = 0;
     for (size_t i = 0; i < c->o.cluster_count; i++) {
         const eg_cluster_config *k = &c->o.clusters[i];
         due *d = k->batch_retention_days > 0 ? calloc(1, sizeof *d) : NULL;
-        expired += d ? sweep_cluster(c, k, d) : 0;
+        expired += d ? sweep_cluster(c, k, now, d) : 0;
         free(d);
     }
     return expired;

@@ -24,6 +24,7 @@ struct eg_watcher {
     pthread_cond_t wake;
     bool stop, poked;
     int64_t expire_ns;
+    eg_retention retention;
     eg_live_job *list[EG_LIVE_JOBS_MAX];
     size_t count;
 };
@@ -296,7 +297,7 @@ static void sweep(eg_watcher *w) {
         eg_random(old.start, sizeof old.start);
         eg_txn_op op = eg_idempotency_expire(&old);
         (void)!eg_commit(w->c->o.committer, &op, 1, NULL); /* tried again in a minute */
-        (void)eg_retention_sweep(w->c);
+        (void)eg_retention_sweep(w->c, &w->retention);
     }
 }
 
@@ -326,6 +327,7 @@ eg_err eg_watcher_start(eg_compute *c, eg_watcher **ret) {
         return EG_ERR_NO_MEMORY;
     }
     w->c = c;
+    w->retention = eg_retention_begin(c->o.clock);
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);

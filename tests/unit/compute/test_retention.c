@@ -57,6 +57,40 @@ static unsigned waiting_to_be_discarded(const livy *l) {
     return n;
 }
 
+/* What a sweep needs of a room, without the watcher that would sweep too. */
+typedef struct room {
+    eg_compute c;
+    eg_retention since;
+} room;
+
+static room *room_of(const livy *l, unsigned days, const eg_clock *clock, eg_audit *audit) {
+    room *r = calloc(1, sizeof *r);
+    assert_non_null(r);
+    l->f->cluster.batch_retention_days = days;
+    r->c.o = (eg_compute_options){.clusters = &l->f->cluster, .cluster_count = 1, .kv = l->kv, .committer = l->committer, .clock = clock, .audit = audit};
+    r->c.jobs = eg_live_jobs_new();
+    assert_non_null(r->c.jobs);
+    r->since = eg_retention_begin(clock);
+    return r;
+}
+
+static void room_free(room *r) {
+    eg_live_jobs_free(r->c.jobs);
+    free(r);
+}
+
+static size_t sweep(room *r) {
+    return eg_retention_sweep(&r->c, &r->since);
+}
+
+static int setup(void **state) {
+    const int e = livy_setup(state);
+    livy *l = *state;
+    eg_compute_close(l->c);
+    l->c = NULL;
+    return e;
+}
+
 static void the_old_go_and_no_other(void **state) {
     livy *l = *state;
     put(l, 0, EG_BATCH_SUCCESS, 41, 40);
@@ -64,18 +98,15 @@ static void the_old_go_and_no_other(void **state) {
     put(l, 2, EG_BATCH_RUNNING, 40, 0);
     put(l, 3, EG_BATCH_KILLED, 32, 31);
     put(l, 4, EG_BATCH_SUCCESS, 5, 4);
-    assert_int_equal(eg_retention_sweep(l->c), 0); /* kept for ever */
-    l->f->cluster.batch_retention_days = 30;
-    assert_int_equal(eg_retention_sweep(l->c), 2);
+    room *r = room_of(l, 0, &eg_clock_system, NULL);
+    assert_int_equal(sweep(r), 0); /* kept for ever */
+    room_free(r);
+    r = room_of(l, 30, &eg_clock_system, NULL);
+    assert_int_equal(sweep(r), 2);
     assert_true(!there(l, 0) && there(l, 1) && there(l, 2) && !there(l, 3) && there(l, 4));
-    assert_int_equal(eg_retention_sweep(l->c), 0);
-    for (int i = 0; i < 400 && waiting_to_be_discarded(l) > 0; i++) {
-        usleep(25000);
-    }
-    assert_int_equal(waiting_to_be_discarded(l), 0);
-    answer a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches/{id}/state", .id = "3"});
-    assert_int_equal(a.error, EG_ERR_BATCH_NOT_FOUND);
-    json_decref(a.json);
+    assert_int_equal(sweep(r), 0);
+    room_free(r);
+    assert_int_equal(waiting_to_be_discarded(l), 2);
 }
 
 static void few_at_once(void **state) {
@@ -83,9 +114,37 @@ static void few_at_once(void **state) {
     for (uint32_t id = 0; id < EG_RETENTION_AT_ONCE + 3; id++) {
         put(l, id, EG_BATCH_SUCCESS, 3, 2);
     }
-    l->f->cluster.batch_retention_days = 1;
-    assert_int_equal(eg_retention_sweep(l->c), EG_RETENTION_AT_ONCE);
-    assert_int_equal(eg_retention_sweep(l->c), 3);
+    room *r = room_of(l, 1, &eg_clock_system, NULL);
+    assert_int_equal(sweep(r), EG_RETENTION_AT_ONCE);
+    assert_int_equal(sweep(r), 3);
+    room_free(r);
+}
+
+static int64_t ahead_ns;
+static int64_t set_forward(void *ctx) {
+    (void)ctx;
+    return eg_wall_ns(&eg_clock_system) + ahead_ns;
+}
+
+static int64_t as_it_is(void *ctx) {
+    (void)ctx;
+    return eg_mono_ns(&eg_clock_system);
+}
+
+static void a_clock_that_is_set_deletes_nothing(void **state) {
+    static const eg_clock moved = {.wall_ns = set_forward, .mono_ns = as_it_is};
+    livy *l = *state;
+    put(l, 0, EG_BATCH_SUCCESS, 3, 2);
+    ahead_ns = 0;
+    room *r = room_of(l, 30, &moved, NULL);
+    ahead_ns = 365 * DAY_NS;
+    assert_int_equal(sweep(r), 0);
+    ahead_ns = -365 * DAY_NS;
+    assert_int_equal(sweep(r), 0);
+    ahead_ns = 365 * DAY_NS;
+    r->since = eg_retention_begin(&moved); /* a start believes what it finds */
+    assert_int_equal(sweep(r), 1);
+    room_free(r);
 }
 
 static void each_is_recorded(void **state) {
@@ -99,10 +158,9 @@ static void each_is_recorded(void **state) {
     eg_audit *audit = NULL;
     assert_int_equal(eg_audit_open(&o, &audit, &p), EG_OK);
     put(l, 0, EG_BATCH_SUCCESS, 3, 2);
-    l->f->cluster.batch_retention_days = 1;
-    l->c->o.audit = audit;
-    assert_int_equal(eg_retention_sweep(l->c), 1);
-    l->c->o.audit = NULL;
+    room *r = room_of(l, 1, &eg_clock_system, audit);
+    assert_int_equal(sweep(r), 1);
+    room_free(r);
     eg_audit_close(audit);
     snprintf(path, sizeof path, "%s/" TENANT "/tile/entries/000.p/1", dir);
     assert_int_equal(eg_file_read(AT_FDCWD, path, 65536, &line, &p), EG_OK);
@@ -110,11 +168,32 @@ static void each_is_recorded(void **state) {
     assert_non_null(memmem(line.ptr, line.len, "\"job\":\"spark/0\"", 15));
 }
 
+/* With its logs, by the watcher, which sweeps as it starts. */
+static void the_watcher_does_it(void **state) {
+    livy *l = *state;
+    put(l, 0, EG_BATCH_SUCCESS, 3, 2);
+    put(l, 1, EG_BATCH_SUCCESS, 1, 0);
+    l->f->cluster.batch_retention_days = 1;
+    livy_open(l);
+    for (int i = 0; i < 400 && (there(l, 0) || waiting_to_be_discarded(l) > 0); i++) {
+        usleep(25000);
+    }
+    assert_true(!there(l, 0) && waiting_to_be_discarded(l) == 0);
+    static const char *const ids[] = {"0", "1"};
+    for (size_t i = 0; i < 2; i++) {
+        answer a = livy_ask(l, (ask){.method = "GET", .pattern = "/batches/{id}/state", .id = ids[i]});
+        assert_int_equal(a.error, i == 0 ? EG_ERR_BATCH_NOT_FOUND : EG_OK);
+        json_decref(a.json);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_old_go_and_no_other, livy_setup, livy_teardown),
-        cmocka_unit_test_setup_teardown(few_at_once, livy_setup, livy_teardown),
-        cmocka_unit_test_setup_teardown(each_is_recorded, livy_setup, livy_teardown),
+        cmocka_unit_test_setup_teardown(the_old_go_and_no_other, setup, livy_teardown),
+        cmocka_unit_test_setup_teardown(few_at_once, setup, livy_teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_is_set_deletes_nothing, setup, livy_teardown),
+        cmocka_unit_test_setup_teardown(each_is_recorded, setup, livy_teardown),
+        cmocka_unit_test_setup_teardown(the_watcher_does_it, setup, livy_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
