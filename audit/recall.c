@@ -34,7 +34,10 @@ static eg_err recall_one(eg_audit *a, const eg_log *g, eg_problem *p) {
         EG_TRY(record(a, g, p));
         e = a->keys->recall_checkpoint(a->keys->ctx, &c, true, &forgotten);
     }
-    return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper remembers another checkpoint of the audit log \"%s\" than the one that is published: %s.", g->id, eg_err_code(e));
+    if (e == EG_ERR_CORRUPT) {
+        return eg_fail(p, e, "The keeper remembers another checkpoint of the audit log \"%s\" than the one that is published, or its file about that log is damaged.", g->id);
+    }
+    return e == EG_OK ? EG_OK : eg_fail(p, e, "The keeper was not shown the checkpoint that the audit log \"%s\" has published: %s.", g->id, eg_err_code(e));
 }
 
 eg_err eg_recall(eg_audit *a, eg_problem *p) {
