@@ -61,8 +61,8 @@ class HadoopTests:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             f.write(text)
 
-    def run(self, suites, excluded=(), properties=(), seconds=600):
-        """Outcomes of all tests of these classes (names below PACKAGE), without the methods "Class.method" that are excluded."""
+    def run(self, suites=(), excluded=(), properties=(), seconds=600, methods=()):
+        """Outcomes of all tests of these classes (names below PACKAGE), without the methods "Class.method" that are excluded, and of `methods` "Class#method"."""
         work = f"{self.folder}/work"
         os.makedirs(work, exist_ok=True)
         shutil.rmtree(f"{self.folder}/reports", ignore_errors=True)
@@ -70,7 +70,7 @@ class HadoopTests:
                    "-Djavax.net.ssl.trustStorePassword=changeit", f"-Dtest.build.data={work}/data", f"-Dhadoop.tmp.dir={work}/tmp",
                    f"-Dhadoop.log.dir={work}/log", "-Dtest.unique.fork.id=fork-1", *(f"-D{k}={v}" for k, v in properties),
                    "-cp", f"{self.folder}/conf:{os.environ['EG_HADOOP_TESTS']}/*", "org.junit.platform.console.ConsoleLauncher", "execute",
-                   f"--reports-dir={self.folder}/reports", "--details=none", "--disable-banner", *(f"--select-class={PACKAGE}{s}" for s in suites),
+                   f"--reports-dir={self.folder}/reports", "--details=none", "--disable-banner", *(f"--select-class={PACKAGE}{s}" for s in suites), *(f"--select-method={PACKAGE}{m}" for m in methods),
                    *(f"--exclude-methodname=.*\\.{e.replace('.', '[.#]')}" for e in excluded)]
         with open(f"{self.folder}/out.txt", "ab") as out:
             java = subprocess.Popen(command, cwd=work, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)

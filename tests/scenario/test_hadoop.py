@@ -9,8 +9,10 @@ from server import finish, make_state_folder, new_gateway
 
 LONG = os.environ.get("EG_LONG") == "1"
 LISTS = os.path.join(os.path.dirname(__file__), "..", "hadoop")
-# Asserts how many blocks were read ahead by the time that it looks: on a busy machine it may need a second look.
-TIMED = {"testSeekAndReadWithReadAhead"}
+# Asserts that blocks were read ahead. The driver takes a read ahead back when none of its threads has begun it by the time that the reader gets there
+# (ReadBufferManager.clearFromReadAheadQueue); that is one round trip, which Azure makes long and a gateway on the same busy machine doesn't.
+TIMED = {"contract.ITestAbfsFileSystemContractSeek.testSeekAndReadWithReadAhead"}
+LOOKS = 8
 
 if not os.environ.get("EG_HADOOP_TESTS"):
     pytest.skip("./dev test installs Hadoop's tests and says where they are", allow_module_level=True)
@@ -32,13 +34,14 @@ def known_skips():
         return [line.split("|")[0].strip() for line in f if "|" in line and not line.startswith("#")]
 
 
-def second_look(hadoop, outcomes):
-    """The timed ones that failed, run again by themselves."""
-    again = {o.suite for o in outcomes if o.result == "failed" and o.name.split("[")[0] in TIMED}
-    if not again:
-        return outcomes
-    passed = {(o.suite, o.name) for o in hadoop.run(sorted(again)) if o.result == "passed"}
-    return [o._replace(result="passed") if (o.suite, o.name) in passed and o.name.split("[")[0] in TIMED else o for o in outcomes]
+def timed_again(hadoop, outcomes):
+    """The outcomes, with those of the timed ones that failed replaced by a pass if they pass in one of several looks, each by itself."""
+    failed = {f"{o.suite}.{o.name}" for o in outcomes if o.result == "failed"} & TIMED
+    for _ in range(LOOKS):
+        if failed:
+            again = hadoop.run(methods=[f"{suite}#{name}" for suite, name in (f.rsplit(".", 1) for f in failed)])
+            failed -= {f"{o.suite}.{o.name}" for o in again if o.result == "passed"}
+    return [o._replace(result="passed") if o.result == "failed" and f"{o.suite}.{o.name}" in TIMED - failed else o for o in outcomes]
 
 
 def check(hadoop, wanted, outcomes):
@@ -56,7 +59,7 @@ def check(hadoop, wanted, outcomes):
 
 def test_contract(hadoop):
     wanted = read_list(f"{LISTS}/contract.txt")
-    outcomes = second_look(hadoop, hadoop.run([w[0] for w in wanted]))
+    outcomes = timed_again(hadoop, hadoop.run([w[0] for w in wanted]))
     check(hadoop, wanted, outcomes)
     assert sum(o.result == "passed" for o in outcomes) >= 175
 
