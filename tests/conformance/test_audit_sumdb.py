@@ -1,10 +1,10 @@
 """golang.org/x/mod/sumdb, which shares no code with us, verifies our checkpoints, records and prefixes, and refuses damaged logs."""
 import shutil
 import subprocess
-import time
 
 import acts
 import pytest
+from log_records import copy_log
 from tessera import can_build, sumdb_program
 
 pytestmark = pytest.mark.skipif(not can_build(), reason="the Go toolchain is not installed")
@@ -14,10 +14,7 @@ pytestmark = pytest.mark.skipif(not can_build(), reason="the Go toolchain is not
 def log(gateway, tmp_path_factory):
     for _ in range(5):
         gateway.json("GET", "/livy/batches", gateway.token())
-    time.sleep(1.5)
-    copy = tmp_path_factory.mktemp("sumdb") / "log"
-    shutil.copytree(acts.log_folder(gateway), copy)
-    return copy
+    return copy_log(acts.settled(gateway), tmp_path_factory.mktemp("sumdb") / "log")
 
 
 @pytest.fixture(scope="module")

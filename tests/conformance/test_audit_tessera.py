@@ -3,12 +3,11 @@
 The made logs come from the server's build directory, the real one from the session's gateway.
 """
 import pathlib
-import shutil
 import subprocess
-import time
 
 import acts
 import pytest
+from log_records import copy_log
 from server import build_folder
 from tessera import can_build, fsck_program, run_fsck
 
@@ -47,8 +46,6 @@ def test_fsck_refuses_damage(fsck, tmp_path, name, at):
 def test_fsck_accepts_the_gateways_log(fsck, gateway, tmp_path):
     for _ in range(5):
         gateway.json("GET", "/livy/batches", gateway.token())
-    time.sleep(1.5)
-    log = tmp_path / "log"
-    shutil.copytree(acts.log_folder(gateway), log)
+    log = copy_log(acts.settled(gateway), tmp_path / "log")
     said = run_fsck(fsck, log)
     assert "Successfully fsck'd" in said, said

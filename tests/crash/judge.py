@@ -1,17 +1,13 @@
 """The verdict on a gateway after it was hurt: what clients know, the log's proof by us and by Tessera, one record for each change, no orphans."""
-import shutil
-import time
-
 import acts
 import evidence
 import tessera
-from log_records import records
+from log_records import copy_log, records
 
 
 def judge_log(g, clients, folder):
     """What is wrong with the log as a whole."""
-    time.sleep(1.5)  # a checkpoint is signed every second
-    log = acts.log_folder(g)
+    log = acts.settled(g)
     verified = g.run("audit", "verify", log, check=False)
     wrong = [] if verified.returncode == 0 else ["embergate audit verify: " + verified.stdout + verified.stderr]
     found = records(log)
@@ -19,8 +15,7 @@ def judge_log(g, clients, folder):
         wrong += evidence.one_record_each(found, c.acknowledged)
         wrong += evidence.as_often_as_done(found, getattr(c, "done", {}))
     if tessera.can_build():
-        copy = f"{folder}/log"
-        shutil.copytree(log, copy)
+        copy = copy_log(log, f"{folder}/log")
         said = tessera.run_fsck(tessera.fsck_program(), copy)
         wrong += [] if "Successfully fsck'd" in said else ["Tessera: " + said]
     return wrong

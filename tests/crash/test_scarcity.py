@@ -70,14 +70,13 @@ def test_disk_full(disk_gateway, seed, tmp_path):
             assert soon(lambda: put(g, bearer, "/data/again", b"a" * 1000) == (200, None)), "no recovery: " + g.log_tail()
             time.sleep(1)
     assert g.request("GET", "/data/kept", bearer)[1] == b"k" * 100000
-    time.sleep(1.5)
     assert refusals_recorded(g, "InsufficientStorage"), "who was told that the disk is full stands in no record"
     judge(g, clients, tmp_path)
 
 
 def refusals_recorded(g, code):
     """Records of requests that were answered with this error."""
-    return [r for r in records(acts.log_folder(g)) if r.get("error") == code]
+    return [r for r in records(acts.settled(g)) if r.get("error") == code]
 
 
 def allow_store(g, mib):
@@ -108,7 +107,6 @@ def test_metadata_store_full(trivial_gateway, seed, tmp_path):
         assert g.request("DELETE", f"{name}{i}?recursive=false", bearer)[0] == 200
     assert soon(lambda: put(g, bearer, "/data/more", b"m" * 1000) == (200, None)), "deleting did not help: " + g.log_tail()
     assert g.request("GET", "/data/more", bearer)[1] == b"m" * 1000
-    time.sleep(1.5)
     assert len(refusals_recorded(g, "MetadataStoreFull")) >= 4, "who was told so stands in no record"
     g.stop()
     allow_store(g, 64)
@@ -130,14 +128,12 @@ def test_keeper_away(trivial_gateway, seed, tmp_path):
         try:
             time.sleep(1.2)  # keys that it gave before are good for a second
             assert put(g, bearer, "/data/nobodys-key", b"n" * 1000) == (503, "KeeperUnavailable")
-            assert time.monotonic() - began < 9
             time.sleep(max(0.0, 10 - (time.monotonic() - began)))
         finally:
             os.kill(keeper, signal.SIGCONT)
         assert soon(lambda: put(g, bearer, "/data/nobodys-key", b"n" * 1000) == (200, None))
         os.kill(g.pids()["keeper"], signal.SIGKILL)
         assert soon(lambda: put(g, bearer, f"/data/{time.monotonic_ns()}", b"n" * 1000) == (200, None))
-    time.sleep(1.5)
     assert refusals_recorded(g, "KeeperUnavailable"), "who was told that keys can't be had stands in no record"
     judge(g, clients, tmp_path)
 

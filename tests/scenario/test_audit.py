@@ -7,8 +7,7 @@ import acts
 
 def test_log_is_whole_and_a_flipped_byte_is_named(gateway, tmp_path):
     gateway.json("GET", "/livy/batches", gateway.token())
-    time.sleep(1.5)
-    whole = gateway.run("audit", "verify", acts.log_folder(gateway), "--json")
+    whole = gateway.run("audit", "verify", acts.settled(gateway), "--json")
     assert json.loads(whole.stdout)["size"] > 0
     damaged = gateway.run("audit", "verify", acts.flip_one_byte(gateway, str(tmp_path / "flipped")), check=False)
     assert damaged.returncode == 1 and "record " in damaged.stdout + damaged.stderr
@@ -16,7 +15,7 @@ def test_log_is_whole_and_a_flipped_byte_is_named(gateway, tmp_path):
 
 def test_denials_are_in_the_log(gateway):
     gateway.json("GET", "/livy/batches", gateway.token("bystander"))
-    time.sleep(1.5)
+    acts.settled(gateway)
     tenant = gateway.profile()["tenant"]
     who = gateway.profile("bystander")["object_id"]
     status, found, _ = gateway.json("GET", f"/audit/{tenant}/records?actor={who}&outcome=denied", gateway.token())

@@ -137,7 +137,7 @@ def test_proxy_user_that_disagrees_is_403(gateway, who):
                            (f"/livy/batches?doAs={name}", {"proxyUser": "admin"}), ("/livy/batches?doAs=admin", {"proxyUser": name})):
             status, said, _ = gateway.json("POST", path, gateway.token(), {**body, **more})
             assert status == 403, (path, more, said)
-    time.sleep(1.5)  # the index follows
+    acts.settled(gateway)  # the index follows
     me = gateway.profile()
     status, found, _ = gateway.json("GET", f"/audit/{me['tenant']}/records?actor={me['object_id']}&outcome=denied", gateway.token())
     assert status == 200

@@ -80,8 +80,7 @@ def test_acknowledged_files_survive(own_gateway, killed):
         assert fs.get_file_client(f"kill/{name}").download_file().readall() == name.encode() * 1000, name
     sizes = {p.content_length for p in fs.get_paths("kill") if not p.is_directory}
     assert all(size % 1000 == 0 or size == 0 for size in sizes)
-    time.sleep(1.5)
-    g.run("audit", "verify", acts.log_folder(g))
+    g.run("audit", "verify", acts.settled(g))
 
 
 def test_running_batch_is_found_again_and_runs_once(gateway):
