@@ -1,6 +1,8 @@
 /* Deletes batches that ended longer ago than their cluster keeps them. */
 #include "retention.h"
 
+#include <embergate/metrics.h>
+
 #include <stdlib.h>
 
 #define DAY_NS (24 * INT64_C(3600000000000))
@@ -62,11 +64,15 @@ static eg_err expire(eg_compute *c, const eg_cluster_config *k, eg_batch *b) {
 
 static size_t sweep_cluster(eg_compute *c, const eg_cluster_config *k, int64_t now, due *d) {
     size_t expired = 0;
-    const bool found = find_due(c, k, now, d) == EG_OK;
+    eg_err e = find_due(c, k, now, d);
     for (size_t i = 0; i < d->count; i++) {
-        expired += found && expire(c, k, &d->batches[i]) == EG_OK;
+        e = e == EG_OK ? expire(c, k, &d->batches[i]) : e;
+        expired += e == EG_OK;
+        e = e == EG_ERR_BATCH_NOT_FOUND ? EG_OK : e;
         eg_batch_done(&d->batches[i]);
     }
+    eg_metric_add(EG_METRIC_BATCHES_EXPIRED, (int64_t)expired);
+    eg_metric_add(EG_METRIC_BATCH_EXPIRY_FAILED, e != EG_OK);
     return expired;
 }
 

@@ -52,6 +52,8 @@
     X(STORAGE_CORRUPT, "embergate_storage_corrupt_total", "counter", "Chunks or records that failed verification") \
     X(BATCHES_SUBMITTED, "embergate_batches_submitted_total", "counter", "Batches accepted")                    \
     X(BATCHES_RUNNING, "embergate_batches_running", "gauge", "Batches with a live driver")                      \
+    X(BATCHES_EXPIRED, "embergate_batches_expired_total", "counter", "Batches deleted because they ended longer ago than their cluster keeps them") \
+    X(BATCH_EXPIRY_FAILED, "embergate_batch_expiry_failed_total", "counter", "Times that batches of a cluster were to be deleted and could not be") \
     X(RUNNERS_STARTED, "embergate_runners_started_total", "counter", "Runners started")                         \
     X(KEEPER_CALLS, "embergate_keeper_calls_total", "counter", "Calls to the keeper")                           \
     X(BACKUP_LAST, "embergate_backup_last_success_seconds", "gauge", "When the last backup ended, since 1970; 0 = none since the server started") \

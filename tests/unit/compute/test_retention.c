@@ -4,6 +4,7 @@
 #include "retention.h"
 
 #include <embergate/durable_file.h>
+#include <embergate/metrics.h>
 
 #define DAY_NS (24 * INT64_C(3600000000000))
 
@@ -120,6 +121,28 @@ static void few_at_once(void **state) {
     room_free(r);
 }
 
+static eg_err put_what_nobody_can_read(eg_kv_txn *t, void *ctx, eg_problem *p) {
+    (void)ctx, (void)p;
+    return eg_kv_put(t, EG_DB_BATCH, (eg_bytes){(const uint8_t *)"spark\0\0\0\0\1", 10}, (eg_bytes){(const uint8_t *)"?", 1});
+}
+
+static void what_can_not_go_is_counted(void **state) {
+    livy *l = *state;
+    put(l, 0, EG_BATCH_SUCCESS, 3, 2);
+    const int64_t expired = eg_metric_get(EG_METRIC_BATCHES_EXPIRED), failed = eg_metric_get(EG_METRIC_BATCH_EXPIRY_FAILED);
+    room *r = room_of(l, 1, &eg_clock_system, NULL);
+    assert_int_equal(sweep(r), 1);
+    assert_int_equal(eg_metric_get(EG_METRIC_BATCHES_EXPIRED) - expired, 1);
+    assert_int_equal(eg_metric_get(EG_METRIC_BATCH_EXPIRY_FAILED), failed);
+    const eg_txn_op op = {.apply = put_what_nobody_can_read};
+    assert_int_equal(eg_commit(l->committer, &op, 1, NULL), EG_OK);
+    put(l, 2, EG_BATCH_SUCCESS, 3, 2);
+    assert_int_equal(sweep(r), 0);
+    assert_true(there(l, 2));
+    assert_int_equal(eg_metric_get(EG_METRIC_BATCH_EXPIRY_FAILED) - failed, 1);
+    room_free(r);
+}
+
 static int64_t ahead_ns;
 static int64_t set_forward(void *ctx) {
     (void)ctx;
@@ -191,6 +214,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_old_go_and_no_other, setup, livy_teardown),
         cmocka_unit_test_setup_teardown(few_at_once, setup, livy_teardown),
+        cmocka_unit_test_setup_teardown(what_can_not_go_is_counted, setup, livy_teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_is_set_deletes_nothing, setup, livy_teardown),
         cmocka_unit_test_setup_teardown(each_is_recorded, setup, livy_teardown),
         cmocka_unit_test_setup_teardown(the_watcher_does_it, setup, livy_teardown),
