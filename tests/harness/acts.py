@@ -229,10 +229,11 @@ def settled(gateway, seconds=30):
     status, _, headers = gateway.json("GET", f"/livy/batches/{never}", gateway.token())
     assert status == 404, status
     end = time.monotonic() + seconds
-    while not any(r.get("request_id") == headers["x-ms-request-id"] for r in records(log_folder(gateway))):
+    log = log_folder(gateway)
+    while not (os.path.exists(f"{log}/checkpoint") and any(r.get("request_id") == headers["x-ms-request-id"] for r in records(log))):
         assert time.monotonic() < end, f"no checkpoint covers a request of {seconds} s ago"
         time.sleep(0.2)
-    return log_folder(gateway)
+    return log
 
 
 def flip_one_byte(gateway, target):
