@@ -225,8 +225,8 @@ def log_folder(gateway, name="admin"):
 
 def settled(gateway, seconds=30):
     """Waits until the tenant's log holds what was recorded until now, and gives its folder. A checkpoint is signed every second, on a busy machine later."""
-    never = random.randrange(1 << 30, 1 << 31)  # repeats of one question would be added up
-    status, _, headers = gateway.json("GET", f"/livy/batches/{never}", gateway.token())
+    # Of a name that nobody asked for before: repeats would be added up.
+    status, _, headers = gateway.request("GET", f"/data/nobody-has-made-{random.randrange(1 << 60)}", gateway.token(audience="storage"))
     assert status == 404, status
     end = time.monotonic() + seconds
     log = log_folder(gateway)
