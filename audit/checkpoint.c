@@ -5,11 +5,12 @@
 #include <inttypes.h>
 
 #define ED25519 0x01
+#define COSIGNATURE_V1 0x04 /* Ed25519 too, over a time and the checkpoint */
 #define DASH "\xe2\x80\x94 " /* U+2014 and a blank begin a signature line */
 
 /* signed-note: the first four bytes of SHA-256(name ‖ 0A ‖ type ‖ key). */
-static void key_id(eg_str name, const uint8_t public_key[32], uint8_t ret[4]) {
-    static const uint8_t newline_type[2] = {0x0a, ED25519};
+static void key_id(eg_str name, uint8_t type, const uint8_t public_key[32], uint8_t ret[4]) {
+    const uint8_t newline_type[2] = {0x0a, type};
     uint8_t digest[EG_SHA256_LEN];
     const eg_bytes in[3] = {eg_str_bytes(name), {newline_type, 2}, {public_key, 32}};
     eg_sha256_v(in, 3, digest);
@@ -25,7 +26,7 @@ eg_err eg_checkpoint_body(eg_str origin, uint64_t size, const uint8_t root[EG_SH
 
 eg_err eg_checkpoint_note(eg_str body, eg_str origin, const uint8_t public_key[32], const uint8_t sig[64], eg_buf *ret) {
     uint8_t blob[4 + 64];
-    key_id(origin, public_key, blob);
+    key_id(origin, ED25519, public_key, blob);
     memcpy(blob + 4, sig, 64);
     eg_buf_add(ret, body.ptr, body.len);
     eg_buf_adds(ret, "\n" DASH);
@@ -66,15 +67,21 @@ eg_err eg_checkpoint_parse(eg_str note, eg_checkpoint *ret) {
     return EG_OK;
 }
 
-/* One line "— name base64", of which other signers' are passed over. */
-static bool line_verifies(eg_str line, const eg_checkpoint *c, const eg_verifier_key *k, uint8_t blob[4 + 64]) {
-    size_t n = 0;
+bool eg_note_line(eg_str line, eg_str *ret_name, eg_str *ret_base64) {
     if (!eg_str_starts(line, DASH)) {
         return false;
     }
     line = (eg_str){line.ptr + sizeof DASH - 1, line.len - (sizeof DASH - 1)};
-    eg_str name = eg_str_cut(&line, ' ');
-    return line.ptr && eg_str_is(name, k->name) && eg_unbase64(line, blob, 4 + 64, &n) == EG_OK && n == 4 + 64 &&
+    *ret_name = eg_str_cut(&line, ' ');
+    *ret_base64 = line;
+    return line.ptr != NULL;
+}
+
+/* Other signers' lines are passed over. */
+static bool line_verifies(eg_str line, const eg_checkpoint *c, const eg_verifier_key *k, uint8_t blob[4 + 64]) {
+    eg_str name, text;
+    size_t n = 0;
+    return eg_note_line(line, &name, &text) && eg_str_is(name, k->name) && eg_unbase64(text, blob, 4 + 64, &n) == EG_OK && n == 4 + 64 &&
            memcmp(blob, k->id, 4) == 0 && eg_ed25519_verify(k->public_key, eg_str_bytes(c->body), blob + 4) == EG_OK;
 }
 
@@ -103,14 +110,14 @@ eg_err eg_verifier_key_write(eg_str origin, const uint8_t public_key[32], eg_buf
     uint8_t typed[33] = {ED25519};
     char hex[9];
     memcpy(typed + 1, public_key, 32);
-    key_id(origin, public_key, id);
+    key_id(origin, ED25519, public_key, id);
     eg_hex((eg_bytes){id, sizeof id}, hex);
     eg_buf_add(ret, origin.ptr, origin.len);
     eg_buf_addf(ret, "+%s+", hex);
     return eg_base64((eg_bytes){typed, sizeof typed}, ret);
 }
 
-eg_err eg_verifier_key_parse(eg_str text, eg_verifier_key *ret) {
+static eg_err key_parse(eg_str text, uint8_t type, eg_verifier_key *ret) {
     eg_verifier_key k = {0};
     while (text.len > 0 && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r')) {
         text.len--;
@@ -122,15 +129,18 @@ eg_err eg_verifier_key_parse(eg_str text, eg_verifier_key *ret) {
     uint8_t id[4];
     size_t n = 0;
     if (!rest.ptr || !origin_ok(name) || eg_unhex(hex, id, sizeof id, &n) != EG_OK || n != sizeof id ||
-        eg_unbase64(rest, typed, sizeof typed, &n) != EG_OK || n != sizeof typed || typed[0] != ED25519) {
+        eg_unbase64(rest, typed, sizeof typed, &n) != EG_OK || n != sizeof typed || typed[0] != type) {
         return EG_ERR_INVALID;
     }
     memcpy(k.name, name.ptr, name.len);
     memcpy(k.public_key, typed + 1, 32);
-    key_id(name, k.public_key, k.id);
+    key_id(name, type, k.public_key, k.id);
     if (memcmp(k.id, id, sizeof id) != 0) {
         return EG_ERR_INVALID;
     }
     *ret = k;
     return EG_OK;
 }
+
+eg_err eg_verifier_key_parse(eg_str text, eg_verifier_key *ret) { return key_parse(text, ED25519, ret); }
+eg_err eg_cosigner_key_parse(eg_str text, eg_verifier_key *ret) { return key_parse(text, COSIGNATURE_V1, ret); }

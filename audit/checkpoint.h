@@ -5,6 +5,7 @@
 #include <embergate/crypto.h>
 
 #define EG_ORIGIN_MAX 256u
+#define EG_CHECKPOINT_FILE "checkpoint"
 #define EG_CHECKPOINT_MAX 8192u /* bytes, with cosignatures of witnesses */
 
 typedef struct eg_checkpoint {
@@ -31,7 +32,12 @@ eg_err eg_checkpoint_verify(const eg_checkpoint *c, const eg_verifier_key *k) EG
 /* The same, and that signature. */
 eg_err eg_checkpoint_signature(const eg_checkpoint *c, const eg_verifier_key *k, uint8_t ret[64]) EG_MUST_CHECK;
 
+/* A signature line "— name base64" taken apart; false for anything else. */
+bool eg_note_line(eg_str line, eg_str *ret_name, eg_str *ret_base64);
+
 eg_err eg_verifier_key_write(eg_str origin, const uint8_t public_key[32], eg_buf *ret); /* without newline */
 eg_err eg_verifier_key_parse(eg_str text, eg_verifier_key *ret) EG_MUST_CHECK;          /* EG_ERR_INVALID */
+/* The same of a witness, whose key makes cosignatures (cosignature.h) and nothing else. */
+eg_err eg_cosigner_key_parse(eg_str text, eg_verifier_key *ret) EG_MUST_CHECK;
 
 #endif

@@ -103,7 +103,7 @@ eg_err eg_recall(eg_audit *a, eg_problem *p) EG_MUST_CHECK;
 
 /* publish.c: signs and writes the checkpoint of each log that has grown. */
 eg_err eg_publish(eg_audit *a, eg_problem *p) EG_MUST_CHECK;
-/* What the log's checkpoint file says, whatever the log is: false when there is none, or none that the keeper signed for it. */
+/* What a checkpoint file of the log says, whatever the log is: false when there is none, or none that the keeper signed for it. */
 typedef struct eg_published {
     eg_buf note;
     eg_checkpoint checkpoint;  /* views into note */
@@ -114,8 +114,11 @@ static inline void eg_published_init(eg_published *p) {
     eg_buf_init(&p->note, EG_CHECKPOINT_MAX);
 }
 static inline void eg_published_done(eg_published *p) { eg_buf_done(&p->note); }
-bool eg_published_read(const eg_log *g, eg_published *ret);
-/* Its size; 0 also when the log has other entries than it says. */
+bool eg_published_read(const eg_log *g, const char *file, eg_published *ret);
+/* Size of the published one; 0 also when the log has other entries than it says. */
 uint64_t eg_published_size(const eg_log *g);
+
+/* witness.c: the newest checkpoint that witnesses have cosigned, with all their cosignatures of it. EG_ERR_NOT_FOUND: none has. */
+eg_err eg_witnessed_note(const eg_log *g, eg_buf *ret) EG_MUST_CHECK;
 
 #endif

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-bool eg_published_read(const eg_log *g, eg_published *ret) {
+bool eg_published_read(const eg_log *g, const char *file, eg_published *ret) {
     EG_CLEANUP(eg_buf_done) eg_buf text;
     eg_verifier_key k = {0};
     eg_buf_init(&text, 1024);
-    return eg_file_read(g->dir_fd, "checkpoint", EG_CHECKPOINT_MAX, &ret->note, NULL) == EG_OK && eg_checkpoint_parse(eg_buf_str(&ret->note), &ret->checkpoint) == EG_OK &&
+    return eg_file_read(g->dir_fd, file, EG_CHECKPOINT_MAX, &ret->note, NULL) == EG_OK && eg_checkpoint_parse(eg_buf_str(&ret->note), &ret->checkpoint) == EG_OK &&
            eg_verifier_key_write(eg_str_of(g->origin), g->public_key, &text) == EG_OK && eg_verifier_key_parse(eg_buf_str(&text), &k) == EG_OK &&
            eg_checkpoint_signature(&ret->checkpoint, &k, ret->signature) == EG_OK;
 }
@@ -18,7 +18,7 @@ uint64_t eg_published_size(const eg_log *g) {
     EG_CLEANUP(eg_published_done) eg_published now;
     eg_published_init(&now);
     const eg_checkpoint *c = &now.checkpoint;
-    if (!eg_published_read(g, &now) || c->size > g->size || (c->size == g->size && memcmp(c->root, g->root, sizeof c->root) != 0)) {
+    if (!eg_published_read(g, EG_CHECKPOINT_FILE, &now) || c->size > g->size || (c->size == g->size && memcmp(c->root, g->root, sizeof c->root) != 0)) {
         return 0;
     }
     return c->size;
@@ -37,12 +37,12 @@ static eg_err sign(const eg_audit *a, eg_log *g, eg_problem *p) {
         return eg_fail(p, e, "The keeper did not sign the checkpoint of the audit log \"%s\": %s.", g->id, eg_err_code(e));
     }
     EG_TRY(eg_checkpoint_note(eg_buf_str(&body), origin, g->public_key, sig, &note));
-    return eg_file_replace(g->dir_fd, "checkpoint", 0600, eg_buf_bytes(&note), p);
+    return eg_file_replace(g->dir_fd, EG_CHECKPOINT_FILE, 0600, eg_buf_bytes(&note), p);
 }
 
 static eg_err publish_one(const eg_audit *a, eg_log *g, eg_problem *p) {
     bool current = g->size == atomic_load(&g->served);
-    if (current && (g->size > 0 || faccessat(g->dir_fd, "checkpoint", F_OK, 0) == 0)) {
+    if (current && (g->size > 0 || faccessat(g->dir_fd, EG_CHECKPOINT_FILE, F_OK, 0) == 0)) {
         return EG_OK;
     }
     EG_TRY(sign(a, g, p));

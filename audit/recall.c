@@ -23,7 +23,7 @@ static eg_err recall_one(eg_audit *a, const eg_log *g, eg_problem *p) {
     EG_CLEANUP(eg_published_done) eg_published last;
     eg_published_init(&last);
     bool forgotten = false;
-    if (!eg_published_read(g, &last)) {
+    if (!eg_published_read(g, EG_CHECKPOINT_FILE, &last)) {
         return EG_OK;
     }
     eg_signed_checkpoint c = {.origin = eg_str_of(g->origin), .body = last.checkpoint.body};

@@ -34,7 +34,22 @@ static eg_err respond_file(eg_request *rq, const eg_log *g, const char *name) {
 static eg_err get_checkpoint(eg_request *rq) {
     eg_log *g = NULL;
     EG_TRY(asked_log(rq, "checkpoint", &g));
-    return respond_file(rq, g, "checkpoint");
+    return respond_file(rq, g, EG_CHECKPOINT_FILE);
+}
+
+/* The newest one that witnesses have cosigned, with what they said. */
+static eg_err get_witnessed(eg_request *rq) {
+    eg_log *g = NULL;
+    EG_TRY(asked_log(rq, "witnessed", &g));
+    EG_CLEANUP(eg_buf_done) eg_buf note;
+    eg_buf_init(&note, EG_CHECKPOINT_MAX);
+    const eg_err e = eg_witnessed_note(g, &note);
+    if (e != EG_OK) {
+        return e == EG_ERR_NOT_FOUND ? eg_fail(&rq->problem, e, "No witness has cosigned a checkpoint of this log.") : e;
+    }
+    rq->record_bytes = note.len;
+    EG_TRY(eg_response_header(rq, "Cache-Control", "no-store"));
+    return eg_respond_owned(rq, 200, "text/plain; charset=utf-8", &note);
 }
 
 static eg_err get_key(eg_request *rq) {
@@ -144,6 +159,7 @@ static eg_err get_records(eg_request *rq) {
 /* Paths are those after "/audit". A verifier's walk through tiles is one record and its closing one, not thousands. */
 static const eg_route routes[] = {
     LOG_ROUTE("/{log}/checkpoint", EG_RECORD_FIRST, get_checkpoint, "audit.checkpoint.read"),
+    LOG_ROUTE("/{log}/witnessed", EG_RECORD_FIRST, get_witnessed, "audit.checkpoint.read"),
     LOG_ROUTE("/{log}/key", EG_RECORD_FIRST, get_key, "audit.key.read"),
     LOG_ROUTE("/{log}/tile/{rest*}", EG_RECORD_FIRST, get_tile, "audit.tile.read"),
     LOG_ROUTE("/{log}/records", EG_RECORD_EACH, get_records, "audit.records.read"),

@@ -11,6 +11,7 @@
 #include "checkpoint.h"
 #include "logs.h"
 #include "tile_path.h"
+#include "verify_witnessed.h"
 
 #define TRIES 5
 #define BUNDLE_MAX ((size_t)EG_TILE_WIDTH * (EG_ENTRY_MAX + 2))
@@ -24,6 +25,9 @@ typedef struct verifier {
     eg_buf partial[EG_TILE_ENTRIES + 1]; /* the unfinished tiles, read at once after the checkpoint: a live log outgrows them */
     bool has_partial[EG_TILE_ENTRIES + 1];
     eg_audit_verdict *verdict;
+    const char *const *witnesses;
+    size_t witness_count;
+    eg_witnessed witnessed[EG_WITNESSES_MAX];
 } verifier;
 
 /* Names the damage and ends the walk; what is found first comes first in the log. */
@@ -106,6 +110,7 @@ static eg_err walk_bundle(verifier *v, uint64_t index) {
         }
         eg_audit_leaf_hash(entry, leaf);
         EG_TRY(eg_audit_tree_push(&v->tree, leaf));
+        eg_witnessed_meet(v->witnessed, v->witness_count, &v->tree);
     }
     if (rest.len > 0) {
         return damaged(v, v->tree.size - 1, "record %" PRIu64 " (%s) is followed by %zu bytes that belong to no record", v->tree.size - 1, path, rest.len);
@@ -205,26 +210,33 @@ static eg_err check_wrapped_key(int dir_fd, eg_problem *p) {
     return eg_str_is(lines[3], hex) && rest.ptr && rest.len == 0 ? EG_OK : broken(p, EG_WRAPPED_FILE, "is damaged: its digest does not fit");
 }
 
-static eg_err check_note(int dir_fd, const char *verifier_key, eg_checkpoint *ret, eg_buf *note, eg_problem *p) {
+/* What the log is to be signed by, and what its folder says that is. */
+typedef struct log_keys {
+    eg_verifier_key key, folders;
+} log_keys;
+
+static eg_err read_keys(int dir_fd, const char *verifier_key, log_keys *ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf own = {0};
-    eg_verifier_key from_folder;
-    eg_verifier_key key;
     EG_TRY(read_small(dir_fd, "vkey", &own, p));
-    if (eg_verifier_key_parse(eg_buf_str(&own), &from_folder) != EG_OK) {
+    if (eg_verifier_key_parse(eg_buf_str(&own), &ret->folders) != EG_OK) {
         return broken(p, "vkey", "is not a verifier key: its hash does not fit");
     }
-    key = from_folder;
-    if (verifier_key && eg_verifier_key_parse(eg_str_of(verifier_key), &key) != EG_OK) {
+    ret->key = ret->folders;
+    if (verifier_key && eg_verifier_key_parse(eg_str_of(verifier_key), &ret->key) != EG_OK) {
         return eg_fail(p, EG_ERR_INVALID, "The verifier key is not \"name+hash+base64\", or its hash does not fit.");
     }
-    EG_TRY(read_small(dir_fd, "checkpoint", note, p));
+    return EG_OK;
+}
+
+static eg_err check_note(int dir_fd, const log_keys *k, eg_checkpoint *ret, eg_buf *note, eg_problem *p) {
+    EG_TRY(read_small(dir_fd, EG_CHECKPOINT_FILE, note, p));
     if (eg_checkpoint_parse(eg_buf_str(note), ret) != EG_OK) {
-        return broken(p, "checkpoint", "is not a checkpoint");
+        return broken(p, EG_CHECKPOINT_FILE, "is not a checkpoint");
     }
-    if (eg_checkpoint_verify(ret, &key) != EG_OK) {
-        return broken(p, "checkpoint", "carries no signature of the verifier key that fits what it says");
+    if (eg_checkpoint_verify(ret, &k->key) != EG_OK) {
+        return broken(p, EG_CHECKPOINT_FILE, "carries no signature of the verifier key that fits what it says");
     }
-    if (strcmp(from_folder.name, key.name) != 0 || memcmp(from_folder.public_key, key.public_key, sizeof key.public_key) != 0) {
+    if (strcmp(k->folders.name, k->key.name) != 0 || memcmp(k->folders.public_key, k->key.public_key, sizeof k->key.public_key) != 0) {
         return broken(p, "vkey", "holds another key than the one that signed the checkpoint");
     }
     return EG_OK;
@@ -237,13 +249,18 @@ static eg_err check_root(verifier *v, const eg_checkpoint *c, eg_problem *p) {
         return EG_OK;
     }
     /* Entries and tiles agree with one another: somebody changed a record and made the tiles anew. */
-    return broken(p, "checkpoint", "signs another root than the records have: records were changed and the tiles made to fit them");
+    return broken(p, EG_CHECKPOINT_FILE, "signs another root than the records have: records were changed and the tiles made to fit them");
 }
 
 static eg_err verify(verifier *v, const char *verifier_key, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf note = {0};
     eg_checkpoint c = {0};
-    EG_TRY(check_note(v->dir_fd, verifier_key, &c, &note, p));
+    log_keys keys;
+    EG_TRY(read_keys(v->dir_fd, verifier_key, &keys, p));
+    for (size_t i = 0; i < v->witness_count; i++) { /* before the checkpoint, which a live log may move on meanwhile */
+        EG_TRY(eg_witnessed_read(v->dir_fd, &keys.key, v->witnesses[i], &v->witnessed[i], p));
+    }
+    EG_TRY(check_note(v->dir_fd, &keys, &c, &note, p));
     EG_TRY(check_wrapped_key(v->dir_fd, p));
     v->size = v->verdict->size = c.size;
     eg_hex((eg_bytes){c.root, sizeof c.root}, v->verdict->root);
@@ -252,14 +269,18 @@ static eg_err verify(verifier *v, const char *verifier_key, eg_problem *p) {
     if (v->verdict->damaged != UINT64_MAX) {
         return EG_OK; /* the verdict says it */
     }
-    return e == EG_OK ? check_root(v, &c, p) : eg_fail(p, e, "The log could not be read to its end: %s.", eg_err_code(e));
+    if (e != EG_OK) {
+        return eg_fail(p, e, "The log could not be read to its end: %s.", eg_err_code(e));
+    }
+    EG_TRY(check_root(v, &c, p));
+    return eg_witnessed_end(v->witnessed, v->witness_count, v->size, p);
 }
 
 /* A log that is being written may outgrow its partial tiles between the reading of its checkpoint and theirs. */
 static bool moved_on(const verifier *v) {
     EG_CLEANUP(eg_buf_done) eg_buf note = {0};
     eg_checkpoint c = {0};
-    return read_small(v->dir_fd, "checkpoint", &note, NULL) == EG_OK && eg_checkpoint_parse(eg_buf_str(&note), &c) == EG_OK && c.size > v->size;
+    return read_small(v->dir_fd, EG_CHECKPOINT_FILE, &note, NULL) == EG_OK && eg_checkpoint_parse(eg_buf_str(&note), &c) == EG_OK && c.size > v->size;
 }
 
 static void verifier_done(verifier *v) {
@@ -272,9 +293,13 @@ static void verifier_done(verifier *v) {
     eg_audit_tree_done(&v->tree);
 }
 
-eg_err eg_audit_verify(const char *log_dir, const char *verifier_key, eg_audit_verdict *ret, eg_problem *p) {
+eg_err eg_audit_verify_witnessed(const char *log_dir, const char *verifier_key, const char *const *witnesses, size_t n, eg_audit_verdict *ret, eg_witness_seen *ret_seen,
+                                 eg_problem *p) {
     eg_audit_verdict verdict = {.damaged = UINT64_MAX};
-    verifier v = {.verdict = &verdict};
+    verifier v = {.verdict = &verdict, .witnesses = witnesses, .witness_count = n};
+    if (n > EG_WITNESSES_MAX) {
+        return eg_fail(p, EG_ERR_INVALID, "More than %u witnesses are named.", EG_WITNESSES_MAX);
+    }
     v.dir_fd = open(log_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (v.dir_fd < 0) {
         return eg_fail(p, EG_ERR_NOT_FOUND, "\"%s\" is not a folder that can be opened.", log_dir);
@@ -294,8 +319,15 @@ eg_err eg_audit_verify(const char *log_dir, const char *verifier_key, eg_audit_v
     if (e == EG_OK && verdict.damaged == UINT64_MAX && !verifier_key) {
         snprintf(verdict.damaged_what, sizeof verdict.damaged_what, "checked with the folder's own vkey: compare it with one that you got elsewhere");
     }
+    for (size_t i = 0; i < n; i++) {
+        ret_seen[i] = v.witnessed[i].seen;
+    }
     verifier_done(&v);
     EG_TRY(e);
     *ret = verdict;
     return EG_OK;
+}
+
+eg_err eg_audit_verify(const char *log_dir, const char *verifier_key, eg_audit_verdict *ret, eg_problem *p) {
+    return eg_audit_verify_witnessed(log_dir, verifier_key, NULL, 0, ret, NULL, p);
 }

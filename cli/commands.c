@@ -31,11 +31,12 @@ const eg_command eg_cli_commands[] = {
     {"jobs", "list, show, read the log of, and delete jobs",
      "usage: embergate jobs [list | show ID | log ID | delete ID] [--cluster NAME] [--profile FILE] [--json]\n", eg_cli_jobs},
     {"audit", "verify the audit log, or tell from it what became of a job and what somebody did",
-     "usage: embergate audit verify DIR [--key VERIFIER-KEY] [--json]\n"
+     "usage: embergate audit verify DIR [--key VERIFIER-KEY] [--witness WITNESS-KEY]… [--json]\n"
      "       embergate audit show --job ID | --actor OBJECT-ID | --acted-by OBJECT-ID [--since TIME] [--profile FILE] [--json]\n\n"
      "verify recomputes every hash and signature beneath a log's folder without asking a server: exit 0 when it is whole,\n"
-     "1 when not, naming the damaged record. show lists records in the order of their time: of a job, of who asked (--actor), or\n"
-     "of who did it for somebody by an exchanged token (--acted-by); all that are named must fit.\n",
+     "1 when not, naming the damaged record. With --witness also that this witness has cosigned what the log grew out of, so that\n"
+     "it was not set back. show lists records in the order of their time: of a job, of who asked (--actor), or of who did it for\n"
+     "somebody by an exchanged token (--acted-by); all that are named must fit.\n",
      eg_cli_audit},
     {"policy", "change, look back at, check, explain, compare and test policies",
      "usage: embergate policy apply    DIR|FILE… [--ticket T] [--justification J] [--dry-run]\n"

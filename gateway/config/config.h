@@ -96,6 +96,13 @@ typedef struct eg_config_quota {
     unsigned stored_mib;
 } eg_config_quota;
 
+/* Who cosigns the audit logs' checkpoints. */
+typedef struct eg_config_witness {
+    const char *key;            /* "name+hash+base64" */
+    const char *url;            /* what "/add-checkpoint" is put behind */
+    const char *ca_file;        /* "" = the system's */
+} eg_config_witness;
+
 /* The bounds of the door that a configuration may change (door_limits.h has them all). */
 typedef struct eg_config_limits {
     unsigned connections;
@@ -110,6 +117,8 @@ typedef struct eg_config_limits {
 } eg_config_limits;
 #define EG_CONFIG_LIMITS_DEFAULT ((eg_config_limits){.connections = 4096, .connections_per_address = 512, .handshake_seconds = 10, \
     .head_seconds = 15, .body_seconds = 60, .idle_seconds = 75, .write_seconds = 60, .stop_seconds = 15})
+
+#define EG_CONFIG_WITNESS_SECONDS_DEFAULT 60u
 
 typedef struct eg_config {
     const char *state_dir;         /* as given; relative to the configuration file's folder when not absolute: made absolute */
@@ -143,6 +152,9 @@ typedef struct eg_config {
     size_t account_count;
     eg_config_quota *quotas;
     size_t quota_count;
+    eg_config_witness *witnesses;
+    size_t witness_count;
+    uint32_t witness_s;
     eg_config_limits limits;
     uint32_t backup_max_age_s;
     bool loopback_details;         /* loopback peers see the details of /healthz, and /metrics, without a token */

@@ -3,6 +3,7 @@
 
 #include "../door/proxy_header.h"
 
+#include <embergate/audit.h>
 #include <embergate/crypto.h>
 
 #include <arpa/inet.h>
@@ -234,6 +235,7 @@ const eg_config_check eg_config_check_isolation = {isolation, "cluster (this ver
 const eg_config_check eg_config_check_prefix = {prefix, "an address such as 192.0.2.7, or a prefix such as 192.0.2.0/24 without bits behind it"};
 const eg_config_check eg_config_check_quota_per = {quota_per, "tenant, principal, cluster or account"};
 const eg_config_check eg_config_check_quota_only = {quota_only, "a GUID, or the name of a cluster or storage account"};
+const eg_config_check eg_config_check_witness_key = {eg_witness_key_valid, "a cosigner's key as name+hash+base64, as its witness shows it"};
 const eg_config_check eg_config_check_https_url_or_none = {https_url_or_none, "an https:// URL without user, query and fragment, or none"};
 const eg_config_check eg_config_check_client_audience = {client_audience, "AUDIENCE=CLIENT_ID, the id a GUID"};
 const eg_config_check eg_config_check_claim_value = {claim_value, "CLAIM=VALUE"};

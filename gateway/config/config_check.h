@@ -27,6 +27,7 @@ extern const eg_config_check eg_config_check_policies_source;
 extern const eg_config_check eg_config_check_client_certificates;
 extern const eg_config_check eg_config_check_nonempty;
 extern const eg_config_check eg_config_check_https_url_or_none;
+extern const eg_config_check eg_config_check_witness_key;
 extern const eg_config_check eg_config_check_client_audience; /* AUDIENCE=CLIENT_ID */
 extern const eg_config_check eg_config_check_claim_value;    /* CLAIM=VALUE */
 

@@ -3,6 +3,8 @@
 
 #include "config_check.h"
 
+#include <embergate/audit.h>
+
 /* Columns: key, type, field; then what differs from "no default, no range". */
 #define ROW(owner, name, kind, field, ...) {.key = name, .type = EG_CONFIG_##kind, .offset = offsetof(owner, field), __VA_ARGS__}
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -42,6 +44,16 @@ static const eg_config_row operations_rows[] = {
         .description = "Whoever is on this machine, jobs too, sees /metrics and the details of /healthz without a token."),
     ROW(eg_config, "backup_max_age_seconds", UINT, backup_max_age_s, .dflt = "0", .max = 31536000, .unit = "seconds",
         .description = "Without a backup for so long, backup.overdue is logged and embergate_backup_overdue is 1; 0 = nobody minds."),
+    ROW(eg_config, "witness_seconds", UINT, witness_s, .dflt = "60", .min = 1, .max = 86400, .unit = "s",
+        .description = "How often audit logs that have grown are shown to the witnesses."),
+};
+
+static const eg_config_row witness_rows[] = {
+    ROW(eg_config_witness, "key", TEXT, key, .check = &eg_config_check_witness_key, .unique = true,
+        .description = "Verifier key of the witness, as NAME+HASH+KEY: its cosignatures are those of this key."),
+    ROW(eg_config_witness, "url", TEXT, url, .check = &eg_config_check_https_url,
+        .description = "Where it takes checkpoints: /add-checkpoint is put behind this."),
+    ROW(eg_config_witness, "ca_file", PATH, ca_file, .dflt = "", .description = "PEM file of the CA of that URL; \"\" = the system's."),
 };
 
 static const eg_config_row user_rows[] = {
@@ -253,6 +265,7 @@ const eg_config_section eg_config_sections[EG_CONFIG_SECTIONS] = {
     LIST("clusters", cluster_rows, eg_config_cluster, clusters, cluster_count, 0, 256, "Spark clusters; they start on demand."),
     LIST("accounts", account_rows, eg_config_account, accounts, account_count, 0, 256, "Storage accounts."),
     LIST("quotas", quota_rows, eg_config_quota, quotas, quota_count, 0, 64, "How much tenants, principals, clusters and storage accounts may use."),
+    LIST("witnesses", witness_rows, eg_config_witness, witnesses, witness_count, 0, EG_WITNESSES_MAX, "Who cosigns the audit logs, outside of this machine (C2SP tlog-witness)."),
     MAP("policies", policies_rows, "How policies are kept and changed."),
     MAP("operations", operations_rows, "How the gateway shows itself to operators."),
     MAP("limits", limit_rows, "Bounds on what a peer can make the gateway hold or wait for."),

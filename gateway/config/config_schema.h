@@ -45,7 +45,7 @@ typedef struct eg_config_section {
     const char *description;
 } eg_config_section;
 
-#define EG_CONFIG_SECTIONS 12
+#define EG_CONFIG_SECTIONS 13
 #define EG_CONFIG_ROWS_MAX 24
 #define EG_CONFIG_TEXT_MAX 1024
 #define EG_CONFIG_LIST_MAX 256

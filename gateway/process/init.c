@@ -103,7 +103,7 @@ static eg_err init_config(init_plan *plan, eg_problem *p) {
                    .user_gateway = o->make_users ? "embergate" : "", .user_keeper = o->make_users ? "embergate-keeper" : "", .tls_certificate = "",
                    .tls_key = "", .tls_ca = "", .tls_minimum_version = "1.2", .tls_bind_tokens = true, .listeners = &listener, .listener_count = 1, .tenants = tenants,
                    .tenant_count = plan->tenant_count, .clusters = clusters, .cluster_count = cluster_count, .accounts = &account, .account_count = 1,
-                   .limits = EG_CONFIG_LIMITS_DEFAULT};
+                   .witness_s = EG_CONFIG_WITNESS_SECONDS_DEFAULT, .limits = EG_CONFIG_LIMITS_DEFAULT};
     EG_CLEANUP(eg_buf_done) eg_buf yaml;
     eg_buf_init(&yaml, 1u << 20);
     EG_TRY(eg_config_render(&c, &yaml));

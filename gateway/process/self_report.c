@@ -55,6 +55,30 @@ void eg_self_report_forgotten(const eg_audit *a) {
     }
 }
 
+void eg_self_report_witness(eg_audit *a, const char *name, eg_err e, const char *why) {
+    eg_log(e == EG_OK ? EG_LOG_INFO : EG_LOG_WARN, e == EG_OK ? "witness.back" : "witness.away", "witness", name, "error", e == EG_OK ? "" : eg_err_code(e), "message", why, NULL);
+    const eg_audit_record r = {.event = "audit.witness", .outcome = e == EG_OK ? "allowed" : "failed", .resource = eg_str_of(name), .error = e};
+    const eg_err recorded_as = eg_audit_note(a, &r);
+    if (recorded_as != EG_OK) {
+        recorded(NULL, recorded_as);
+    }
+}
+
+void eg_self_report_witness_conflict(eg_audit *a, const char *name, const char *log, uint64_t seen, uint64_t size) {
+    char resource[128], here[24], there[24];
+    (void)snprintf(resource, sizeof resource, "/providers/Embergate/auditLogs/%s", log);
+    (void)snprintf(here, sizeof here, "%llu", (unsigned long long)size);
+    (void)snprintf(there, sizeof there, seen == EG_WITNESS_OTHERS ? "others" : "%llu", (unsigned long long)seen);
+    eg_log(EG_LOG_ERROR, "witness.conflict", "witness", name, "log", log, "seen", there, "here", here, NULL);
+    json_t *details = json_pack("{s:s,s:s,s:s}", "witness", name, "seen", there, "here", here);
+    const eg_audit_record r = {.event = "audit.witness.conflict", .outcome = "failed", .resource = eg_str_of(resource), .details = details};
+    const eg_err e = eg_audit_note(a, &r);
+    json_decref(details);
+    if (e != EG_OK) {
+        recorded(NULL, e);
+    }
+}
+
 void eg_self_report_tick(eg_self_report *r, eg_audit *a, int64_t mono_ns) {
     const int64_t now = eg_metric_get(EG_METRIC_DESCRIPTORS_SHORT);
     if (now != r->told && mono_ns >= r->next_ns) {

@@ -18,6 +18,12 @@ void eg_self_report_digest_begun(eg_audit *a);
 /* What the audit log has recorded when it was opened: a keeper that had forgotten its signatures. */
 void eg_self_report_forgotten(const eg_audit *a);
 
+/* A witness that can't be had, or can again: event audit.witness, of `name`. A log of which it was shown `seen` entries (EG_WITNESS_OTHERS: others) and that has `size`
+ * here: event audit.witness.conflict. */
+#define EG_WITNESS_OTHERS UINT64_MAX
+void eg_self_report_witness(eg_audit *a, const char *name, eg_err e, const char *why);
+void eg_self_report_witness_conflict(eg_audit *a, const char *name, const char *log, uint64_t seen, uint64_t size);
+
 /* Connections that had to wait because there was no descriptor, added up: event server.descriptors.short, at once and then once a minute at most. */
 typedef struct eg_self_report {
     int64_t told;       /* of the metric, when last told */

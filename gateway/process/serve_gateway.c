@@ -16,6 +16,7 @@
 #include "self_report.h"
 #include "serve_policy.h"
 #include "store_digest.h"
+#include "witness_watch.h"
 
 #include <embergate/audit.h>
 #include <embergate/identity.h>
@@ -45,6 +46,7 @@ typedef struct gateway {
     eg_kv *kv;
     bool digest_counted;
     eg_store_digest_watch *digest_watch;
+    eg_witness_watch *witnesses;
     eg_committer *committer;
     eg_keys *keys;
     eg_audit *audit;
@@ -162,6 +164,20 @@ static eg_err open_admin(gateway *g, eg_problem *p) {
                                 .identity = g->identity, .policies = g->policies, .watch = g->watch, .keys = g->keys, .origin = origin.ptr, .backup_max_age_s = g->plan->config->backup_max_age_s,
                                 .erasures_dir = g->plan->erasures};
     return eg_admin_start(&o, &g->admin, p);
+}
+
+/* After identity, which sets up the client that fetches. */
+static eg_err open_witnesses(gateway *g, eg_problem *p) {
+    const eg_config *c = g->plan->config;
+    eg_witness *all = eg_arena_alloc(g->arena, (c->witness_count + 1) * sizeof *all);
+    if (!all) {
+        return no_memory(p);
+    }
+    for (size_t i = 0; i < c->witness_count; i++) {
+        all[i] = (eg_witness){.key = c->witnesses[i].key, .url = c->witnesses[i].url, .ca_file = c->witnesses[i].ca_file};
+    }
+    const eg_witness_options o = {.audit = g->audit, .clock = &eg_clock_system, .witnesses = all, .count = c->witness_count, .period_s = c->witness_s};
+    return eg_witness_watch_start(&o, &g->witnesses, p);
 }
 
 static eg_err open_identity(gateway *g, eg_problem *p) {
@@ -354,7 +370,7 @@ static const struct {
 } gateway_steps[] = {
     {"core", open_core},         {"audit", open_audit},       {"compute", open_compute}, {"storage", open_storage},
     {"identity", open_identity}, {"pipeline", open_pipeline}, {"door", open_door},
-    {"admin", open_admin},
+    {"witnesses", open_witnesses}, {"admin", open_admin},
 };
 
 static void close_all(gateway *g) {
@@ -373,6 +389,7 @@ static void close_all(gateway *g) {
         return;
     }
     eg_store_digest_watch_stop(g->digest_watch);
+    eg_witness_watch_stop(g->witnesses);
     eg_pipeline_free(g->pipeline);
     eg_router_free(g->router);
     eg_arm_free(g->arm);

@@ -106,4 +106,46 @@ typedef struct eg_audit_verdict {
 /* verifier_key: "name+hash+base64", or NULL to take the folder's own vkey file (which proves less: said in the verdict). */
 eg_err eg_audit_verify(const char *log_dir, const char *verifier_key, eg_audit_verdict *ret, eg_problem *p) EG_MUST_CHECK;
 
+/* The same, and that each of these witnesses (keys, at most EG_WITNESSES_MAX) has cosigned a checkpoint which this log grew out of: EG_ERR_CORRUPT when one has not. When
+ * it said so, and of how many entries, is in ret_seen[i]. */
+typedef struct eg_witness_seen {
+    uint64_t size;
+    int64_t time_s;            /* by the witness's clock, since 1970 */
+} eg_witness_seen;
+eg_err eg_audit_verify_witnessed(const char *log_dir, const char *verifier_key, const char *const *witnesses, size_t n, eg_audit_verdict *ret, eg_witness_seen *ret_seen,
+                                 eg_problem *p) EG_MUST_CHECK;
+
+/* Witnesses (C2SP tlog-witness): each keeps the size and root of a log that it was last shown, cosigns what grew out of that and refuses everything else. So a log that was set
+ * back is noticed even when the keeper and the whole machine were set back with it. docs/WITNESSES.md */
+#define EG_WITNESSES_MAX 16u
+#define EG_WITNESS_NAME_MAX 256
+bool eg_witness_key_valid(eg_str key);                          /* "name+hash+base64" of one that cosigns */
+/* Ids of logs in turn: after NULL the first, after the last NULL. Good as long as the audit log is open. */
+const char *eg_audit_log_after(eg_audit *a, const char *id);
+/* One log before one witness. Made by eg_witness_look; one thread at a time. */
+typedef struct eg_witness_visit {
+    const char *log;           /* id */
+    eg_str key;                /* the witness's; borrowed */
+    uint64_t size;             /* of the log's checkpoint */
+    uint64_t cosigned;         /* size that the witness cosigned last; 0 = none that is kept here */
+    int64_t cosigned_s;        /* when, since 1970 */
+    eg_buf note;               /* the checkpoint */
+} eg_witness_visit;
+/* EG_ERR_NOT_FOUND: the log has no checkpoint yet. *ret is to be ended by eg_witness_visit_done, whatever was returned. */
+eg_err eg_witness_look(eg_audit *a, const char *log, eg_str key, eg_witness_visit *ret) EG_MUST_CHECK;
+void eg_witness_visit_done(eg_witness_visit *v);
+/* What a witness that was last shown `old` entries (at most v->size; 0 = nothing) is to be asked, into *ret. */
+eg_err eg_witness_ask(eg_audit *a, const eg_witness_visit *v, uint64_t old, eg_buf *ret) EG_MUST_CHECK;
+/* What its answer says, by status and body. */
+typedef enum eg_witness_says {
+    EG_WITNESS_COSIGNS = 0,
+    EG_WITNESS_KNOWS,          /* another size than it was said to, *ret_size */
+    EG_WITNESS_REFUSES,        /* this isn't what it was shown before, or doesn't prove to be */
+    EG_WITNESS_STRANGER,       /* it doesn't know the log or its key */
+    EG_WITNESS_FAILS,
+} eg_witness_says;
+eg_witness_says eg_witness_read_answer(long status, eg_str body, uint64_t *ret_size);
+/* Its answer: kept, durably, when the cosignature is right. EG_ERR_CORRUPT when it is none of the key over the checkpoint. */
+eg_err eg_witness_take(eg_audit *a, const eg_witness_visit *v, eg_str answer) EG_MUST_CHECK;
+
 #endif

@@ -34,6 +34,9 @@
     X(JWKS_MISSING, "embergate_jwks_missing", "gauge", "Outside issuers whose keys were asked for and could never be fetched") \
     X(AUDIT_RECORDS, "embergate_audit_records_total", "counter", "Audit records made durable")                  \
     X(AUDIT_SIZE, "embergate_audit_log_size", "gauge", "Entries in the logs' newest checkpoints, added up")     \
+    X(WITNESS_FAILED, "embergate_witness_failed_total", "counter", "Times that a witness did not cosign an audit log's checkpoint, whatever the reason") \
+    X(WITNESS_CONFLICTS, "embergate_witness_conflicts", "gauge", "Audit logs of which a witness was shown more, or other, entries than are here: an alarm") \
+    X(WITNESS_WAITING, "embergate_witness_waiting_seconds", "gauge", "For how long the audit log that waits longest for a cosignature of what it has has waited") \
     X(AUDIT_FAILED, "embergate_audit_failed_total", "counter", "Records that could not be made durable")        \
     X(POLICY_VERSION, "embergate_policy_version", "gauge", "Version of the policy in force")                    \
     X(RESOURCES_DISABLED, "embergate_resources_disabled", "gauge", "Clusters and storage accounts that a policy assignment denies")  \

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define TENANT "11111111-1111-1111-1111-111111111111"
+#define WITNESS "w.test/1+919fb179+BP0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY"
 #define SUBNET "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"
 
 /* 9 lines; what tests add begins at line 10. */
@@ -155,7 +156,9 @@ static const char full[] = "state_dir: /var/lib/embergate\n"
                            "  - {name: people, per: tenant, only: " TENANT ", requests_per_second: 5, kib_in_per_second: 6, kib_out_per_second: 7, burst_seconds: 8, jobs: 9, "
                            "cores: 10, memory_mb: 11, stored_mib: 12}\n"
                            "policies: {source: store, require_ticket: true, two_person: true, separation_of_duties: true}\n"
-                           "operations: {loopback: true, backup_max_age_seconds: 120}\n"
+                           "operations: {loopback: true, backup_max_age_seconds: 120, witness_seconds: 30}\n"
+                           "witnesses:\n"
+                           "  - {key: \"" WITNESS "\", url: \"https://witness.example/w1\", ca_file: /etc/witness.pem}\n"
                            "limits: {connections: 10, connections_per_address: 5, handshake_seconds: 1, head_seconds: 2, body_seconds: 3, "
                            "idle_seconds: 4, write_seconds: 5, stop_seconds: 0, store_mib: 64}\n";
 
@@ -212,6 +215,10 @@ static void assert_full(const eg_config *c) {
     assert_null(c->listeners[0].proxies[2]);
     assert_true(c->quota_count == 1 && c->quotas[0].requests_per_second == 5 && c->quotas[0].kib_out_per_second == 7 && c->quotas[0].memory_mb == 11 && c->quotas[0].stored_mib == 12);
     assert_string_equal(c->quotas[0].only, TENANT);
+    assert_true(c->witness_count == 1 && c->witness_s == 30);
+    assert_string_equal(c->witnesses[0].key, WITNESS);
+    assert_string_equal(c->witnesses[0].url, "https://witness.example/w1");
+    assert_string_equal(c->witnesses[0].ca_file, "/etc/witness.pem");
     assert_int_equal(c->limits.connections, 10);
     assert_int_equal(c->limits.stop_seconds, 0);
     assert_int_equal(c->limits.store_mib, 64);
@@ -382,6 +389,9 @@ static void rules(void **state) {
            "accounts:\n  - {name: one, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, default: true}\n"
            "  - {name: two, tenant: " TENANT ", subscription: " TENANT ", resource_group: g, default: true}\n",
            12, "accounts[1].default", "at most one");
+    refuse(minimal, "witnesses:\n  - {key: \"w+00000000+AAAA\", url: \"https://w.example\"}\n", 11, "witnesses[0].key", "name+hash+base64");
+    refuse(minimal, "witnesses:\n  - {key: \"" WITNESS "\", url: \"http://w.example\"}\n", 11, "witnesses[0].url", "https://");
+    refuse(minimal, "witnesses:\n  - {key: \"" WITNESS "\", url: \"https://w.example\"}\n  - {key: \"" WITNESS "\", url: \"https://v.example\"}\n", 12, "witnesses[1].key", "");
     refuse(minimal, "quotas:\n  - {name: q, per: cluster, only: absent, jobs: 1}\n", 11, "quotas[0].only", "the name of an entry of clusters");
     refuse(minimal, "quotas:\n  - {name: q, per: tenant, only: 22222222-2222-2222-2222-222222222222, jobs: 1}\n", 11, "quotas[0].only", "the id of an entry of tenants");
     refuse(minimal, "quotas:\n  - {name: q, only: somebody, jobs: 1}\n", 11, "quotas[0].only", "an object id");
