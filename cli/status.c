@@ -5,6 +5,31 @@
 
 #include <getopt.h>
 
+static void print_witness(const json_t *w) {
+    const eg_str name = eg_json_str(w, "name"), state = eg_json_str(w, "state"), why = eg_json_str(w, "why");
+    printf("witness ");
+    eg_cli_put_inert(stdout, name);
+    printf(": %.*s", EG_FMT(state));
+    if (why.len > 0) {
+        printf(": ");
+        eg_cli_put_inert(stdout, why);
+    }
+    putchar('\n');
+    size_t i;
+    const json_t *c;
+    json_array_foreach(json_object_get(w, "conflicts"), i, c)
+    {
+        const eg_str log = eg_json_str(c, "log");
+        const json_t *seen = json_object_get(c, "seen");
+        printf("  audit log %.*s was set back or made anew: %" JSON_INTEGER_FORMAT " records are here, the witness has seen ", EG_FMT(log), json_integer_value(json_object_get(c, "here")));
+        if (json_is_integer(seen)) {
+            printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(seen));
+        } else {
+            printf("others\n");
+        }
+    }
+}
+
 static void print_words(const json_t *health) {
     const char *state = json_string_value(json_object_get(health, "status"));
     printf("gateway: %s\n", state ? state : "unknown");
@@ -24,6 +49,10 @@ static void print_words(const json_t *health) {
             printf(" of %" JSON_INTEGER_FORMAT, most);
         }
         putchar('\n');
+    }
+    json_array_foreach(json_object_get(health, "witnesses"), i, c)
+    {
+        print_witness(c);
     }
     json_array_foreach(json_object_get(health, "isolation_missing"), i, c)
     {

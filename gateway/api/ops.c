@@ -70,11 +70,19 @@ static void add_stored(const eg_ops *ops, json_t *to) {
     }
 }
 
+static void add_witnesses(const eg_ops *ops, json_t *to) {
+    json_t *v = ops->o.witnesses ? ops->o.witnesses(ops->o.witnesses_ctx) : NULL;
+    if (v) {
+        json_object_set_new(to, "witnesses", v);
+    }
+}
+
 static void add_details(const eg_ops *ops, bool of_a_principal, json_t *to) {
     json_object_set_new(to, "version", json_string(EG_VERSION));
     if (ops->o.audit) {
         json_object_set_new(to, "audit", json_pack("{s:b}", "healthy", eg_audit_healthy(ops->o.audit)));
     }
+    add_witnesses(ops, to);
     add_policies(ops, to);
     add_clusters(ops, to);
     add_disabled(ops, to);

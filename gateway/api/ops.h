@@ -18,6 +18,8 @@ typedef struct eg_ops_options {
     eg_compute *compute;                   /* clusters, and what they lack of isolation */
     json_t *(*stored)(void *stored_ctx);   /* what each account has stored; brings its metric to now */
     void *stored_ctx;
+    json_t *(*witnesses)(void *witnesses_ctx); /* what they say of the audit logs */
+    void *witnesses_ctx;
     eg_pool *pool;                         /* how much waits */
     bool loopback;                         /* peers on this machine see details without a token */
 } eg_ops_options;

@@ -121,6 +121,7 @@ static eg_err open_compute(gateway *g, eg_problem *p) {
 
 static bool has_room(void *ctx, eg_str account, uint64_t bytes) { return eg_storage_has_room(ctx, account, bytes); }
 static json_t *stored_report(void *ctx) { return eg_storage_stored_report(ctx); }
+static json_t *witness_report(void *ctx) { return eg_witness_watch_report(ctx); }
 
 static eg_err open_storage(gateway *g, eg_problem *p) {
     const eg_config *c = g->plan->config;
@@ -321,7 +322,7 @@ static eg_err open_pipeline(gateway *g, eg_problem *p) {
     EG_TRY(eg_serve_compliance(g->plan, g->watch, g->storage, g->arena, &compliance, p));
     atomic_store(&g->compliance, compliance);
     EG_TRY(eg_serve_quotas(g->plan->config, g->arena, &g->quotas, p));
-    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .compliance = compliance, .stored = stored_report, .stored_ctx = g->storage, .pool = g->pool, .loopback = g->plan->config->loopback_details};
+    eg_ops_options oo = {.audit = g->audit, .compute = g->compute, .watch = g->watch, .compliance = compliance, .stored = stored_report, .stored_ctx = g->storage, .witnesses = witness_report, .witnesses_ctx = g->witnesses, .pool = g->pool, .loopback = g->plan->config->loopback_details};
     EG_TRY(eg_ops_new(&oo, &g->ops));
     eg_arm_options ao = {.config = g->plan->config, .policies = g->policies, .kv = g->kv, .clock = &eg_clock_system, .compliance = compliance};
     EG_TRY(eg_arm_new(&ao, &g->arm));
@@ -369,8 +370,8 @@ static const struct {
     eg_err (*open)(gateway *g, eg_problem *p);
 } gateway_steps[] = {
     {"core", open_core},         {"audit", open_audit},       {"compute", open_compute}, {"storage", open_storage},
-    {"identity", open_identity}, {"pipeline", open_pipeline}, {"door", open_door},
-    {"witnesses", open_witnesses}, {"admin", open_admin},
+    {"identity", open_identity}, {"witnesses", open_witnesses}, {"pipeline", open_pipeline}, {"door", open_door},
+    {"admin", open_admin},
 };
 
 static void close_all(gateway *g) {

@@ -20,7 +20,7 @@
 /* A log that isn't what the witness was shown: told once for each size that it has there. */
 typedef struct conflict {
     char log[64];
-    uint64_t seen;
+    uint64_t seen, here;
 } conflict;
 
 typedef struct teller {
@@ -28,6 +28,7 @@ typedef struct teller {
     char name[EG_WITNESS_NAME_MAX];
     char url[URL_MAX];
     bool away;                          /* of some log it gave no answer that could be used, and that was told */
+    json_t *report;                     /* under the watch's lock */
     conflict conflicts[CONFLICTS_MAX];
     size_t conflict_count;
 } teller;
@@ -57,6 +58,7 @@ static conflict *conflict_of(teller *t, const char *log) {
 static void disagrees(const eg_witness_watch *w, teller *t, const eg_witness_visit *v, uint64_t seen) {
     conflict *c = conflict_of(t, v->log);
     if (c && c->seen == seen) {
+        c->here = v->size;
         return;
     }
     if (!c && t->conflict_count < CONFLICTS_MAX) {
@@ -65,6 +67,7 @@ static void disagrees(const eg_witness_watch *w, teller *t, const eg_witness_vis
     }
     if (c) {
         c->seen = seen;
+        c->here = v->size;
         eg_self_report_witness_conflict(w->o.audit, t->name, v->log, seen, v->size);
     }
 }
@@ -133,6 +136,39 @@ static bool is_due(const eg_witness_watch *w, const eg_witness_visit *v) {
     return v->cosigned != v->size || age < 0 || age >= EG_WITNESS_RENEW_S;
 }
 
+/* ---- what an operator sees ---- */
+
+static json_t *conflicts_of(const teller *t) {
+    json_t *all = json_array();
+    for (size_t i = 0; i < t->conflict_count; i++) {
+        const conflict *c = &t->conflicts[i];
+        json_t *seen = c->seen == EG_WITNESS_OTHERS ? json_string("others") : json_integer((json_int_t)c->seen);
+        json_array_append_new(all, json_pack("{s:s,s:o,s:I}", "log", c->log, "seen", seen, "here", (json_int_t)c->here));
+    }
+    return all;
+}
+
+static void renew_report(eg_witness_watch *w, teller *t, const char *why) {
+    const char *state = t->conflict_count > 0 ? "conflict" : t->away ? "away" : "cosigns";
+    json_t *now = json_pack("{s:s,s:s,s:s,s:o}", "name", t->name, "state", state, "why", why, "conflicts", conflicts_of(t));
+    pthread_mutex_lock(&w->lock);
+    json_decref(t->report);
+    t->report = now;
+    pthread_mutex_unlock(&w->lock);
+}
+
+json_t *eg_witness_watch_report(eg_witness_watch *w) {
+    json_t *all = w ? json_array() : NULL;
+    if (all) {
+        pthread_mutex_lock(&w->lock);
+        for (size_t i = 0; i < w->o.count; i++) {
+            json_array_append_new(all, json_deep_copy(w->tellers[i].report));
+        }
+        pthread_mutex_unlock(&w->lock);
+    }
+    return all;
+}
+
 /* ---- rounds ---- */
 
 static bool stopping(eg_witness_watch *w) {
@@ -189,6 +225,9 @@ static void visit_all(eg_witness_watch *w, teller *t) {
         t->away = failed != EG_OK;
         eg_self_report_witness(w->o.audit, t->name, failed, first.message);
     }
+    if (any) {
+        renew_report(w, t, first.message);
+    }
 }
 
 static void one_round(eg_witness_watch *w) {
@@ -225,10 +264,14 @@ static void name_of(const eg_witness *of, teller *t) {
     const size_t url = strlen(of->url);
     t->of = of;
     (void)snprintf(t->name, sizeof t->name, "%.*s", (int)name.len, name.ptr);
+    t->report = json_pack("{s:s,s:s,s:s,s:[]}", "name", t->name, "state", "cosigns", "why", "", "conflicts");
     (void)snprintf(t->url, sizeof t->url, "%s%sadd-checkpoint", of->url, url > 0 && of->url[url - 1] == '/' ? "" : "/");
 }
 
 static void free_watch(eg_witness_watch *w) {
+    for (size_t i = 0; i < w->o.count; i++) {
+        json_decref(w->tellers[i].report);
+    }
     free(w->tellers);
     free(w);
 }

@@ -95,6 +95,7 @@ def test_one_that_does_not_know_the_log_is_told_of(world):
     log = acts.settled(g)
     assert soon(lambda: states(g, world.one) == ["failed"] and states(g, world.two) == ["failed"])
     assert g.wait_for_log('"witness.away"') and metric(g, "embergate_witness_failed_total") > 0
+    assert f"witness {world.one.name}: away: It doesn't know the log" in g.run("status").stdout
     assert witnessed(g, log, world.one) is None
     tenant = g.profile()["tenant"]
     assert g.request("GET", f"/audit/{tenant}/witnessed", g.token())[0] == 404
@@ -103,6 +104,7 @@ def test_one_that_does_not_know_the_log_is_told_of(world):
             each.introduce(vkey(g, path))
     assert soon(lambda: witnessed(g, log, world.one, world.two)), g.log_tail()
     assert soon(lambda: states(g, world.one) == ["failed", "allowed"] and states(g, world.two) == ["failed", "allowed"])
+    assert soon(lambda: f"witness {world.two.name}: cosigns\n" in g.run("status").stdout)
 
 
 def test_each_growth_is_cosigned(world):
@@ -180,6 +182,8 @@ def test_a_machine_that_is_set_back_whole(world):
 
     def told():
         return [r for r in records(f"{g.state}/gateway/audit/server") if r["event"] == "audit.witness.conflict" and r["resource"].endswith("/" + os.path.basename(log))]
+    assert f"audit log {os.path.basename(log)} was set back or made anew: " in g.run("status").stdout
+    assert {w["state"] for w in json.loads(g.run("status", "--json").stdout)["witnesses"]} == {"conflict"}
     assert soon(lambda: len(told()) >= 2) and {r["outcome"] for r in told()} == {"failed"}
     g.stop()
     # Whoever got the cosigned checkpoint elsewhere proves it without the server.
