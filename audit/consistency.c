@@ -21,12 +21,12 @@ static uint64_t largest_power_below(uint64_t n) {
 /* Of a perfect subtree over 2^height leaves from `first` on, which is a multiple of that: a few hashes of one tile. */
 static eg_err perfect_hash(prover *v, uint64_t first, unsigned height, uint8_t ret[EG_SHA256_LEN]) {
     const unsigned level = height / 8;
-    const size_t n = (size_t)1 << height % 8;
-    const uint64_t at = first >> (8 * level);
-    const unsigned from = (unsigned)(at % EG_TILE_WIDTH);
     if (level >= EG_TREE_LEVELS) {
         return EG_ERR_LIMIT;
     }
+    const size_t n = (size_t)1 << height % 8;
+    const uint64_t at = first >> (8 * level);
+    const unsigned from = (unsigned)(at % EG_TILE_WIDTH);
     EG_TRY(eg_tile_read(v->dir_fd, v->there, level, at / EG_TILE_WIDTH, from + (unsigned)n, &v->tile));
     eg_audit_subtree_root((const uint8_t *)v->tile.ptr + (size_t)from * EG_SHA256_LEN, n, ret);
     return EG_OK;
