@@ -303,6 +303,7 @@ static const eg_ipc_handler handlers[] = {
 
 eg_err eg_launcher_run(const eg_launcher_options *o, const atomic_int *stop, eg_problem *p) {
     launcher l = {.o = o};
+    (void)eg_runner_init_probe(); /* what is missing then, each runner tells */
     pthread_mutex_init(&l.one, NULL);
     eg_ipc_server_options so = {
         .listen_fd = o->listen_fd,

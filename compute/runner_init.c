@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -38,8 +39,10 @@ static bool write_proc(const char *path, const char *text) {
     return ok;
 }
 
-bool eg_runner_init_prepare(const eg_runner_job *job) {
-    if (job->drop) {
+static bool no_own_proc; /* said by the probe */
+
+static bool new_namespace(bool privileged) {
+    if (privileged) {
         return unshare(CLONE_NEWPID) == 0;
     }
     /* Without root: inside of a user namespace that maps us to ourselves, and to nobody more. */
@@ -51,6 +54,34 @@ bool eg_runner_init_prepare(const eg_runner_job *job) {
     }
     return write_proc("/proc/self/setgroups", "deny") && write_proc("/proc/self/uid_map", uid) && write_proc("/proc/self/gid_map", gid);
 }
+
+static bool ended_well(pid_t child) {
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* In a child that is thrown away, as eg_runner_mounts does it. */
+static _Noreturn void try_own_proc(void) {
+    const bool fine = new_namespace(geteuid() == 0);
+    const pid_t first = fine ? fork() : -1;
+    if (first == 0) {
+        const bool mine = unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                          mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
+        _exit(mine ? 0 : 1);
+    }
+    _exit(ended_well(first) ? 0 : 1);
+}
+
+bool eg_runner_init_probe(void) {
+    const pid_t child = fork();
+    if (child == 0) {
+        try_own_proc();
+    }
+    no_own_proc = !ended_well(child);
+    return !no_own_proc;
+}
+
+bool eg_runner_init_prepare(const eg_runner_job *job) { return !no_own_proc && new_namespace(job->drop); }
 
 int eg_runner_init_drop(const eg_runner_job *job) {
     if (job->drop && (setgroups(1, &job->gid) != 0 || setresgid(job->gid, job->gid, job->gid) != 0 || setresuid(job->uid, job->uid, job->uid) != 0)) {

@@ -12,7 +12,10 @@ typedef struct eg_runner_result {
     struct rusage usage;
 } eg_runner_result;
 
-/* Gives the next child a process namespace of its own. False where the host does not allow it. */
+/* Once in a launcher, before its first runner, while it is one thread: whether a process namespace here can have a /proc of its own. Without one, programs that look for
+ * their children there, as Spark does for its Python workers, find none or another's, so that no program gets such a namespace then. */
+bool eg_runner_init_probe(void);
+/* Gives the next child a process namespace of its own. False where the host does not allow it, or the probe said no. */
 bool eg_runner_init_prepare(const eg_runner_job *job);
 
 typedef struct eg_runner_init_pipes {

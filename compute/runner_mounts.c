@@ -84,7 +84,7 @@ unsigned eg_runner_mounts(const eg_runner_job *job) {
         return 0;
     }
     unsigned had = EG_RUNNER_PRIVATE_TMP;
-    /* Refused inside of some containers: then the program sees that others run, and no more. */
+    /* The probe of runner_init.c says that it can be had. */
     (void)!mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     if (own && job->scratch && unshare(CLONE_NEWIPC) == 0 && follow_no_links(job) && bind_own(job, own + 1)) {
         had |= EG_RUNNER_CONFINED;

@@ -1,5 +1,6 @@
 /* What runners promise: the program's output sealed, its end written down, its tree ended, and never a second run. covers: disk_use.c process_tree.c runner_bounds.c runner_filter.c runner_mounts.c runner_dir.c runner_files.c runner_init.c scratch.c */
 #include "launcher_fixture.h"
+#include "runner_init.h"
 #include "runner_process.h"
 
 #include <time.h>
@@ -353,6 +354,24 @@ static void test_program_missing(void **state) {
     assert_int_equal(s.exit_code, -1);
 }
 
+/* In a folder that is no mount point nothing can be mounted over /proc: no process namespace then, in which nobody would find its own children. */
+static void test_no_namespace_without_its_proc(void **state) {
+    const fixture *f = *state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_true(eg_runner_init_probe());
+    const pid_t child = fork();
+    if (child == 0) {
+        const eg_runner_job job = {.drop = true};
+        const bool inside = chroot(f->spark) == 0 && chdir("/") == 0;
+        _exit(inside && !eg_runner_init_probe() && !eg_runner_init_prepare(&job) ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* Much output neither stops the program nor is lost. */
 static void test_much_output(void **state) {
     fixture *f = *state;
@@ -374,7 +393,7 @@ int main(void) {
         T(test_success),     T(test_failure),           T(test_once),         T(test_surroundings),          T(test_secrets),
         T(test_stop),        T(test_kill_stubborn_tree), T(test_orphans_end), T(test_killed_runner_is_dead), T(test_private_world), T(test_scratch), T(test_launcher_restart),
         T(test_scratch_is_deep_and_closed), T(test_confined), T(test_filter), T(test_no_race_of_links_is_won), T(test_disk_is_bounded), T(test_processes_are_bounded),
-        T(test_program_missing), T(test_much_output),
+        T(test_program_missing), T(test_no_namespace_without_its_proc), T(test_much_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
