@@ -8,6 +8,8 @@
 /* cmocka needs setjmp.h and stdarg.h first */
 #include <cmocka.h>
 
+#define POOL_THREADS 2
+
 typedef struct counter {
     uint8_t next;
     int64_t left;
@@ -56,7 +58,7 @@ typedef struct fixture {
 
 static void start(fixture *f) {
     *f = (fixture){0};
-    assert_int_equal(eg_pool_start(2, 16, &f->pool), EG_OK);
+    assert_int_equal(eg_pool_start(POOL_THREADS, 16, &f->pool), EG_OK);
     assert_int_equal(eg_handoff_init(&f->worker), EG_OK);
 }
 
@@ -180,10 +182,27 @@ static void test_at_hand_without_pool(void **state) {
     assert_false(f.starved);
 }
 
+typedef struct held {
+    atomic_int go, inside;
+} held;
+
 static void hold(void *arg) {
-    atomic_int *go = arg;
-    while (atomic_load(go) == 0) {
+    held *h = arg;
+    atomic_fetch_add(&h->inside, 1);
+    while (atomic_load(&h->go) == 0) {
         (void)poll(NULL, 0, 1);
+    }
+}
+
+/* Its threads are busy first, so that none makes room again by taking something up. */
+static void fill(const fixture *f, held *h) {
+    for (int i = 0; i < POOL_THREADS; i++) {
+        assert_int_equal(eg_pool_submit(f->pool, hold, h), EG_OK);
+    }
+    while (atomic_load(&h->inside) < POOL_THREADS) {
+        (void)poll(NULL, 0, 1);
+    }
+    while (eg_pool_submit(f->pool, hold, h) == EG_OK) {
     }
 }
 
@@ -191,18 +210,17 @@ static void test_full_pool(void **state) {
     (void)state;
     fixture f;
     counter c = {.left = 100};
-    atomic_int go = 0;
+    held h = {0};
     uint64_t got = 0;
     start(&f);
-    while (eg_pool_submit(f.pool, hold, &go) == EG_OK) {
-    }
+    fill(&f, &h);
     eg_pull *p = eg_pull_new((eg_body_source){100, count_up, closed, &c}, &(eg_pull_options){f.pool, &f.worker, nothing, NULL, &f.starved});
     assert_non_null(p);
     eg_pull_kick(p);
     assert_true(f.starved);
     assert_false(eg_pull_reading(p));
     assert_false(eg_pull_has_some(p));
-    atomic_store(&go, 1);
+    atomic_store(&h.go, 1);
     while (eg_pool_queued(f.pool) > 0) {
         (void)poll(NULL, 0, 1);
     }
