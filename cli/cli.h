@@ -98,6 +98,7 @@ int eg_cli_submit(int argc, char **argv);
 int eg_cli_jobs(int argc, char **argv);
 int eg_cli_audit(int argc, char **argv);
 int eg_cli_audit_verify(int argc, char **argv);
+int eg_cli_audit_fetch(int argc, char **argv);
 int eg_cli_audit_show(int argc, char **argv);
 int eg_cli_env(int argc, char **argv);
 int eg_cli_token_command(int argc, char **argv);

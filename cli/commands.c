@@ -6,6 +6,9 @@ int eg_cli_audit(int argc, char **argv) {
     if (strcmp(verb, "verify") == 0) {
         return eg_cli_audit_verify(argc - 1, argv + 1);
     }
+    if (strcmp(verb, "fetch") == 0) {
+        return eg_cli_audit_fetch(argc - 1, argv + 1);
+    }
     if (strcmp(verb, "show") == 0) {
         return eg_cli_audit_show(argc - 1, argv + 1);
     }
@@ -30,12 +33,15 @@ const eg_command eg_cli_commands[] = {
      eg_cli_submit},
     {"jobs", "list, show, read the log of, and delete jobs",
      "usage: embergate jobs [list | show ID | log ID | delete ID] [--cluster NAME] [--profile FILE] [--json]\n", eg_cli_jobs},
-    {"audit", "verify the audit log, or tell from it what became of a job and what somebody did",
+    {"audit", "verify the audit log, keep a copy of it, or tell from it what became of a job and what somebody did",
      "usage: embergate audit verify DIR [--key VERIFIER-KEY] [--witness WITNESS-KEY]… [--json]\n"
+     "       embergate audit fetch DIR [--log TENANT|server] [--key VERIFIER-KEY] [--records] [--follow] [--profile FILE] [--json]\n"
      "       embergate audit show --job ID | --actor OBJECT-ID | --acted-by OBJECT-ID [--since TIME] [--profile FILE] [--json]\n\n"
      "verify recomputes every hash and signature beneath a log's folder without asking a server: exit 0 when it is whole,\n"
      "1 when not, naming the damaged record. With --witness also that this witness has cosigned what the log grew out of, so that\n"
-     "it was not set back. show lists records in the order of their time: of a job, of who asked (--actor), or of who did it for\n"
+     "it was not set back. fetch keeps a copy in DIR that grows with each call, or every five seconds with --follow: 1 when the\n"
+     "gateway's log isn't what it was, or was set back. --records writes the new records to standard output, when they are proved.\n"
+     "show lists records in the order of their time: of a job, of who asked (--actor), or of who did it for\n"
      "somebody by an exchanged token (--acted-by); all that are named must fit.\n",
      eg_cli_audit},
     {"policy", "change, look back at, check, explain, compare and test policies",

@@ -119,7 +119,7 @@ def test_each_growth_is_cosigned(world):
     assert world.one.knows(vkey(g, log).split("+")[0]) >= size
 
 
-def test_what_an_auditor_gets(world):
+def test_what_an_auditor_gets(world, tmp_path):
     """The checkpoint with both cosignatures, verified by another library than ours."""
     g, tenant = world.gateway, world.gateway.profile()["tenant"]
     log = acts.log_folder(g)
@@ -138,6 +138,9 @@ def test_what_an_auditor_gets(world):
     assert g.request("GET", f"/audit/{tenant}/witnessed", g.token("bystander"))[0] == 403
     words = g.run("audit", "verify", log, "--witness", world.one.key).stdout
     assert f"witnessed by {world.one.name} at 20" in words
+    copy = tmp_path / "copy"
+    g.run("audit", "fetch", copy)
+    assert {w["name"] for w in json.loads(verify(g, copy, world.one, world.two).stdout)["witnessed"]} == {world.one.name, world.two.name}
     wrong = world.one.key.replace("witness.test", "witness.tost")
     assert g.run("audit", "verify", log, "--witness", wrong, check=False).returncode == 2
 
