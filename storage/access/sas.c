@@ -227,16 +227,20 @@ eg_err eg_sas_string(const eg_sas *s, const eg_sas_request *r, unsigned form, eg
 }
 
 eg_err eg_sas_time(eg_str s, int64_t *ret_ns) {
+    const eg_str midnight = EG_LIT("T00:00:00Z"), minute = EG_LIT(":00Z");
     char z[40];
-    int n = -1;
-    if (s.len == 10) {
-        n = snprintf(z, sizeof z, "%.*sT00:00:00Z", EG_FMT(s));
-    } else if (s.len == 17 && s.ptr[16] == 'Z') {
-        n = snprintf(z, sizeof z, "%.16s:00Z", s.ptr);
-    } else if (s.len >= 20 && s.len < sizeof z && s.ptr[s.len - 1] == 'Z') {
-        n = snprintf(z, sizeof z, "%.*s", EG_FMT(s));
+    eg_str whole = s;
+    const bool day = s.len == 10, minutes = s.len == 17 && s.ptr[16] == 'Z';
+    if (day || minutes) { /* by bytes: what stands in the text may be a NUL, at which printf would stop and find the rest well-formed */
+        const size_t kept = day ? 10 : 16;
+        const eg_str rest = day ? midnight : minute;
+        memcpy(z, s.ptr, kept);
+        memcpy(z + kept, rest.ptr, rest.len);
+        whole = (eg_str){z, kept + rest.len};
+    } else if (s.len < 20 || s.ptr[s.len - 1] != 'Z') {
+        return EG_ERR_INVALID;
     }
-    return n < 0 ? EG_ERR_INVALID : eg_time_parse_rfc3339_far((eg_str){z, (size_t)n}, ret_ns) == EG_OK ? EG_OK : EG_ERR_INVALID;
+    return eg_time_parse_rfc3339_far(whole, ret_ns) == EG_OK ? EG_OK : EG_ERR_INVALID;
 }
 
 static bool read_v4(eg_str s, uint32_t *ret) {

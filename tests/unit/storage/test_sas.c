@@ -182,7 +182,23 @@ static void bounds(void **state) {
     eg_arena_free(arena);
 }
 
+/* A body may hold any byte: what follows a NUL is part of the time, and no time has it. */
+static void times(void **state) {
+    (void)state;
+    const eg_str good[] = {EG_LIT("2030-01-02"), EG_LIT("2030-01-02T03:04Z"), EG_LIT("2030-01-02T03:04:05Z"), EG_LIT("2030-01-02T03:04:05.1234567Z")};
+    const eg_str bad[] = {EG_LIT(""), EG_LIT("Z"), EG_LIT("2030-01-02T03:04"), EG_LIT("2030-01-02T03:04:05"), EG_LIT("2030-13-02"), EG_LIT("2030-01\0" "02"),
+        EG_LIT("2030-01-02T03\0" "04Z"), EG_LIT("2030-01-02T03:04:05Z\0Z"), EG_LIT("2030-01-02T03:04:05-01:00\0\6.Z"), EG_LIT("2030-01-02T03:04:05-01:00Z"),
+        EG_LIT("2030-01-02T03:04:05.1234567891234567891234567891234567Z")};
+    int64_t t;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(eg_sas_time(good[i], &t), EG_OK);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(eg_sas_time(bad[i], &t), EG_ERR_INVALID);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors), cmocka_unit_test(malformed), cmocka_unit_test(checks), cmocka_unit_test(bounds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(vectors), cmocka_unit_test(malformed), cmocka_unit_test(checks), cmocka_unit_test(bounds), cmocka_unit_test(times)};
     return cmocka_run_group_tests(tests, set_now, NULL);
 }
