@@ -10,7 +10,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define NAME_MAX_LEN 31
+#define TRIES 4
+#define PAUSE_NS 500000000
 
 eg_err eg_unix_user_find(const char *name, eg_unix_user *ret, eg_problem *p) {
     if (!*name) {
@@ -31,34 +36,45 @@ eg_err eg_unix_user_find(const char *name, eg_unix_user *ret, eg_problem *p) {
 }
 
 static bool name_is_plain(const char *name) {
-    return *name && strlen(name) <= 31 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(name) && *name != '-';
+    return *name && strlen(name) <= NAME_MAX_LEN && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(name) && *name != '-';
 }
 
-eg_err eg_unix_user_ensure(const char *name, eg_problem *p) {
-    eg_unix_user u;
-    if (!name_is_plain(name)) {
-        return eg_fail(p, EG_ERR_INVALID, "'%s' can't be the name of a system user", name);
-    }
-    if (eg_unix_user_find(name, &u, NULL) == EG_OK) {
-        return EG_OK;
-    }
+static eg_err run_useradd(const char *name, bool *ret_made, eg_problem *p) {
     char option_system[] = "--system", option_group[] = "--user-group", option_home[] = "--no-create-home", option_shell[] = "--shell",
-         shell[] = "/usr/sbin/nologin", program[] = "useradd", name_copy[32];
+         shell[] = "/usr/sbin/nologin", program[] = "useradd", name_copy[NAME_MAX_LEN + 1];
     memcpy(name_copy, name, strlen(name) + 1);
     char *argv[] = {program, option_system, option_group, option_home, option_shell, shell, name_copy, NULL};
     char *envp[] = {NULL};
     pid_t pid;
     int status = 0;
-    int rc = posix_spawn(&pid, "/usr/sbin/useradd", NULL, NULL, argv, envp);
+    const int rc = posix_spawn(&pid, "/usr/sbin/useradd", NULL, NULL, argv, envp);
     if (rc != 0) {
         return eg_fail(p, eg_err_from_errno(rc), "useradd could not be started: %s", strerror(rc));
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        return eg_fail(p, EG_ERR_IO, "useradd could not make the user '%s'", name);
+    *ret_made = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return EG_OK;
+}
+
+/* Somebody else may be making the same user at this moment, or hold the lock of /etc/passwd: then it is there, or useradd can be asked again, a moment later. */
+eg_err eg_unix_user_ensure(const char *name, eg_problem *p) {
+    const struct timespec pause = {0, PAUSE_NS};
+    eg_unix_user u;
+    if (!name_is_plain(name)) {
+        return eg_fail(p, EG_ERR_INVALID, "'%s' can't be the name of a system user", name);
     }
-    return eg_unix_user_find(name, &u, p);
+    for (int i = 0; i < TRIES; i++) {
+        bool made = false;
+        if (eg_unix_user_find(name, &u, NULL) == EG_OK) {
+            return EG_OK;
+        }
+        EG_TRY(run_useradd(name, &made, p));
+        if (!made && i + 1 < TRIES) {
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+    return eg_unix_user_find(name, &u, NULL) == EG_OK ? EG_OK : eg_fail(p, EG_ERR_IO, "useradd could not make the user '%s'", name);
 }
 
 eg_err eg_unix_user_become(const eg_unix_user *u, eg_problem *p) {

@@ -1,6 +1,7 @@
 """Points 2 and 3: init and serve. covers: init.c init_files.c init_identity.c serve.c serve_plan.c serve_gateway.c main.c end_runners.c"""
 import json
 import os
+import pwd
 import socket
 import stat
 import subprocess
@@ -44,6 +45,21 @@ def test_processes_have_their_own_users(gateway):
         pytest.skip("without root all processes share one user")
     users = {name: os.stat(f"/proc/{pid}").st_uid if name == "launcher" else uid_of(pid) for name, pid in pids.items()}
     assert users["launcher"] == 0 and len({users["gateway"], users["keeper"], 0}) == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users")
+def test_several_inits_at_once_make_the_same_user(gateway, tmp_path):
+    """On a machine where none of the users is there yet: each wants to make them, and each finds them made."""
+    cluster = f"r{os.getpid()}"
+    user = f"eg-c-{cluster}"
+    command = [gateway.binary, "init", "--spark-home", os.environ["EG_SPARK_HOME"], "--python", os.environ["EG_PYTHON"], "--cluster", cluster, "--port", "18443"]
+    try:
+        running = [subprocess.Popen([*command, "--state", str(tmp_path / str(n))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for n in range(4)]
+        said = [(r.communicate(timeout=60), r.returncode) for r in running]
+        assert all(status == 0 for _, status in said), said
+        assert pwd.getpwnam(user)
+    finally:
+        subprocess.run(["userdel", user], check=False, stderr=subprocess.DEVNULL)
 
 
 def uid_of(pid):
