@@ -49,3 +49,10 @@ def test_fsck_accepts_the_gateways_log(fsck, gateway, tmp_path):
     log = copy_log(acts.settled(gateway), tmp_path / "log")
     said = run_fsck(fsck, log)
     assert "Successfully fsck'd" in said, said
+
+
+def test_fsck_accepts_an_auditors_copy(fsck, gateway, tmp_path):
+    acts.settled(gateway)
+    gateway.run("audit", "fetch", tmp_path / "copy")
+    said = run_fsck(fsck, tmp_path / "copy")
+    assert "Successfully fsck'd" in said, said

@@ -26,7 +26,7 @@ def supported():
 @contextlib.contextmanager
 def own_namespace():
     """Mounts made inside are seen by our children alone: other runners' mount namespaces would keep them alive."""
-    here, before = os.getcwd(), os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    here, root, before = os.getcwd(), os.open("/", os.O_RDONLY), os.open("/proc/self/ns/mnt", os.O_RDONLY)
     call("unshare", CLONE_NEWNS)
     call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
     try:
@@ -35,6 +35,9 @@ def own_namespace():
         os.chdir("/")
         call("setns", before, CLONE_NEWNS)
         os.close(before)
+        os.fchdir(root)
+        os.chroot(".")  # setns leads to the namespace's own root, which is not ours inside of a chroot
+        os.close(root)
         os.chdir(here)
 
 
