@@ -1,8 +1,10 @@
 """Tessera's fsck, which shares no code with us, judges our audit logs. It exits 0 whatever it finds, so that its words count."""
+import fcntl
 import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
 FSCK = "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4"
 
@@ -17,13 +19,22 @@ def can_build():
     return go() is not None
 
 
+def installed(package):
+    """A program of a Go module, "…/cmd/NAME@VERSION": compiled once on this machine, by the first of the tests that run at once; the others wait."""
+    name = package.rsplit("/", 1)[1]
+    where = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "embergate-tests"
+    where.mkdir(parents=True, exist_ok=True)
+    with open(where / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (where / name).exists():
+            with tempfile.TemporaryDirectory(dir=where) as made:
+                subprocess.run([go(), "install", package], env={**os.environ, "GOBIN": made}, check=True, timeout=400)
+                os.replace(pathlib.Path(made) / name.split("@")[0], where / name)
+    return where / name
+
+
 def fsck_program():
-    where = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "embergate-tests" / "fsck-v1.0.4"
-    program = where / "fsck"
-    if not program.exists():
-        where.mkdir(parents=True, exist_ok=True)
-        subprocess.run([go(), "install", FSCK], env={**os.environ, "GOBIN": str(where)}, check=True, timeout=300)
-    return program
+    return installed(FSCK)
 
 
 def sumdb_program(folder):

@@ -2,7 +2,6 @@
 import base64
 import hashlib
 import os
-import pathlib
 import signal
 import sqlite3
 import subprocess
@@ -11,17 +10,9 @@ import time
 from cryptography.hazmat.primitives import serialization
 from gateway import free_port
 from outside_issuer import Front
-from tessera import go
+from tessera import installed
 
 LITEWITNESS = "filippo.io/torchwood/cmd/litewitness@v0.6.1"
-
-
-def program():
-    where = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "embergate-tests" / "litewitness-v0.6.1"
-    if not (where / "litewitness").exists():
-        where.mkdir(parents=True, exist_ok=True)
-        subprocess.run([go(), "install", LITEWITNESS], env={**os.environ, "GOBIN": str(where)}, check=True, timeout=400)
-    return where / "litewitness"
 
 
 class Witness:
@@ -39,7 +30,7 @@ class Witness:
         subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": agent}, check=True)
         fingerprint = subprocess.run(["ssh-keygen", "-l", "-f", key + ".pub"], capture_output=True, text=True, check=True).stdout.split()[1]
         port, self.database = free_port(), f"{self.folder}/witness.db"
-        self.start_process([program(), "-db", self.database, "-name", self.name, "-key", fingerprint, "-ssh-agent", agent, "-listen", f"127.0.0.1:{port}"])
+        self.start_process([installed(LITEWITNESS), "-db", self.database, "-name", self.name, "-key", fingerprint, "-ssh-agent", agent, "-listen", f"127.0.0.1:{port}"])
         self.front = Front(ca, port)
         self.wait_for(self.answers)
 
