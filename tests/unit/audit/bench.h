@@ -11,6 +11,7 @@
 
 #include <embergate/audit.h>
 #include <embergate/durable_file.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -125,6 +126,22 @@ static inline const char *bench_path(const bench *b, const char *log, const char
     static char path[512];
     snprintf(path, sizeof path, "%s/%s%s%s", b->audit_dir, log, name[0] ? "/" : "", name);
     return path;
+}
+
+/* Waits until a checkpoint of so many entries is out: then nothing of them is on its way any more. */
+static inline void bench_settle(const bench *b, const char *log, uint64_t size) {
+    uint64_t now = 0;
+    for (int i = 0; i < 1000 && now < size; i++) {
+        eg_buf note;
+        eg_checkpoint c;
+        eg_buf_init(&note, EG_CHECKPOINT_MAX);
+        if (eg_file_read(AT_FDCWD, bench_path(b, log, EG_CHECKPOINT_FILE), EG_CHECKPOINT_MAX, &note, NULL) == EG_OK && eg_checkpoint_parse(eg_buf_str(&note), &c) == EG_OK) {
+            now = c.size;
+        }
+        eg_buf_done(&note);
+        usleep(10000);
+    }
+    assert_true(now >= size);
 }
 
 static inline eg_audit_record bench_record(const char *resource) {

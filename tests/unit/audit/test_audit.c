@@ -191,14 +191,6 @@ static bool becomes(eg_audit *a, bool healthy) {
     return eg_audit_healthy(a) == healthy;
 }
 
-/* Once the sequencer has made it. */
-static bool moves(const char *from, const char *to) {
-    for (int i = 0; i < 500 && rename(from, to) < 0; i++) {
-        usleep(10000);
-    }
-    return access(to, F_OK) == 0;
-}
-
 /* A file stands where the tiles' folder should be: the sequencer can't write. */
 static void unwritable_tiles_fail_closed_until_they_can_be_written(void **state) {
     bench *b = *state;
@@ -207,7 +199,8 @@ static void unwritable_tiles_fail_closed_until_they_can_be_written(void **state)
     eg_audit_record r = bench_record("before");
     assert_int_equal(eg_audit_append_wait(b->audit, &r), EG_OK);
     snprintf(aside, sizeof aside, "%s", bench_path(b, TENANT, "aside"));
-    assert_true(moves(bench_path(b, TENANT, "tile"), aside));
+    bench_settle(b, TENANT, 1);
+    assert_int_equal(rename(bench_path(b, TENANT, "tile"), aside), 0);
     int fd = open(bench_path(b, TENANT, "tile"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     close(fd);
     r.resource = EG_LIT("acknowledged");
