@@ -96,7 +96,7 @@ static void answer_source(eg_request *rq, bool known) {
 
 static void *answer_late(void *arg) {
     eg_request *rq = arg;
-    wait_ms(100);
+    wait_ms(500);
     answer_bytes(rq, 200, "late");
     return NULL;
 }
