@@ -61,6 +61,9 @@ static eg_err read_key(eg_audit_mirror *m, const char *verifier_key, const char 
         return keep_key(m, verifier_key, source, p);
     }
     EG_TRY(e);
+    if (faccessat(m->dir_fd, EG_AUDIT_MIRROR_SOURCE, F_OK, AT_SYMLINK_NOFOLLOW) != 0) { /* whoever writes there believes that its tiles are its own */
+        return eg_fail(p, EG_ERR_INVALID, "The folder holds a log that is no copy: a server's own, which only the server may write.");
+    }
     if (eg_verifier_key_parse(eg_buf_str(&text), &m->key) != EG_OK) {
         return eg_fail(p, EG_ERR_CORRUPT, "The copy's file \"" KEY_FILE "\" is not a verifier key.");
     }
@@ -173,21 +176,17 @@ eg_err eg_audit_mirror_begin(eg_audit_mirror *m, eg_str note, eg_problem *p) {
     return EG_OK;
 }
 
-/* Number of the next bundle, and how many of its entries the log that was begun has. */
-static uint64_t next_bundle(const eg_audit_mirror *m, unsigned *ret_width) {
-    const uint64_t index = eg_tile_log_size(m->tiles) / EG_TILE_WIDTH;
-    *ret_width = index < m->to / EG_TILE_WIDTH ? EG_TILE_WIDTH : (unsigned)(m->to % EG_TILE_WIDTH);
-    return index;
-}
+/* Entries that a bundle has in a log of that size. */
+static unsigned width_of(uint64_t size, uint64_t index) { return index < eg_audit_tree_index(size, 0) ? EG_TILE_WIDTH : eg_audit_tree_width(size, 0); }
+
+static uint64_t next_bundle(const eg_audit_mirror *m) { return eg_audit_tree_index(eg_tile_log_size(m->tiles), 0); }
 
 bool eg_audit_mirror_next(const eg_audit_mirror *m, char ret[EG_AUDIT_MIRROR_PATH_LEN]) {
     _Static_assert(EG_AUDIT_MIRROR_PATH_LEN == EG_TILE_PATH_LEN, "one room for both");
-    unsigned width = 0;
     if (!m->begun || !m->tiles || eg_tile_log_size(m->tiles) >= m->to) {
         return false;
     }
-    const uint64_t index = next_bundle(m, &width);
-    eg_audit_tile_path(EG_TILE_ENTRIES, index, width, ret);
+    eg_audit_tile_path(EG_TILE_ENTRIES, next_bundle(m), width_of(m->to, next_bundle(m)), ret);
     return true;
 }
 
@@ -198,11 +197,11 @@ static eg_err no_bundle(eg_audit_mirror *m, eg_problem *p) {
 }
 
 eg_err eg_audit_mirror_add(eg_audit_mirror *m, eg_bytes bundle, eg_problem *p) {
-    unsigned width = 0;
     if (!m->begun || !m->tiles || eg_tile_log_size(m->tiles) >= m->to) {
         return EG_ERR_INVALID;
     }
-    const uint64_t first = next_bundle(m, &width) * EG_TILE_WIDTH, have = eg_tile_log_size(m->tiles);
+    const unsigned width = width_of(m->to, next_bundle(m));
+    const uint64_t first = next_bundle(m) * EG_TILE_WIDTH, have = eg_tile_log_size(m->tiles);
     eg_bytes rest = bundle, entry;
     for (unsigned i = 0; i < width; i++) {
         if (eg_audit_bundle_next(&rest, &entry) != EG_OK) {
@@ -247,8 +246,16 @@ eg_err eg_audit_mirror_end(eg_audit_mirror *m, eg_problem *p) {
 
 /* ---- what witnesses said ---- */
 
+/* Of more entries than `size`: what was cosigned later is never given up for what was cosigned before. */
+static bool keeps_newer(const eg_audit_mirror *m, const char *file, uint64_t size) {
+    EG_CLEANUP(eg_buf_done) eg_buf note;
+    eg_checkpoint c;
+    eg_buf_init(&note, EG_CHECKPOINT_MAX);
+    return eg_file_read(m->dir_fd, file, EG_CHECKPOINT_MAX, &note, NULL) == EG_OK && eg_checkpoint_parse(eg_buf_str(&note), &c) == EG_OK && c.size > size;
+}
+
 /* One line in a file of its own, named by the key's id in it: whether it is right is for who has the key. */
-static eg_err keep_line(eg_audit_mirror *m, eg_str body, eg_str own, eg_str line, eg_str base64, eg_problem *p) {
+static eg_err keep_line(const eg_audit_mirror *m, const eg_checkpoint *c, eg_str own, eg_str line, eg_str base64, eg_problem *p) {
     uint8_t blob[128];
     size_t n = 0;
     eg_verifier_key k = {.name = ""};
@@ -260,7 +267,10 @@ static eg_err keep_line(eg_audit_mirror *m, eg_str body, eg_str own, eg_str line
     }
     memcpy(k.id, blob, sizeof k.id);
     eg_witness_file(&k, file);
-    eg_buf_add(&note, body.ptr, body.len);
+    if (keeps_newer(m, file, c->size)) {
+        return EG_OK;
+    }
+    eg_buf_add(&note, c->body.ptr, c->body.len);
     eg_buf_addf(&note, "\n%.*s\n%.*s\n", EG_FMT(own), EG_FMT(line));
     if (note.err != EG_OK || (mkdirat(m->dir_fd, EG_WITNESS_DIR, 0700) != 0 && errno != EEXIST)) {
         return eg_fail(p, EG_ERR_IO, "What the witnesses said can't be kept.");
@@ -274,6 +284,9 @@ eg_err eg_audit_mirror_witnessed(eg_audit_mirror *m, eg_str note, eg_problem *p)
     if (eg_checkpoint_parse(note, &c) != EG_OK || eg_checkpoint_verify(&c, &m->key) != EG_OK) {
         return eg_fail(p, EG_ERR_CORRUPT, "What the server serves as cosigned is no checkpoint of the log %s.", m->key.name);
     }
+    if (c.size > m->size || (c.size == m->size && memcmp(c.root, m->root, sizeof c.root) != 0)) {
+        return eg_fail(p, EG_ERR_CORRUPT, "What the server serves as cosigned, of %" PRIu64 " records, is not of this log.", c.size);
+    }
     for (eg_str rest = c.signatures; rest.ptr && rest.len > 0 && !own.ptr;) {
         const eg_str line = eg_str_cut(&rest, '\n');
         own = eg_note_line(line, &signer, &base64) && eg_str_is(signer, m->key.name) ? line : own;
@@ -283,7 +296,7 @@ eg_err eg_audit_mirror_witnessed(eg_audit_mirror *m, eg_str note, eg_problem *p)
         const eg_str line = eg_str_cut(&rest, '\n');
         if (eg_note_line(line, &signer, &base64) && !eg_str_is(signer, m->key.name)) {
             kept++;
-            EG_TRY(keep_line(m, c.body, own, line, base64, p));
+            EG_TRY(keep_line(m, &c, own, line, base64, p));
         }
     }
     return EG_OK;
@@ -296,7 +309,7 @@ eg_err eg_audit_mirror_each(const eg_audit_mirror *m, uint64_t from, eg_err (*fn
     eg_buf_init(&bundle, BUNDLE_MAX);
     for (uint64_t at = from; at < m->size;) {
         const uint64_t index = at / EG_TILE_WIDTH, first = index * EG_TILE_WIDTH;
-        const unsigned width = index < m->size / EG_TILE_WIDTH ? EG_TILE_WIDTH : (unsigned)(m->size % EG_TILE_WIDTH);
+        const unsigned width = width_of(m->size, index);
         char path[EG_TILE_PATH_LEN];
         eg_audit_tile_path(EG_TILE_ENTRIES, index, width, path);
         eg_buf_reset(&bundle);

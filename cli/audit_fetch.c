@@ -3,7 +3,6 @@
 
 #include <embergate/audit_mirror.h>
 #include <embergate/crypto.h>
-#include <embergate/secret.h>
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -16,51 +15,16 @@ typedef struct fetch {
     bool json, records;
     unsigned follow_s;   /* 0 = once */
     eg_profile profile;
-    eg_buf token;        /* secret; empty = to be asked for */
 } fetch;
 
-static void forget_token(fetch *f) {
-    if (f->token.ptr) {
-        eg_cleanse(f->token.ptr, f->token.cap);
-    }
-    eg_buf_done(&f->token);
-    f->token = (eg_buf){0};
-}
-
-static void fetch_done(fetch *f) {
-    eg_profile_done(&f->profile);
-    forget_token(f);
-}
-
-static eg_err ask(fetch *f, const char *what, long *ret_status, eg_buf *ret, eg_problem *p) {
-    char url[512];
-    (void)snprintf(url, sizeof url, "%s/audit/%s/%s", f->profile.endpoint, f->log, what);
-    if (!f->token.ptr) {
-        EG_TRY(eg_cli_token(&f->profile, EG_CLI_GATEWAY, &f->token, p));
-    }
-    const eg_cli_call call = {.method = "GET", .url = url, .ca = f->profile.ca, .client = &f->profile, .token = f->token.ptr};
-    return eg_cli_exchange(&call, ret_status, ret, p);
-}
-
-/* Asked once more with a new token when the old one is over. EG_ERR_NOT_FOUND says nothing by itself: some things need not be there. */
-static eg_err get(fetch *f, const char *what, eg_buf *ret, eg_problem *p) {
-    long status = 0;
-    EG_TRY(ask(f, what, &status, ret, p));
-    if (status == 401) {
-        eg_buf_done(ret);
-        forget_token(f);
-        EG_TRY(ask(f, what, &status, ret, p));
-    }
-    if (status == 200) {
-        return EG_OK;
-    }
-    EG_JSON_AUTO v = NULL;
-    const eg_str said = eg_json_parse(eg_buf_str(ret), 65536, &v, NULL) == EG_OK ? eg_json_str(json_object_get(v, "error"), "message") : (eg_str){NULL, 0};
-    return eg_fail(p, status == 404 ? EG_ERR_NOT_FOUND : EG_ERR_UNAVAILABLE, "The gateway answered %ld for %s: %.*s", status, what, EG_FMT(said.ptr ? said : EG_LIT("(no explanation)")));
+static eg_err get(const fetch *f, const char *what, eg_buf *ret, eg_problem *p) {
+    char path[200];
+    (void)snprintf(path, sizeof path, "/audit/%s/%s", f->log, what);
+    return eg_cli_get_bytes(&f->profile, path, ret, p);
 }
 
 /* Trusted once, where nobody gave one: from then on it is the copy's. */
-static eg_err open_mirror(fetch *f, eg_audit_mirror **ret, eg_problem *p) {
+static eg_err open_mirror(const fetch *f, eg_audit_mirror **ret, eg_problem *p) {
     EG_CLEANUP(eg_buf_done) eg_buf key = {0};
     char source[400];
     (void)snprintf(source, sizeof source, "%s/audit/%s\n", f->profile.endpoint, f->log);
@@ -74,24 +38,24 @@ static eg_err open_mirror(fetch *f, eg_audit_mirror **ret, eg_problem *p) {
     return eg_audit_mirror_open(f->dir, key.ptr, source, ret, p);
 }
 
-static eg_err fetch_witnessed(fetch *f, eg_audit_mirror *m, eg_problem *p) {
-    EG_CLEANUP(eg_buf_done) eg_buf note = {0};
-    eg_problem unused = {0};
-    const eg_err e = get(f, "witnessed", &note, &unused);
-    if (e == EG_OK) {
-        return eg_audit_mirror_witnessed(m, eg_buf_str(&note), p);
+/* *ret stays empty where no witness has said anything. */
+static eg_err get_witnessed(const fetch *f, eg_buf *ret, eg_problem *p) {
+    const eg_err e = get(f, "witnessed", ret, p);
+    if (e == EG_ERR_NOT_FOUND) {
+        *p = (eg_problem){0};
+        eg_buf_done(ret);
+        *ret = (eg_buf){0};
+        return EG_OK;
     }
-    if (e != EG_ERR_NOT_FOUND) {
-        *p = unused;
-        return e;
-    }
-    return EG_OK;
+    return e;
 }
 
-static eg_err grow(fetch *f, eg_audit_mirror *m, eg_problem *p) {
+/* What witnesses said is asked for before the checkpoint, so that it is of no more than the copy then has, and kept when that is proved. */
+static eg_err grow(const fetch *f, eg_audit_mirror *m, eg_problem *p) {
+    EG_CLEANUP(eg_buf_done) eg_buf witnessed = {0};
     EG_CLEANUP(eg_buf_done) eg_buf note = {0};
     char path[EG_AUDIT_MIRROR_PATH_LEN];
-    EG_TRY(fetch_witnessed(f, m, p)); /* before the checkpoint, so that none is of more than the copy has */
+    EG_TRY(get_witnessed(f, &witnessed, p));
     EG_TRY(get(f, "checkpoint", &note, p));
     EG_TRY(eg_audit_mirror_begin(m, eg_buf_str(&note), p));
     while (eg_audit_mirror_next(m, path)) {
@@ -99,7 +63,8 @@ static eg_err grow(fetch *f, eg_audit_mirror *m, eg_problem *p) {
         EG_TRY(get(f, path, &bundle, p));
         EG_TRY(eg_audit_mirror_add(m, eg_buf_bytes(&bundle), p));
     }
-    return eg_audit_mirror_end(m, p);
+    EG_TRY(eg_audit_mirror_end(m, p));
+    return witnessed.len > 0 ? eg_audit_mirror_witnessed(m, eg_buf_str(&witnessed), p) : EG_OK;
 }
 
 /* A record is a line of JSON without controls (docs/AUDIT-RECORD.md). What a server made of anything else would move a terminal, or look like two. */
@@ -124,7 +89,7 @@ static void tell(const fetch *f, uint64_t before, uint64_t now) {
     (void)fflush(stdout);
 }
 
-static eg_err fetch_once(fetch *f, eg_audit_mirror *m, eg_problem *p) {
+static eg_err fetch_once(const fetch *f, eg_audit_mirror *m, eg_problem *p) {
     const uint64_t before = eg_audit_mirror_size(m);
     EG_TRY(grow(f, m, p));
     if (f->records) {
@@ -135,7 +100,7 @@ static eg_err fetch_once(fetch *f, eg_audit_mirror *m, eg_problem *p) {
 }
 
 /* Who follows waits out a gateway that is away; what isn't the log any more ends it. */
-static eg_err run(fetch *f, eg_problem *p) {
+static eg_err run(const fetch *f, eg_problem *p) {
     EG_CLEANUP(eg_audit_mirror_close_p) eg_audit_mirror *m = NULL;
     EG_TRY(open_mirror(f, &m, p));
     for (bool away = false;;) {
@@ -172,7 +137,7 @@ static bool read_options(int argc, char **argv, fetch *ret) {
 }
 
 int eg_cli_audit_fetch(int argc, char **argv) {
-    EG_CLEANUP(fetch_done) fetch f = {.dir = NULL};
+    fetch f = {.dir = NULL};
     eg_problem p = {0};
     if (!read_options(argc, argv, &f)) {
         return eg_cli_usage("audit", "an option is unknown or lacks its value");
@@ -187,5 +152,6 @@ int eg_cli_audit_fetch(int argc, char **argv) {
     eg_err e = eg_profile_load(eg_cli_profile_path(), &f.profile, &p);
     f.log = f.log ? f.log : f.profile.tenant;
     e = e == EG_OK ? run(&f, &p) : e;
+    eg_profile_done(&f.profile);
     return e == EG_OK ? EG_EXIT_OK : eg_cli_complain(&p);
 }

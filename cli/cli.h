@@ -92,6 +92,8 @@ eg_err eg_cli_send_json(const char *method, const char *path_and_query, const js
 eg_err eg_cli_send_json_once(const char *method, const char *path_and_query, const json_t *body, const char *idempotency_key,
                              json_t **ret, eg_problem *p) EG_MUST_CHECK;
 eg_err eg_cli_get_json(const char *path_and_query, json_t **ret, eg_problem *p) EG_MUST_CHECK;
+/* What is no JSON. *ret is initialised by the callee once there was an answer, also for a refusal; the caller frees it. EG_ERR_NOT_FOUND for 404, EG_ERR_UNAVAILABLE when nobody is there. */
+eg_err eg_cli_get_bytes(const eg_profile *profile, const char *path, eg_buf *ret, eg_problem *p) EG_MUST_CHECK;
 
 /* The commands, one file each. */
 int eg_cli_submit(int argc, char **argv);

@@ -210,6 +210,17 @@ static eg_err exchange_signed_in(const eg_profile *profile, eg_cli_call *call, l
     }
 }
 
+eg_err eg_cli_get_bytes(const eg_profile *profile, const char *path, eg_buf *ret, eg_problem *p) {
+    char url[512];
+    if (snprintf(url, sizeof url, "%s%s", profile->endpoint, path) >= (int)sizeof url) {
+        return eg_fail(p, EG_ERR_LIMIT, "the request's address is too long");
+    }
+    eg_cli_call call = {.method = "GET", .url = url, .ca = profile->ca, .client = profile};
+    long status = 0;
+    EG_TRY(exchange_signed_in(profile, &call, &status, ret, p));
+    return status == 200 ? EG_OK : quote_refusal(status, ret, p);
+}
+
 static eg_err send_json(const char *method, const char *path_and_query, const json_t *sent, const char *const *headers,
                         json_t **ret, eg_problem *p) {
     EG_CLEANUP(eg_profile_done) eg_profile profile;

@@ -55,9 +55,12 @@ static bool new_namespace(bool privileged) {
     return write_proc("/proc/self/setgroups", "deny") && write_proc("/proc/self/uid_map", uid) && write_proc("/proc/self/gid_map", gid);
 }
 
-static bool ended_well(pid_t child) {
+#define REFUSED 3 /* exit status of who tried, and may not */
+
+/* The exit status of a child; another one where it could not be tried at all. */
+static int status_of(pid_t child) {
     int status = 0;
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 /* In a child that is thrown away, as eg_runner_mounts does it. */
@@ -67,9 +70,9 @@ static _Noreturn void try_own_proc(void) {
     if (first == 0) {
         const bool mine = unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
                           mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
-        _exit(mine ? 0 : 1);
+        _exit(mine ? 0 : REFUSED);
     }
-    _exit(ended_well(first) ? 0 : 1);
+    _exit(status_of(first));
 }
 
 bool eg_runner_init_probe(void) {
@@ -77,7 +80,7 @@ bool eg_runner_init_probe(void) {
     if (child == 0) {
         try_own_proc();
     }
-    no_own_proc = !ended_well(child);
+    no_own_proc = status_of(child) == REFUSED; /* want of memory or processes at this moment takes no isolation away */
     return !no_own_proc;
 }
 

@@ -11,7 +11,7 @@
 typedef struct eg_audit_mirror eg_audit_mirror;
 
 /* Opens the copy in dir, or begins one there; nobody else has it open meanwhile (EG_ERR_BUSY). verifier_key ("name+hash+base64") must be given for a new copy; of an older one
- * NULL is the key that it began with, and another key is EG_ERR_INVALID. EG_ERR_CORRUPT: the copy is damaged. */
+ * NULL is the key that it began with, and another key is EG_ERR_INVALID, as is a folder that is a server's own log. EG_ERR_CORRUPT: the copy is damaged. */
 eg_err eg_audit_mirror_open(const char *dir, const char *verifier_key, const char *source, eg_audit_mirror **ret, eg_problem *p) EG_MUST_CHECK;
 void eg_audit_mirror_close(eg_audit_mirror *m); /* NULL is fine. What was not ended is as if it had not begun */
 uint64_t eg_audit_mirror_size(const eg_audit_mirror *m);
@@ -28,7 +28,8 @@ bool eg_audit_mirror_next(const eg_audit_mirror *m, char ret[EG_AUDIT_MIRROR_PAT
 eg_err eg_audit_mirror_add(eg_audit_mirror *m, eg_bytes bundle, eg_problem *p) EG_MUST_CHECK;
 /* When all is there: durable, if it adds up to what the server signed; else EG_ERR_CORRUPT, and the copy stays as it was. */
 eg_err eg_audit_mirror_end(eg_audit_mirror *m, eg_problem *p) EG_MUST_CHECK;
-/* A cosigned checkpoint, as the server serves it: kept for each witness that has a line in it. */
+/* A cosigned checkpoint, as the server served it before the one that was ended last: kept for each witness that has a line in it, unless what is kept of it is of more
+ * entries. EG_ERR_CORRUPT: it is of more than the copy has, or of others. */
 eg_err eg_audit_mirror_witnessed(eg_audit_mirror *m, eg_str note, eg_problem *p) EG_MUST_CHECK;
 /* Entries from `from` on, as they stand in the copy. What fn returns ends it. */
 eg_err eg_audit_mirror_each(const eg_audit_mirror *m, uint64_t from, eg_err (*fn)(void *ctx, uint64_t index, eg_bytes entry), void *ctx, eg_problem *p) EG_MUST_CHECK;

@@ -21,11 +21,8 @@ from witness import Witness
 pytestmark = pytest.mark.skipif(not can_build(), reason="the Go toolchain, which builds litewitness, is not installed")
 
 
-def soon(what, seconds=40):
-    end = time.monotonic() + seconds
-    while not (got := what()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return got
+def soon(truth):
+    return acts.eventually(truth, 40)
 
 
 def configure(g, ca, witnesses):

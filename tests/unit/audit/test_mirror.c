@@ -185,6 +185,50 @@ static void who_opens_it(void **state) {
     eg_audit_mirror_close(NULL);
 }
 
+/* Opening it would sweep what the server is writing. */
+static void a_servers_own_folder_is_refused(void **state) {
+    server s = serve(*state, "server");
+    eg_problem p = {0};
+    eg_audit_mirror *m = NULL;
+    serve_to(&s, 300);
+    assert_int_equal(eg_audit_mirror_open(s.dir, made_key(), "", &m, &p), EG_ERR_INVALID);
+    assert_non_null(strstr(p.message, "no copy"));
+    serve_end(&s);
+}
+
+static void put_witnessed(const server *s, const char *line, eg_buf *ret) {
+    EG_CLEANUP(eg_buf_done) eg_buf note = {0};
+    assert_int_equal(get(s, "checkpoint", &note), EG_OK);
+    eg_buf_init(ret, EG_CHECKPOINT_MAX);
+    eg_buf_addf(ret, "%s%s\n", note.ptr, line);
+}
+
+/* What was cosigned is kept with what it is of, never for more than there is, and never for less than there was. */
+static void what_witnesses_said_is_kept(void **state) {
+    static const char line[] = "\xe2\x80\x94 w.test/1 AQIDBAUG"; /* key id 01020304 */
+    server s = serve(*state, "server");
+    eg_problem p = {0};
+    char file[160];
+    EG_CLEANUP(eg_buf_done) eg_buf early = {0};
+    EG_CLEANUP(eg_buf_done) eg_buf late = {0};
+    EG_CLEANUP(eg_buf_done) eg_buf kept = {0};
+    serve_to(&s, 5);
+    put_witnessed(&s, line, &early);
+    serve_to(&s, 9);
+    put_witnessed(&s, line, &late);
+    eg_audit_mirror *m = open_copy(state);
+    assert_int_equal(eg_audit_mirror_witnessed(m, eg_buf_str(&late), &p), EG_ERR_CORRUPT);
+    assert_int_equal(fetch(m, &s, SIZE_MAX, &p), EG_OK);
+    assert_int_equal(eg_audit_mirror_witnessed(m, eg_buf_str(&late), &p), EG_OK);
+    assert_int_equal(eg_audit_mirror_witnessed(m, eg_buf_str(&early), &p), EG_OK);
+    snprintf(file, sizeof file, "%s/witness/01020304", copy_dir(state));
+    eg_buf_init(&kept, EG_CHECKPOINT_MAX);
+    assert_int_equal(eg_file_read(AT_FDCWD, file, EG_CHECKPOINT_MAX, &kept, NULL), EG_OK);
+    assert_true(eg_str_eq(eg_buf_str(&kept), eg_buf_str(&late)));
+    eg_audit_mirror_close(m);
+    serve_end(&s);
+}
+
 /* A copy that was cut off in the middle goes on from where it was proved last. */
 static void cut_off_in_the_middle(void **state) {
     server s = serve(*state, "server");
@@ -221,6 +265,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_was_not_signed_is_not_taken, made_dir, made_remove),
         cmocka_unit_test_setup_teardown(a_log_that_went_back_or_was_made_anew_is_told, made_dir, made_remove),
         cmocka_unit_test_setup_teardown(who_opens_it, made_dir, made_remove),
+        cmocka_unit_test_setup_teardown(a_servers_own_folder_is_refused, made_dir, made_remove),
+        cmocka_unit_test_setup_teardown(what_witnesses_said_is_kept, made_dir, made_remove),
         cmocka_unit_test_setup_teardown(cut_off_in_the_middle, made_dir, made_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
